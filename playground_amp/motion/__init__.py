@@ -1,0 +1,1 @@
+"""Recorded motion: AMASS takes, retargeting, clips and the reference library."""
