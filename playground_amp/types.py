@@ -29,17 +29,27 @@ class PhysicsState(struct.PyTreeNode):
     torque: jax.Array  # [B, A] N m, actuator torque over the last substep
 
 
+class Outcome(struct.PyTreeNode):
+    """What one control step led to: the truth, taken before any reset."""
+
+    privileged: jax.Array  # [..., C] what the critic sees after the step
+    amp_window: jax.Array  # [..., K, F] the last K AMP features, oldest first
+    task_reward: jax.Array  # [...] 0..1
+    cost: jax.Array  # [...] at least 0, of the action
+    terminated: jax.Array  # [...] bool, the robot fell: its future is worth nothing
+    truncated: jax.Array  # [...] bool, the time limit ended the episode: its future is bootstrapped
+    command: jax.Array  # [...] m/s, forward speed asked for
+    forward_velocity: jax.Array  # [...] m/s, heading frame
+    episode_length: jax.Array  # [...] control steps of the episode so far
+    episode_return: jax.Array  # [...] task reward of the episode so far
+
+
 class Transition(struct.PyTreeNode):
-    """One control step of every robot. `next_*` is the true outcome, taken before any reset."""
+    """One control step of every robot: what was seen, what was done, what came of it."""
 
     observation: jax.Array  # [..., O] what the actor saw
     privileged: jax.Array  # [..., C] what the critic saw
-    next_privileged: jax.Array  # [..., C] what the critic sees after the step, before a reset
     action: jax.Array  # [..., A] sampled action, before scaling and clipping
     log_prob: jax.Array  # [...] of the action under the behaviour policy
     mean: jax.Array  # [..., A] behaviour policy's mean action
-    amp_window: jax.Array  # [..., K * F] discriminator input: the last K feature vectors, oldest first
-    task_reward: jax.Array  # [...] reward of the task terms
-    terminated: jax.Array  # [...] bool, the robot fell: its future is worth nothing
-    truncated: jax.Array  # [...] bool, the time limit ended the episode: its future is bootstrapped
-    info: dict[str, jax.Array]  # [...] each, for metrics only
+    outcome: Outcome

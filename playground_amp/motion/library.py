@@ -1,0 +1,115 @@
+"""The reference: clips turned into discriminator inputs and start states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from glob import glob
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from flax import struct
+
+from playground_amp.errors import InputError
+from playground_amp.features import Normalizer, amp_features, feature_floor, make_normalizer
+from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.robots import Robot
+from playground_amp.types import Frame
+
+
+class Reference(struct.PyTreeNode):
+    """What training knows of the recorded motion. N windows in all; window i ends at start state i."""
+
+    windows: jax.Array  # [N, K, F] AMP features of K consecutive steps, oldest first, not normalised
+    qpos: jax.Array  # [N, nq] state at the end of each window
+    qvel: jax.Array  # [N, nv]
+    normalizer: Normalizer
+    mean_pose: jax.Array  # [J] rad, mean joint positions
+
+    def sample_inputs(self, key: jax.Array, count: int) -> jax.Array:
+        """Normalised discriminator inputs [count, K * F], drawn uniformly with replacement; consumes `key`."""
+        windows = self.windows[jax.random.randint(key, (count,), 0, len(self.windows))]
+        return self.normalizer(windows).reshape(count, -1)
+
+
+def find_clips(patterns: Sequence[str]) -> list[Path]:
+    """Clip files named by paths, folders and patterns with *; raises InputError for one that names none."""
+    paths: list[Path] = []
+    for pattern in patterns:
+        path = Path(pattern)
+        found = sorted(path.glob("*.npz")) if path.is_dir() else sorted(map(Path, glob(pattern, recursive=True)))
+        if not found:
+            raise InputError(f"reference.clips: '{pattern}' names no clip; make clips with scripts/retarget.py")
+        paths += found
+    return paths
+
+
+def load_clips(patterns: Sequence[str], robot: Robot, *, control_dt: float) -> list[MotionClip]:
+    """Read and check every clip; their frequency must be the control rate."""
+    clips = [load_clip(path, robot) for path in find_clips(patterns)]
+    for clip in clips:
+        if abs(clip.frequency * control_dt - 1.0) > 1e-6:
+            raise InputError(
+                f"clip '{clip.name}' runs at {clip.frequency:g} Hz, but env.control_dt {control_dt} s "
+                f"asks for {1 / control_dt:g} Hz; retarget it again"
+            )
+    return clips
+
+
+def make_reference(
+    clips: Sequence[MotionClip], robot: Robot, *, window: int, mirror: bool, control_dt: float
+) -> Reference:
+    """Features, start states and normaliser of `clips`; with `mirror` also of their reflections."""
+    motions = [clip.qpos for clip in clips]
+    motions += [robot.mirror_qpos(qpos) for qpos in motions] if mirror else []
+    motions = [qpos.astype(np.float32) for qpos in motions if len(qpos) > window]
+    if not motions:
+        raise InputError(f"amp.window is {window}, longer than every clip; use longer clips or a smaller window")
+    features = [clip_features(qpos, robot, control_dt=control_dt) for qpos in motions]
+    windows = np.concatenate([_windows(feature, window) for feature in features])
+    everything = jnp.asarray(np.concatenate(features))
+    weights = jnp.full(len(everything), 1.0 / len(everything))
+    return Reference(
+        windows=jnp.asarray(windows),
+        qpos=jnp.asarray(np.concatenate([qpos[window:] for qpos in motions])),
+        qvel=jnp.asarray(np.concatenate([velocities(qpos, robot, control_dt)[window:] for qpos in motions])),
+        normalizer=make_normalizer(everything, weights, feature_floor(robot)),
+        mean_pose=everything[:, : robot.num_joints].mean(axis=0),
+    )
+
+
+def clip_frames(qpos: np.ndarray, robot: Robot) -> Frame:
+    """Frames [N] of a motion [N, nq], by the engine's kinematics."""
+    qpos = qpos.astype(np.float32)
+    return Frame(
+        root_pos=jnp.asarray(qpos[:, :3]),
+        root_quat=jnp.asarray(qpos[:, 3:7]),
+        joint_pos=jnp.asarray(qpos[:, 7:]),
+        pad_height=jnp.asarray(robot.pad_heights(qpos).astype(np.float32)),
+    )
+
+
+def clip_features(qpos: np.ndarray, robot: Robot, *, control_dt: float) -> np.ndarray:
+    """AMP features of the N - 1 steps of a motion [N, nq]: [N - 1, F]."""
+    frames = clip_frames(qpos, robot)
+    previous, current = jax.tree.map(lambda x: x[:-1], frames), jax.tree.map(lambda x: x[1:], frames)
+    return np.asarray(amp_features(previous, current, dt=control_dt, contact_clearance=robot.contact_clearance))
+
+
+def velocities(qpos: np.ndarray, robot: Robot, dt: float) -> np.ndarray:
+    """Generalised velocities [N, nv] of a motion [N, nq], by central differences (one-sided at the ends)."""
+    before = np.concatenate([qpos[:1], qpos[:-1]]).astype(np.float64)
+    after = np.concatenate([qpos[1:], qpos[-1:]]).astype(np.float64)
+    span = np.full(len(qpos), 2.0 * dt)
+    span[[0, -1]] = dt
+    qvel = np.empty((len(qpos), robot.model.nv))
+    for row, seconds, start, end in zip(qvel, span, before, after, strict=True):
+        mujoco.mj_differentiatePos(robot.model, row, seconds, start, end)
+    return qvel.astype(np.float32)
+
+
+def _windows(features: np.ndarray, length: int) -> np.ndarray:
+    """All runs of `length` consecutive rows of [M, F]: [M - length + 1, length, F]."""
+    return np.lib.stride_tricks.sliding_window_view(features, length, axis=0).transpose(0, 2, 1)
