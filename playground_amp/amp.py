@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import playground_amp.quiet  # noqa: F401, I001  before Brax
 import jax
 import jax.numpy as jnp
 import optax
-from brax.training.acme import running_statistics
 from flax import struct
 
 from playground_amp import discriminator as disc
@@ -19,6 +17,7 @@ from playground_amp.env import Env, EnvState
 from playground_amp.motion.library import load_clips, make_reference
 from playground_amp.networks import Actor, ActorCriticParams, Critic, gaussian_log_prob, normalize
 from playground_amp.physics import make_physics
+from playground_amp.quiet import running_statistics
 from playground_amp.robots import load_robot
 from playground_amp.types import Outcome, Transition
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import playground_amp.quiet  # noqa: F401, I001  before Brax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from brax.training.acme import running_statistics
 from flax import struct
+
+from playground_amp.quiet import running_statistics
 
 OBSERVATION_CLIP = 10.0  # standard deviations
 LOG_TWO_PI = 1.8378770664093453

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import playground_amp.quiet  # noqa: F401, I001  before Brax
 import jax
 import jax.numpy as jnp
 import optax
-from brax.training.agents.ppo.losses import compute_gae
 from flax import struct
 
 from playground_amp.config import PPOConfig
 from playground_amp.networks import ActorCriticParams, gaussian_entropy, gaussian_kl, gaussian_log_prob
+from playground_amp.quiet import compute_gae
 
 Policy = Callable[[dict, jax.Array], tuple[jax.Array, jax.Array]]  # parameters, observation -> mean, log_std
 Value = Callable[[dict, jax.Array], jax.Array]  # parameters, privileged observation -> value

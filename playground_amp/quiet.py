@@ -1,12 +1,11 @@
-"""Imports MuJoCo's MJX once without the line it prints when the optional package warp is absent.
-
-Brax imports MJX too: a module that imports either imports this one first.
-"""
+"""MJX and what we use of Brax, imported without the line they print when the optional package warp is absent."""
 
 import contextlib
 import io
 
 with contextlib.redirect_stdout(io.StringIO()):
+    from brax.training.acme import running_statistics
+    from brax.training.agents.ppo.losses import compute_gae
     from mujoco import mjx
 
-__all__ = ["mjx"]
+__all__ = ["compute_gae", "mjx", "running_statistics"]
