@@ -6,31 +6,43 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+import os.path
 from collections.abc import Sequence
+from glob import glob
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from annotated_types import Ge, Gt, Le, Len, Lt
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from playground_amp.errors import InputError, nearest
+from playground_amp.schema import Flag, LowestFirst, Number, TextIsList, Values, Whole, apply_override, fill, read_yaml
 
+__all__ = ["Config", "apply_override", "build", "find_path", "load_config", "read_yaml", "resolve", "to_dict"]
+
+ROOT = Path(__file__).resolve().parent.parent  # of the repository
 CONFIGS = Path("configs")
 
-Auto = Literal["auto"]
-PositiveInt = Annotated[int, Gt(0)]
-Count = Annotated[int, Ge(0)]
-Positive = Annotated[float, Gt(0.0)]
-NonNegative = Annotated[float, Ge(0.0)]
-Share = Annotated[float, Ge(0.0), Le(1.0)]
-Discount = Annotated[float, Gt(0.0), Lt(1.0)]
-Range = tuple[float, float]
+Seed = Annotated[Whole, Ge(0), Le(2**32 - 1)]
+PositiveInt = Annotated[Whole, Gt(0)]
+Count = Annotated[Whole, Ge(0)]
+Positive = Annotated[Number, Gt(0.0)]
+NonNegative = Annotated[Number, Ge(0.0)]
+Share = Annotated[Number, Ge(0.0), Le(1.0)]
+Discount = Annotated[Number, Gt(0.0), Lt(1.0)]
+Range = Annotated[tuple[Number, Number], LowestFirst]
+PositiveRange = Annotated[tuple[Positive, Positive], LowestFirst]
 Widths = Annotated[tuple[PositiveInt, ...], Len(1)]
+Paths = Annotated[tuple[str, ...], Len(1), TextIsList]
 
-frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=False))
+AUTO: Any = "auto"  # until `resolve` puts the number of this machine in its place
+if TYPE_CHECKING:
+    Size = int  # what reads a configuration reads a resolved one
+else:
+    Size = PositiveInt | Literal["auto"]
+
+frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 
 
 @frozen
@@ -41,7 +53,7 @@ class EnvConfig:
     """Name of the robot, a folder of playground_amp/robots."""
     physics: Literal["auto", "native", "mjx"] = "auto"
     """Physics engine: native is MuJoCo on CPU threads, mjx its JAX version; auto picks mjx on an accelerator."""
-    num_envs: PositiveInt | Auto = "auto"
+    num_envs: Size = AUTO
     """Robots simulated at once; auto is 256 on a CPU and 4096 on an accelerator."""
     control_dt: Positive = 0.02
     """Seconds between two actions; a whole multiple of the robot's simulation time step."""
@@ -59,7 +71,7 @@ class EnvConfig:
     """Half range of the uniform noise on the joints at the start, rad."""
     min_height: NonNegative = 0.33
     """The episode ends when the root is lower than this, m."""
-    max_tilt: Annotated[float, Gt(0.0), Le(3.1416)] = 0.72
+    max_tilt: Annotated[Number, Gt(0.0), Le(3.1416)] = 0.72
     """The episode ends when the root leans further than this from upright, rad."""
     speed_tolerance: Positive = 0.25
     """Variance s of the speed reward exp(-(v - command)^2 / s), (m/s)^2."""
@@ -71,7 +83,7 @@ class EnvConfig:
 class PPOConfig:
     """Proximal policy optimisation (Schulman et al. 2017)."""
 
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of every random number of the run."""
     iterations: PositiveInt = 800
     """Iterations of the run: collect, score, update."""
@@ -79,11 +91,11 @@ class PPOConfig:
     """Control steps of every robot in one iteration."""
     epochs: PositiveInt = 4
     """Passes over the rollout; each sees every sample once."""
-    batch_size: PositiveInt | Auto = "auto"
+    batch_size: Size = AUTO
     """Samples of one gradient step; auto is a quarter of the rollout."""
     learning_rate: Positive = 3e-4
     """Adam's learning rate at the start."""
-    learning_rate_range: Range = (1e-5, 2e-3)
+    learning_rate_range: PositiveRange = (1e-5, 2e-3)
     """Lowest and highest learning rate the target divergence may choose."""
     target_kl: NonNegative = 0.012
     """Divergence of new from old policy which the learning rate is steered to; 0 keeps the learning rate."""
@@ -109,7 +121,7 @@ class NetworksConfig:
     """Hidden layers of the actor."""
     critic: Widths = (128, 128)
     """Hidden layers of the critic."""
-    initial_log_std: float = -1.0
+    initial_log_std: Number = -1.0
     """Logarithm of the action's standard deviation at the start."""
 
 
@@ -133,21 +145,21 @@ class AMPConfig:
     """Weight g of the penalty g/2 |grad D|^2 on reference samples, taken at the normalised input."""
     discriminator_lr: Positive = 1e-4
     """Adam's learning rate for the discriminator."""
-    adam_b1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.5
+    adam_b1: Annotated[Number, Ge(0.0), Lt(1.0)] = 0.5
     """Adam's first decay rate for the discriminator; low, because its target moves."""
     update_steps: PositiveInt = 2
     """Discriminator updates in one iteration."""
-    batch_size: PositiveInt | Auto = "auto"
+    batch_size: Size = AUTO
     """Reference samples, and as many policy samples, of one update; auto is 512 on a CPU and 4096 on an accelerator."""
-    replay_size: PositiveInt | Auto = "auto"
+    replay_size: Size = AUTO
     """Policy samples kept from earlier iterations; auto is 50,000 on a CPU and 400,000 on an accelerator."""
     replay_share: Share = 0.5
     """Share of an update's policy samples that comes from the replay buffer."""
     input_noise: NonNegative = 0.2
     """Standard deviation of the noise on the discriminator's normalised inputs while it learns (at the start)."""
-    input_noise_range: Range = (0.02, 0.8)
+    input_noise_range: PositiveRange = (0.02, 0.8)
     """Lowest and highest noise the target accuracy may choose."""
-    target_accuracy: Annotated[float, Ge(0.0), Lt(1.0)] = 0.72
+    target_accuracy: Annotated[Number, Ge(0.0), Lt(1.0)] = 0.72
     """Accuracy which the noise is steered to; 0 keeps the noise."""
 
 
@@ -155,9 +167,9 @@ class AMPConfig:
 class ReferenceConfig:
     """The motion to learn from."""
 
-    clips: Annotated[tuple[str, ...], Len(1)] = ("data/wildrobot",)
+    clips: Paths = ("data/wildrobot",)
     """Clips, folders of clips, or patterns with *, made by scripts/retarget.py."""
-    mirror: bool = True
+    mirror: Flag = True
     """Also use every clip reflected left to right."""
 
 
@@ -198,34 +210,35 @@ class Config:
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     """Read a configuration by its name in `configs/` or by path and apply `section.key=value` overrides."""
     path = find_config(name_or_path)
-    values = read_yaml(path)
-    for override in overrides:
-        _apply(values, override)
-    return build(values, str(path))
+    return build(read_yaml(path), str(path), overrides)
+
+
+def build(values: Values, source: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of `values` (section -> key -> value); every mistake a sentence of the InputError."""
+    return fill(Config, values, source, overrides)
+
+
+def to_dict(config: Config) -> Values:
+    """Plain nested dictionary of lists, numbers and strings, as YAML stores it."""
+    return TypeAdapter(Config).dump_python(config, mode="json")
 
 
 def find_config(name_or_path: str) -> Path:
     """Path of a configuration; raises InputError with the names that exist."""
-    for path in (Path(name_or_path), CONFIGS / name_or_path, CONFIGS / f"{name_or_path}.yaml"):
-        if path.is_file():
-            return path
-    names = [path.name for path in CONFIGS.glob("*.yaml")]
+    for folder in (Path(), CONFIGS, ROOT, ROOT / CONFIGS):
+        for path in (folder / name_or_path, folder / f"{name_or_path}.yaml"):
+            if os.path.isfile(path):
+                return path
+    names = {path.name for folder in (CONFIGS, ROOT / CONFIGS) for path in folder.glob("*.yaml")}
+    if os.path.isdir(name_or_path):
+        raise InputError(f"'{name_or_path}' is a folder; give the YAML file, {nearest(name_or_path, names)}")
     raise InputError(f"there is no configuration '{name_or_path}'; {nearest(name_or_path, names)}")
 
 
-def build(values: dict[str, Any], source: str) -> Config:
-    """Check `values` and make the configuration; every mistake becomes one sentence of the InputError."""
-    try:
-        config = TypeAdapter(Config).validate_python(values)
-    except ValidationError as error:
-        raise InputError("\n".join(_sentences(error, source))) from None
-    _check_ranges(config, source)
-    return config
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    """Plain nested dictionary of lists, numbers and strings, as YAML stores it."""
-    return TypeAdapter(Config).dump_python(config, mode="json")
+def find_path(pattern: str) -> Path:
+    """A file, folder or pattern with *: in the current directory, else in the repository; as given if in neither."""
+    paths = [Path(pattern).expanduser(), ROOT / pattern]
+    return next((path for path in paths if os.path.exists(path) or glob(str(path), recursive=True)), paths[0])
 
 
 def resolve(config: Config, *, accelerator: bool) -> Config:
@@ -254,96 +267,5 @@ def resolve(config: Config, *, accelerator: bool) -> Config:
     )
 
 
-def _pick(value: int | Auto, automatic: int) -> int:
-    return automatic if value == "auto" else value
-
-
-def _check_ranges(config: Config, source: str) -> None:
-    for section, key in (
-        ("env", "command_speed"),
-        ("ppo", "learning_rate_range"),
-        ("amp", "input_noise_range"),
-    ):
-        low, high = getattr(getattr(config, section), key)
-        if low > high:
-            raise InputError(f"{source}: {section}.{key} is [{low}, {high}]; the lower end must come first")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers (3e-4 is a number) and no duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise InputError(f"line {key_node.start_mark.line + 1}: the key '{key}' appears twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {k: list(v) for k, v in yaml.SafeLoader.yaml_implicit_resolvers.items()}
-for _first in "-+0123456789.":
-    _Loader.yaml_implicit_resolvers.setdefault(_first, []).insert(
-        0, ("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"))
-    )
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Sections of a YAML file; raises InputError naming file and line."""
-    try:
-        values = yaml.load(path.read_text(), _Loader)
-    except InputError as error:
-        raise InputError(f"{path}, {error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{place}: not valid YAML ({getattr(error, 'problem', None) or 'not text'})") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(v, dict | None) for v in values.values()):
-        raise InputError(f"{path}: expected the sections {', '.join(_keys(Config))}, each with 'key: value' lines")
-    return {section: dict(content or {}) for section, content in values.items()}
-
-
-def _apply(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    section, dot, field = key.strip().partition(".")
-    if not (equals and dot and field):
-        raise InputError(f"--set {override}: expected section.key=value, for example amp.discriminator_lr=5e-5")
-    try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError:
-        raise InputError(f"--set {override}: '{text}' is not a YAML value") from None
-    values.setdefault(section, {})[field] = value
-
-
-def _keys(cls: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls)]
-
-
-def _sentences(error: ValidationError, source: str) -> list[str]:
-    """One sentence a mistake; the branches of a union report one mistake together."""
-    mistakes: dict[str, list[dict]] = {}
-    for mistake in error.errors():
-        path = ".".join(str(part) for part in mistake["loc"][:2])
-        mistakes.setdefault(path, []).append(mistake)
-    return [_sentence(path, group, source) for path, group in mistakes.items()]
-
-
-def _sentence(path: str, group: list[dict], source: str) -> str:
-    section, _, field = path.partition(".")
-    sections = get_type_hints(Config)
-    if section not in sections:
-        return f"{source}: there is no section '{section}'; {nearest(section, sections)}"
-    if field and field not in _keys(sections[section]):
-        homes = [name for name, cls in sections.items() if field in _keys(cls)]
-        hint = f"it belongs to '{homes[0]}'" if homes else nearest(field, _keys(sections[section]))
-        return f"{source}: there is no key '{path}'; {hint}"
-    wanted = " or ".join(dict.fromkeys(_wanted(mistake) for mistake in group))
-    return f"{source}: {path} is {group[0]['input']!r}; expected {wanted}"
-
-
-def _wanted(mistake: dict) -> str:
-    message = mistake["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return re.sub(r", (unable|got).*", "", message)
+def _pick(value: int, automatic: int) -> int:
+    return automatic if value == AUTO else value

@@ -1,0 +1,103 @@
+"""The one-page report of a run: curves, the final evaluation, pictures. One file of HTML that opens anywhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+PANELS = [  # title, metrics on one axis, lower and upper end of the axis
+    ("Discriminator: reference and policy", ["disc_real_mean", "disc_fake_mean"], (-0.1, 1.1)),
+    ("Discriminator accuracy", ["disc_acc", "disc_acc_clean"], (0.4, 1.02)),
+    ("Rewards", ["amp_reward", "task_reward"], (0.0, 1.0)),
+    ("Episode length (control steps)", ["episode_length"], None),
+    ("Forward velocity (m/s)", ["forward_velocity", "velocity_error"], None),
+    ("Input noise of the discriminator", ["disc_input_noise"], None),
+    ("Policy entropy (nats)", ["policy_entropy"], None),
+    ("Policy divergence per update", ["policy_kl"], None),
+    ("Value loss", ["value_loss"], None),
+]
+
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
+img,video{max-width:100%}table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left}
+pre{background:#f4f4f4;padding:1rem;overflow:auto}h1{margin-bottom:0}.grid{display:grid;gap:1rem;
+grid-template-columns:repeat(auto-fill,minmax(20rem,1fr))}.grid :first-child{grid-column:1/-1}"""
+
+
+def read_metrics(path: Path) -> dict[str, np.ndarray]:
+    """Columns of a metrics.jsonl, one entry an iteration; NaN where an iteration lacks a metric."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
+
+
+def write_report(run_dir: Path, title: str, evaluation: dict[str, Any] | None, notes: list[str]) -> Path:
+    """Write `report.html` of a run from its metrics.jsonl, its config.yaml and what its videos folder holds."""
+    columns = read_metrics(run_dir / "metrics.jsonl")
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(columns)}</p>", *(f"<p>{escape(n)}</p>" for n in notes)]
+    parts += [_media(run_dir), _table(evaluation), '<h2>Curves</h2><div class="grid">']
+    parts += [_panel(columns, index) for index in range(len(PANELS))]
+    parts += ["</div><h2>Configuration</h2>", f"<pre>{escape((run_dir / 'config.yaml').read_text())}</pre>"]
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+    page += f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
+    path = run_dir / "report.html"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(page)
+    temporary.replace(path)
+    return path
+
+
+def _summary(columns: dict[str, np.ndarray]) -> str:
+    steps, seconds = columns["env_steps"][-1], columns["seconds"][-1]
+    return f"{len(columns['iteration'])} iterations, {steps:,.0f} environment steps, {seconds / 60:.1f} minutes"
+
+
+def _media(run_dir: Path) -> str:
+    videos = sorted((run_dir / "videos").glob("*.mp4"))
+    strips = sorted((run_dir / "videos").glob("*.png"))
+    html = "".join(f'<video controls loop muted src="videos/{video.name}"></video>' for video in videos[-1:])
+    html += "".join(_image(strip.read_bytes(), "frames of the robot beside its reference") for strip in strips[-1:])
+    return f"<h2>The robot (left) and its reference (right, orange)</h2>{html}" if html else ""
+
+
+def _table(evaluation: dict[str, Any] | None) -> str:
+    if not evaluation:
+        return ""
+    cells = "".join(
+        f"<tr><th>{escape(k.replace('_', ' '))}</th><td>{_number(v)}</td></tr>" for k, v in evaluation.items()
+    )
+    return f"<h2>Evaluation: fresh episodes, mean action</h2><table>{cells}</table>"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else escape(str(value))
+
+
+def _panel(columns: dict[str, np.ndarray], index: int) -> str:
+    title, names, limits = PANELS[index]
+    names = [name for name in names if name in columns]
+    if not names:
+        return ""
+    figure, axis = plt.subplots(figsize=(10, 3.2) if index == 0 else (5, 2.6), layout="constrained")
+    for name in names:
+        axis.plot(columns["env_steps"] / 1e6, columns[name], label=name, linewidth=1.2)
+    axis.set(title=title, xlabel="million environment steps", ylim=limits)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    return _image(buffer.getvalue(), title)
+
+
+def _image(png: bytes, alt: str) -> str:
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

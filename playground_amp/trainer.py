@@ -1,0 +1,263 @@
+"""The host loop: train, log, save, stop when asked, and show at the end what was learned."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from playground_amp import rundir, tracking
+from playground_amp.amp import AMP, TrainState, make_amp
+from playground_amp.checkpoint import Checkpoints
+from playground_amp.config import Config, load_config, resolve, to_dict
+from playground_amp.errors import InputError
+from playground_amp.evaluate import evaluate, record
+from playground_amp.features import feature_names
+from playground_amp.progress import TrainingProgress
+
+Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
+
+
+class Diverged(RuntimeError):
+    """A loss became NaN or infinite."""
+
+
+def main(config_name: str | None, overrides: list[str], run_dir: Path | None, resume_name: str | None) -> Path:
+    """Start a run, or go on with one; returns its folder.
+
+    `resume_name` is a run's folder or name. 'auto' is the newest run with a checkpoint, or `run_dir` if one is given:
+    with nothing there yet it starts, so that one command serves a job that may be interrupted and started again.
+    """
+    if resume_name and run_dir:
+        if resume_name != "auto":
+            raise InputError("--run-dir names a new run; leave it out, or use it with --resume auto")
+        resume_name = str(run_dir) if rundir.has_checkpoint(run_dir) else None
+    if resume_name:
+        return resume(resume_name, overrides)
+    if not config_name:
+        raise InputError(f"'{run_dir}' holds no checkpoint yet; give --config NAME_OR_PATH to start a run there")
+    return train(load_config(config_name, overrides), config_name, run_dir)
+
+
+def train(config: Config, config_name: str, run_dir: Path | None = None) -> Path:
+    """A new run from its start to its report; returns its folder."""
+    config = resolve_here(config)
+    amp = make_amp(config)
+    path = rundir.new_run_dir(config, config_name, run_dir)
+    rundir.write_config(path, config)
+    return _run(amp, path, resume=False)
+
+
+def resume(name: str, overrides: list[str]) -> Path:
+    """Go on with an earlier run from its newest checkpoint, with its own configuration under `overrides`."""
+    path = rundir.find_run(name)
+    Console(stderr=True).print(f"resuming {path} with its own configuration", highlight=False, soft_wrap=True)
+    config = resolve_here(rundir.read_config(path, overrides))
+    rundir.check_writable(path)
+    return _run(make_amp(config), path, resume=True)
+
+
+def resolve_here(config: Config) -> Config:
+    """Every `auto` replaced by what it means on this machine, and printed."""
+    resolved = resolve(config, accelerator=jax.default_backend() != "cpu")
+    device = jax.devices()[0].device_kind
+    Console(stderr=True).print(
+        f"{resolved.env.num_envs} robots, physics {resolved.env.physics}, PPO batches of {resolved.ppo.batch_size}, "
+        f"discriminator batches of {resolved.amp.batch_size}, replay of {resolved.amp.replay_size}, on {device}",
+        highlight=False,
+    )
+    return resolved
+
+
+def make_chunk(amp: AMP, length: int) -> Chunk:
+    """A jitted loop of up to `length` iterations whose count is an argument: one compile serves every call.
+
+    Its metrics are [length] each; only the first `count` entries are filled. The state passed in is donated.
+    """
+
+    def chunk(state: TrainState, count: int) -> tuple[TrainState, dict[str, jax.Array]]:
+        shapes = jax.eval_shape(amp.train_iteration, state)[1]
+        blank = jax.tree.map(lambda shape: jnp.zeros((length, *shape.shape), shape.dtype), shapes)
+
+        def step(i: jax.Array, carry: tuple[TrainState, dict]) -> tuple[TrainState, dict]:
+            state, metrics = amp.train_iteration(carry[0])
+            return state, jax.tree.map(lambda all_, one: all_.at[i].set(one), carry[1], metrics)
+
+        return jax.lax.fori_loop(0, count, step, (state, blank))
+
+    return jax.jit(chunk, donate_argnums=0)
+
+
+def _run(amp: AMP, path: Path, *, resume: bool) -> Path:
+    try:
+        return _Run(amp, path).go(resume=resume)
+    except Diverged as error:
+        Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except OSError as error:
+        raise rundir.unwritable(path, error) from None
+
+
+class _Run:
+    """One run in progress."""
+
+    def __init__(self, amp: AMP, path: Path):
+        self.amp, self.config, self.path = amp, amp.config, path
+        self.steps_per_iteration = amp.config.env.num_envs * amp.config.ppo.rollout_length
+        self.metrics_file = rundir.MetricsFile(path)
+        self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
+        self.saved_at = 0.0
+
+    def go(self, *, resume: bool) -> Path:
+        logging = self.config.logging
+        state = jax.jit(self.amp.init)(jax.random.key(self.config.ppo.seed))
+        with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as self.checkpoints:
+            if resume:
+                state = self._restore(state)
+            mode = tracking.choose_mode(logging.wandb)
+            self.wandb = tracking.start(mode, self.path, logging.wandb_project, to_dict(self.config))
+            try:
+                state = self._train(state)
+                self._finish(state)
+            finally:
+                if self.wandb:
+                    self.wandb.finish()
+        return self.path
+
+    def _restore(self, like: TrainState) -> TrainState:
+        state, _ = self.checkpoints.restore(like)
+        iteration, total = int(state.iteration), self.config.ppo.iterations
+        if iteration >= total:
+            raise InputError(
+                f"'{self.path}' has done its {iteration} iterations; go on with --set ppo.iterations={2 * iteration}"
+            )
+        rundir.write_config(self.path, self.config)
+        self.seconds = self.metrics_file.cut_after(iteration)
+        return state
+
+    def _train(self, state: TrainState) -> TrainState:
+        logging, total = self.config.logging, self.config.ppo.iterations
+        length = min(logging.interval, total)
+        chunk = make_chunk(self.amp, length)
+        iteration = int(state.iteration)
+        with TrainingProgress(iteration, total, self.path) as progress, stop_on_signal() as stop:
+            while iteration < total:
+                began = time.perf_counter()
+                count = min(length, total - iteration)
+                state, metrics = chunk(state, count)
+                rows = self._rows(jax.device_get(metrics), iteration, count, began)
+                self._log(rows)
+                iteration += count
+                progress.show(iteration, rows[-1])
+                if (
+                    stop
+                    or iteration // logging.checkpoint_interval > (iteration - count) // logging.checkpoint_interval
+                ):
+                    self._save(state)
+                if stop:
+                    progress.close()
+                    self._stopped(iteration, stop[0])
+        self._save(state)
+        return state
+
+    def _rows(self, metrics: dict[str, np.ndarray], iteration: int, count: int, began: float) -> list[dict[str, Any]]:
+        elapsed = time.perf_counter() - began
+        rate = count * self.steps_per_iteration / elapsed
+        rows = []
+        for i in range(count):
+            row: dict[str, Any] = {name: float(values[i]) for name, values in metrics.items()}
+            if bad := [name for name, value in row.items() if not np.isfinite(value)]:
+                raise Diverged(self._divergence(iteration + i + 1, bad[0]))
+            rows.append(
+                {
+                    "iteration": iteration + i + 1,
+                    "env_steps": (iteration + i + 1) * self.steps_per_iteration,
+                    "seconds": round(self.seconds + elapsed * (i + 1) / count, 3),
+                    "env_steps_per_second": rate,
+                    **row,
+                }
+            )
+        self.seconds += elapsed
+        return rows
+
+    def _divergence(self, iteration: int, name: str) -> str:
+        last = self.checkpoints.latest
+        kept = f"the checkpoint of iteration {last} is kept" if last else "there was no checkpoint yet"
+        return (
+            f"training diverged: {name} is not a number in iteration {iteration} ({kept}); lower the upper end of "
+            f"ppo.learning_rate_range or amp.discriminator_lr and start again, or --resume {self.path} with --set"
+        )
+
+    def _log(self, rows: list[dict[str, Any]]) -> None:
+        self.metrics_file.append(rows)
+        if self.wandb:
+            for row in rows:
+                self.wandb.log(row, step=row["iteration"])
+
+    def _save(self, state: TrainState) -> None:
+        about = {
+            "iteration": int(state.iteration),
+            "env_steps": int(state.iteration) * self.steps_per_iteration,
+            "features": feature_names(self.amp.env.robot),
+            "config": to_dict(self.config),
+        }
+        self.checkpoints.save(int(state.iteration), state, about)
+
+    def _stopped(self, iteration: int, number: int) -> None:
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        Console(stderr=True).print(
+            f"{name}: saved iteration {iteration}; go on with: python scripts/train.py --resume {self.path}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise SystemExit(128 + number)
+
+    def _finish(self, state: TrainState) -> None:
+        """Evaluation, video and report."""
+        if self.config.logging.evaluation_episodes == 0:
+            return
+        from playground_amp.showcase import showcase  # imported late: rendering is not needed to train
+
+        key = jax.random.key(self.config.ppo.seed + 1)
+        console = Console(stderr=True)
+        with console.status("evaluating, rendering, writing the report"):
+            recording = record(
+                self.amp,
+                state.trainee.params.actor,
+                state.statistics,
+                key,
+                self.config.logging.evaluation_episodes,
+            )
+            evaluation = evaluate(recording, control_dt=self.config.env.control_dt)
+            notes = showcase(self.path, self.amp, recording, evaluation)
+        if self.wandb:
+            self.wandb.summary.update({f"evaluation/{k}": v for k, v in dataclasses.asdict(evaluation).items()})
+        for note in notes:
+            console.print(note, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[list[int]]:
+    """A list that a first Ctrl-C or SIGTERM appends its number to; a second one interrupts at once."""
+    received: list[int] = []
+
+    def handle(number: int, _frame: object) -> None:
+        received.append(number)
+        signal.signal(number, signal.default_int_handler)
+        Console(stderr=True).print("stopping after this interval to save a checkpoint; again to stop at once")
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,84 @@
+"""Pictures: the robot beside its reference as frames, a video, a strip of stills."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import imageio.v2 as imageio
+import mujoco
+import numpy as np
+
+from playground_amp.robots import Robot
+
+FPS = 25
+SPACING = 0.55  # m, from the robot to the reference ahead of it
+GHOST = (0.95, 0.62, 0.25, 1.0)  # colour of the reference
+
+
+def side_by_side_model(robot: Robot) -> mujoco.MjModel:
+    """A scene of two robots: the robot itself, and a second one in another colour; qpos is both in this order."""
+    scene = mujoco.MjSpec.from_file(str(robot.mjcf))
+    other = mujoco.MjSpec.from_file(str(robot.mjcf))
+    for name in [geom.name for geom in other.worldbody.geoms]:
+        other.delete(other.geom(name))
+    for light in list(other.worldbody.lights):
+        other.delete(light)
+    for geom in other.geoms:
+        geom.rgba = GHOST
+    scene.attach(other, prefix="reference_", frame=scene.worldbody.add_frame())
+    scene.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.93, 0.95, 0.98],
+        rgb2=[0.72, 0.78, 0.86],
+        width=64,
+        height=64,
+    )
+    scene.visual.headlight.ambient = [0.45, 0.45, 0.45]
+    return scene.compile()
+
+
+def render(robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tuple[int, int] = (640, 480)) -> list:
+    """Frames [H, W, 3] of `motion` [N, nq], and `reference` [N, nq] walking ahead of it, seen from their right.
+
+    The camera follows the robot, and the reference is kept at one distance from it whatever their speeds.
+    """
+    model = side_by_side_model(robot)
+    data = mujoco.MjData(model)
+    camera = mujoco.MjvCamera()
+    camera.distance, camera.azimuth, camera.elevation = 1.75, 100.0, -10.0
+    frames = []
+    with mujoco.Renderer(model, height=size[1], width=size[0]) as renderer:
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        for robot_qpos, reference_qpos in zip(motion, reference, strict=True):
+            beside = reference_qpos.copy()
+            beside[:2] = robot_qpos[:2] + [SPACING, 0.0]
+            data.qpos[:] = np.concatenate([robot_qpos, beside])
+            mujoco.mj_forward(model, data)
+            camera.lookat[:] = [robot_qpos[0] + 0.5 * SPACING, robot_qpos[1], 0.33]
+            renderer.update_scene(data, camera)
+            frames.append(renderer.render())
+    return frames
+
+
+def loop(motion: np.ndarray, frames: int) -> np.ndarray:
+    """The first `frames` rows of `motion` [N, nq], played again from the start as often as needed."""
+    return motion[np.arange(frames) % len(motion)]
+
+
+def write_video(path: Path, frames: list) -> None:
+    """An H.264 mp4 at FPS, which every browser plays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # JAX warns of every fork; ffmpeg's child only runs ffmpeg
+        imageio.mimwrite(path, frames, fps=FPS, codec="libx264", quality=7, macro_block_size=2)
+
+
+def write_strip(path: Path, frames: list, count: int = 6) -> None:
+    """`count` stills side by side as one PNG, evenly spaced over the first two seconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = np.linspace(0, min(len(frames) - 1, 2 * FPS), count).astype(int)
+    imageio.imwrite(path, np.concatenate([frames[row][60:-40, 100:-100] for row in rows], axis=1))
