@@ -110,7 +110,7 @@ class AMP:
         style, metrics = jnp.zeros_like(rollout.outcome.task_reward), {}
         if self.config.amp.style_weight > 0.0:
             inputs = self.inputs(rollout.outcome)
-            scores = self.score(state.discriminator.params, inputs)
+            scores = self.score_rollout(state.discriminator.params, inputs)
             style = disc.REWARDS[self.config.amp.reward](scores)
             metrics = {"amp_reward": jnp.mean(style), "disc_acc_clean": self.clean_accuracy(state, scores, clean_key)}
             state, disc_metrics = self.update_discriminator(state, inputs.reshape(-1, inputs.shape[-1]), disc_key)
@@ -157,8 +157,12 @@ class AMP:
         return windows.reshape(*windows.shape[:-2], -1)
 
     def score(self, params: dict, inputs: jax.Array) -> jax.Array:
-        """Discriminator scores [...] of inputs [..., K * F]."""
+        """Discriminator scores [N] of inputs [N, K * F]."""
         return self.discriminator.apply(params, inputs)[..., 0]
+
+    def score_rollout(self, params: dict, inputs: jax.Array) -> jax.Array:
+        """Scores [T, B] of inputs [T, B, K * F], one step after the other: the layers then stay in a CPU's cache."""
+        return jax.lax.map(lambda step: self.score(params, step), inputs)
 
     def clean_accuracy(self, state: TrainState, fake_scores: jax.Array, key: jax.Array) -> jax.Array:
         """Accuracy [] on inputs without noise, of the rollout's scores [T, B] and those of reference samples."""

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from playground_amp.amp import TrainState
+from playground_amp.amp import AMP, TrainState
 from playground_amp.errors import InputError
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every step it takes
@@ -43,15 +43,19 @@ class Checkpoints:
         arguments = ocp.args.Composite(state=ocp.args.StandardSave(state), about=ocp.args.JsonSave(about))
         self._manager.save(iteration, args=arguments, force=True)
 
-    def restore(self, like: TrainState, iteration: int | None = None) -> tuple[TrainState, dict[str, Any]]:
-        """State and `about` of a checkpoint (the newest by default), with the shapes of `like`.
+    def restore(self, amp: AMP, iteration: int | None = None) -> tuple[TrainState, dict[str, Any]]:
+        """State and `about` of a checkpoint (the newest by default), for training to go on with `amp`.
 
         Raises InputError when there is none, when it is damaged, or when it was made with other shapes.
         """
         iteration = self.latest if iteration is None else iteration
         if iteration is None:
             raise InputError(f"'{self.folder}' holds no checkpoint; start the run anew without --resume")
-        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        template = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+            jax.eval_shape(amp.init, jax.random.key(0)),
+        )
         arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template), about=ocp.args.JsonRestore())
         try:
             restored = self._manager.restore(iteration, args=arguments)

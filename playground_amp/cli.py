@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from playground_amp.errors import InputError
 
@@ -15,21 +17,31 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # f
 
 def run(main: Callable[[], object]) -> None:
     """Run a script's `main` and exit with its code."""
+    logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)  # what it logs it raises, too
     try:
         main()
         sys.stdout.flush()
     except InputError as error:
-        _stop(f"error: {error}", BAD_INPUT)
+        _refuse(str(error))
     except KeyboardInterrupt:
-        _stop("stopped by Ctrl-C", INTERRUPTED)
+        _leave()
     except BrokenPipeError:  # whoever read our output has left, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        _stop(f"error: cannot write '{error.filename or 'the output'}': {error.strerror}", BAD_INPUT)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK:
+            _refuse(f"cannot write '{error.filename or 'the output'}': {error.strerror}")
+        if "KeyboardInterrupt" in str(error) and type(error).__name__ == "JaxRuntimeError":
+            _leave()  # Ctrl-C came while JAX was calling back
+        raise
 
 
-def _stop(message: str, code: int) -> None:
-    print(message, file=sys.stderr)
-    sys.exit(code)
+def _refuse(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+def _leave() -> NoReturn:
+    """End at once: computations under way in JAX's threads crash a Python that shuts down under them."""
+    print("stopped by Ctrl-C", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(INTERRUPTED)

@@ -119,10 +119,8 @@ class _Run:
 
     def go(self, *, resume: bool) -> Path:
         logging = self.config.logging
-        state = jax.jit(self.amp.init)(jax.random.key(self.config.ppo.seed))
         with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as self.checkpoints:
-            if resume:
-                state = self._restore(state)
+            state = self._restore() if resume else jax.jit(self.amp.init)(jax.random.key(self.config.ppo.seed))
             mode = tracking.choose_mode(logging.wandb)
             self.wandb = tracking.start(mode, self.path, logging.wandb_project, to_dict(self.config))
             try:
@@ -133,8 +131,8 @@ class _Run:
                     self.wandb.finish()
         return self.path
 
-    def _restore(self, like: TrainState) -> TrainState:
-        state, _ = self.checkpoints.restore(like)
+    def _restore(self) -> TrainState:
+        state, _ = self.checkpoints.restore(self.amp)
         iteration, total = int(state.iteration), self.config.ppo.iterations
         if iteration >= total:
             raise InputError(

@@ -55,7 +55,7 @@ def render(robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tup
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         for robot_qpos, reference_qpos in zip(motion, reference, strict=True):
             beside = reference_qpos.copy()
-            beside[:2] = robot_qpos[:2] + [SPACING, 0.0]
+            beside[:2] = robot_qpos[0] + SPACING, robot_qpos[1]
             data.qpos[:] = np.concatenate([robot_qpos, beside])
             mujoco.mj_forward(model, data)
             camera.lookat[:] = [robot_qpos[0] + 0.5 * SPACING, robot_qpos[1], 0.33]

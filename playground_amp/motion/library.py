@@ -67,7 +67,7 @@ def make_reference(
     motions = [qpos.astype(np.float32) for qpos in motions if len(qpos) > window]
     if not motions:
         raise InputError(f"amp.window is {window}, longer than every clip; use longer clips or a smaller window")
-    features = [clip_features(qpos, robot, control_dt=control_dt) for qpos in motions]
+    features = motion_features(motions, robot, control_dt=control_dt)
     windows = np.concatenate([_windows(feature, window) for feature in features])
     everything = jnp.asarray(np.concatenate(features))
     weights = jnp.full(len(everything), 1.0 / len(everything))
@@ -83,19 +83,28 @@ def make_reference(
 def clip_frames(qpos: np.ndarray, robot: Robot) -> Frame:
     """Frames [N] of a motion [N, nq], by the engine's kinematics."""
     qpos = qpos.astype(np.float32)
-    return Frame(
-        root_pos=jnp.asarray(qpos[:, :3]),
-        root_quat=jnp.asarray(qpos[:, 3:7]),
-        joint_pos=jnp.asarray(qpos[:, 7:]),
-        pad_height=jnp.asarray(robot.pad_heights(qpos).astype(np.float32)),
-    )
+    pad_height = robot.pad_heights(qpos).astype(np.float32)
+    frame = Frame(root_pos=qpos[:, :3], root_quat=qpos[:, 3:7], joint_pos=qpos[:, 7:], pad_height=pad_height)
+    return jax.tree.map(jnp.asarray, frame)
 
 
 def clip_features(qpos: np.ndarray, robot: Robot, *, control_dt: float) -> np.ndarray:
     """AMP features of the N - 1 steps of a motion [N, nq]: [N - 1, F]."""
-    frames = clip_frames(qpos, robot)
+    return motion_features([qpos], robot, control_dt=control_dt)[0]
+
+
+def motion_features(motions: Sequence[np.ndarray], robot: Robot, *, control_dt: float) -> list[np.ndarray]:
+    """AMP features of every motion, [N_i, nq] -> [N_i - 1, F].
+
+    All at once, as one shape compiles once; steps from the end of one motion to the start of the next are left out.
+    """
+    frames = clip_frames(np.concatenate(motions), robot)
     previous, current = jax.tree.map(lambda x: x[:-1], frames), jax.tree.map(lambda x: x[1:], frames)
-    return np.asarray(amp_features(previous, current, dt=control_dt, contact_clearance=robot.contact_clearance))
+    compiled = jax.jit(amp_features, static_argnames=("dt", "contact_clearance"))
+    steps = compiled(previous, current, dt=control_dt, contact_clearance=robot.contact_clearance)
+    ends = np.cumsum([len(motion) for motion in motions])
+    steps = np.asarray(steps)
+    return [steps[end - len(motion) : end - 1] for motion, end in zip(motions, ends, strict=True)]
 
 
 def velocities(qpos: np.ndarray, robot: Robot, dt: float) -> np.ndarray:
