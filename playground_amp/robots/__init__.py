@@ -15,6 +15,22 @@ from playground_amp.errors import InputError, nearest
 FOLDER = Path(__file__).parent
 
 
+@dataclass(frozen=True)
+class RetargetTable:
+    """What retargeting has to know of a robot; pairs are (left, right)."""
+
+    feet: tuple[str, str]  # bodies with the ankle joint at their origin
+    heels: tuple[str, str]  # pads
+    toes: tuple[str, str]  # pads
+    thighs: tuple[str, str]  # bodies with the hip pitch joint at their origin
+    trunk_joint: str  # turns the trunk about the vertical; takes the yaw of the person's chest
+    foot_line: float  # m, from the middle to the line on which a foot walks
+    foot_forward: float  # m, ankle of a foot under the person's hip ahead of the robot's root
+    lean: float  # rad, forward pitch of the root that the person's is added to
+    leg_reach: float  # m, longest distance from hip pitch axis to ankle that leaves the knee bent
+    zmp_share: float  # lateral place of the zero moment point in single support, as a share of foot_line
+
+
 @dataclass(frozen=True, eq=False)
 class Robot:
     """A legged robot with a floating base and position servos. Arrays follow the order of `joints` and `pads`.
@@ -32,6 +48,7 @@ class Robot:
     mirror_pads: tuple[int, ...]  # [P] partner index of each pad
     contact_clearance: tuple[float, float]  # m, pad heights at which contact is 1 and 0
     leg_length: float  # m, hip pitch axis to sole
+    retarget: RetargetTable | None = None  # for making clips from people's motion; training does without
 
     @cached_property
     def model(self) -> mujoco.MjModel:
@@ -112,4 +129,27 @@ def _from_record(record: dict, folder: Path) -> Robot:
         mirror_pads=tuple(list(pads).index(mirror["pads"][pad]) for pad in pads),
         contact_clearance=tuple(record["contact_clearance"]),
         leg_length=record["leg_length"],
+        retarget=_retarget_table(record.get("retarget")),
     )
+
+
+def _retarget_table(record: dict | None) -> RetargetTable | None:
+    if record is None:
+        return None
+    return RetargetTable(
+        feet=_pair(record["feet"]),
+        heels=_pair(record["heels"]),
+        toes=_pair(record["toes"]),
+        thighs=_pair(record["thighs"]),
+        trunk_joint=record["trunk_joint"],
+        foot_line=record["foot_line"],
+        foot_forward=record["foot_forward"],
+        lean=record["lean"],
+        leg_reach=record["leg_reach"],
+        zmp_share=record["zmp_share"],
+    )
+
+
+def _pair(names: list[str]) -> tuple[str, str]:
+    left, right = names
+    return left, right

@@ -1,0 +1,246 @@
+"""Retargeting: dynamic similarity, facing, contacts, the limits of the robot, and its errors."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from playground_amp.errors import InputError
+from playground_amp.motion.amass import Take, forward_kinematics, load_take
+from playground_amp.motion.batch import find_takes, retarget_sources
+from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.motion.footsteps import Sole, Stance, dead_zone, line_heights, pin, pinned_ankle
+from playground_amp.motion.normative import Walk, make_take
+from playground_amp.motion.person import observe
+from playground_amp.motion.quality import measure, pad_corners
+from playground_amp.motion.retarget import HUMAN_LEG, retarget, sway
+from playground_amp.robots import Robot
+
+SPEED = 0.85  # m/s, of the person
+SOLE = Sole(heel=-0.08, toe=0.07, drop=0.06, radius=0.005)
+
+
+def take_of(arrays: dict[str, np.ndarray], turn: float = 0.0) -> Take:
+    """A take without a file, turned about the vertical by `turn` rad."""
+    positions, rotations = forward_kinematics(arrays["poses"][:, :66].astype(float), arrays["trans"].astype(float))
+    about_z = Rotation.from_euler("z", turn).as_matrix()
+    return Take("walk", positions @ about_z.T, about_z @ rotations, float(arrays["mocap_framerate"]))
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, np.ndarray]:
+    return make_take(Walk(SPEED, seed=7, strides=5.0))
+
+
+@pytest.fixture(scope="module")
+def take(arrays: dict[str, np.ndarray]) -> Take:
+    return take_of(arrays)
+
+
+@pytest.fixture(scope="module")
+def clip(take: Take, robot: Robot) -> MotionClip:
+    return retarget(take, robot)
+
+
+# ---------------------------------------------------------------- footsteps
+
+
+@pytest.mark.parametrize(("pitch", "line"), [(0.4, "toe"), (-0.3, "heel")])
+def test_the_pivot_stays_on_its_point(pitch: float, line: str) -> None:
+    forward, up = pinned_ankle(np.array(pitch), SOLE)
+    along = getattr(SOLE, line)
+    point = Rotation.from_euler("y", pitch).apply([along, 0.0, -SOLE.drop])
+    np.testing.assert_allclose(forward + point[0], along, atol=1e-12)
+    np.testing.assert_allclose(up + point[2], SOLE.radius, atol=1e-12)
+
+
+def test_dead_zone_is_flat_and_smooth() -> None:
+    pitch = np.linspace(-0.5, 0.5, 2001)
+    out = dead_zone(pitch, 0.05, 0.1)
+    assert (out[np.abs(pitch) < 0.05] == 0.0).all()
+    slope = np.gradient(out, pitch)
+    assert np.abs(np.diff(slope)).max() < 0.01 and slope.max() <= 1.0 + 1e-9
+    np.testing.assert_allclose(out, -out[::-1], atol=1e-15)
+
+
+def test_swing_leaves_and_meets_its_stances_without_a_jump() -> None:
+    frames = np.arange(60)
+    free = np.stack([0.02 * frames, 0.0 * frames, 0.09 + 0.0 * frames, 0.3 * np.sin(frames / 8)], axis=-1)
+    stances = [Stance(0, 19, 0.1, 0.1), Stance(40, 59, 0.8, 0.1)]
+    path = pin(free, np.zeros(60), stances, SOLE, clearance=0.02)
+    np.testing.assert_allclose(path[:20, 0], 0.1)
+    np.testing.assert_allclose(path[40:, :2], [[0.8, 0.1]] * 20)
+    assert np.abs(np.diff(path[:, 0], n=2)).max() < 0.011
+    heights = line_heights(path[:, 2], path[:, 3], SOLE)
+    assert heights.min() > -1e-9 and heights[28:32].min() > 0.018
+
+
+# ---------------------------------------------------------------- dynamic similarity and facing
+
+
+def test_speed_and_cadence_are_those_of_dynamic_similarity(clip: MotionClip, take: Take, robot: Robot) -> None:
+    scale = np.sqrt(robot.leg_length / HUMAN_LEG)
+    assert clip.time_scale == pytest.approx(scale)
+    assert clip.speed == pytest.approx(SPEED * scale, rel=0.05)
+    person = observe(take)
+    strikes = np.flatnonzero(np.diff(person.contacts[0].astype(int)) == 1) / take.fps
+    assert measure(clip, robot).cadence == pytest.approx(120.0 / np.diff(strikes).mean() / scale, rel=0.05)
+
+
+def test_without_time_scaling_the_person_sets_the_pace(take: Take, clip: MotionClip, robot: Robot) -> None:
+    slow = retarget(take, robot, time_scaling=False)
+    scale = robot.leg_length / HUMAN_LEG
+    assert slow.time_scale == 1.0
+    assert slow.speed == pytest.approx(SPEED * scale, rel=0.05)
+    assert slow.duration == pytest.approx(clip.duration / np.sqrt(scale), rel=0.05)
+
+
+def test_longer_steps_than_the_legs_allow_get_shorter_and_quicker(robot: Robot) -> None:
+    fast = retarget(take_of(make_take(Walk(1.8, seed=1, strides=4.0))), robot)
+    scale = np.sqrt(robot.leg_length / HUMAN_LEG)
+    assert fast.time_scale < 0.96 * scale
+    assert fast.speed == pytest.approx(1.8 * scale, rel=0.1)
+
+
+@pytest.mark.parametrize("turn", [1.0, np.pi])
+def test_the_walk_heads_along_x_whatever_its_heading_was(
+    arrays: dict[str, np.ndarray], clip: MotionClip, robot: Robot, turn: float
+) -> None:
+    turned = retarget(take_of(arrays, turn), robot)
+    np.testing.assert_allclose(turned.qpos, clip.qpos, atol=1e-3)
+    assert turned.qpos[0, 0] == 0.0
+    assert abs(turned.qpos[-1, 1]) < 0.03 and turned.qpos[-1, 0] > 1.0
+    yaw = Rotation.from_quat(turned.qpos[:, 3:7], scalar_first=True).as_euler("ZYX")[:, 0]
+    assert np.abs(yaw).max() < 0.1
+
+
+def test_a_backward_walk_stays_backward(arrays: dict[str, np.ndarray], robot: Robot) -> None:
+    take = take_of(arrays)
+    reversed_take = replace(take, positions=take.positions[::-1], rotations=take.rotations[::-1])
+    assert retarget(reversed_take, robot).qpos[-1, 0] < -1.0
+
+
+# ---------------------------------------------------------------- quality
+
+
+def test_feet_stand_still_while_they_touch(clip: MotionClip, robot: Robot) -> None:
+    corners = pad_corners(clip.qpos, robot)
+    low = corners[..., 2].max(axis=-1) < 0.004  # both corners of a pad on the ground
+    speed = np.linalg.norm(np.diff(corners[..., :2], axis=0), axis=-1).max(axis=-1) * clip.frequency
+    firmly = low[1:] & low[:-1]
+    assert firmly.mean() > 0.3
+    assert speed[firmly].mean() < 0.03 and np.percentile(speed[firmly], 95) < 0.08
+
+
+def test_steps_alternate(clip: MotionClip, robot: Robot) -> None:
+    heights = robot.pad_heights(clip.qpos).reshape(-1, 2, 2).min(axis=-1)
+    touching = heights < 0.008
+    frames, sides = np.nonzero(touching[1:] & ~touching[:-1])  # in the order of time
+    assert len(frames) >= 6 and (np.diff(sides) != 0).all()
+    assert touching.any(axis=1).all()
+
+
+def test_the_motion_is_smooth(clip: MotionClip) -> None:
+    acceleration = np.diff(clip.qpos[:, 7:], n=2, axis=0) * clip.frequency**2
+    assert np.abs(acceleration).max() < 350.0  # rad/s^2; one bad frame of 0.1 rad would be 500
+    np.testing.assert_allclose(np.linalg.norm(clip.qpos[:, 3:7], axis=1), 1.0, atol=1e-6)
+
+
+def test_the_root_sways_to_the_standing_foot(clip: MotionClip, robot: Robot) -> None:
+    heights = robot.pad_heights(clip.qpos).reshape(-1, 2, 2).min(axis=-1)
+    on_left, on_right = heights[:, 1] > 0.015, heights[:, 0] > 0.015
+    assert clip.qpos[on_left, 1].mean() > 0.005 and clip.qpos[on_right, 1].mean() < -0.005
+
+
+def test_sway_of_a_symmetric_walk_is_symmetric(robot: Robot) -> None:
+    left = np.tile(np.repeat([True, True, False], [10, 30, 20]), 4)
+    way = sway(np.stack([left, np.roll(left, 30)]), robot)[60:180]
+    assert np.abs(way).max() == pytest.approx(0.02, abs=0.01)
+    np.testing.assert_allclose(way[30:], -way[:-30], atol=2e-3)
+
+
+# ---------------------------------------------------------------- real recordings
+
+AMASS_DIR = os.environ.get("AMASS_DIR", "")
+REAL = sorted(Path(AMASS_DIR).rglob("*_poses.npz"))[:4] if AMASS_DIR else []
+
+
+@pytest.mark.skipif(not REAL, reason="AMASS_DIR names no folder with *_poses.npz")
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+def test_real_walks_become_clean_clips(path: Path, robot: Robot) -> None:
+    take = load_take(path)
+    clip = retarget(take, robot)
+    quality = measure(clip, robot)
+    way = np.linalg.norm(take.positions[-1, 0, :2] - take.positions[0, 0, :2]) / take.duration
+    assert clip.speed == pytest.approx(way * np.sqrt(robot.leg_length / HUMAN_LEG), rel=0.1)
+    assert quality.skating < 0.06 and quality.penetration < 0.002 and quality.float_height < 0.01
+    assert quality.limit_share < 0.05 and quality.clearance > 0.010 and quality.joint_speed < 11.0
+    assert quality.speed > 0.5
+
+
+# ---------------------------------------------------------------- errors and the script's work
+
+
+def still(seconds: float, fps: float = 60.0) -> Take:
+    poses = np.zeros((int(seconds * fps) + 1, 66))
+    poses[:, 0] = np.pi / 2
+    return Take("still", *forward_kinematics(poses, np.zeros((len(poses), 3))), fps)
+
+
+def test_short_turning_and_flying_takes_are_told(arrays: dict[str, np.ndarray], robot: Robot) -> None:
+    with pytest.raises(InputError, match="'still' lasts"):
+        retarget(still(0.5), robot)
+    take = take_of(arrays)
+    turning = Rotation.from_euler("z", np.linspace(0.0, 1.2, len(take.positions))[:, None]).as_matrix()
+    curve = replace(take, rotations=turning[:, None] @ take.rotations)
+    with pytest.raises(InputError, match="turns by"):
+        retarget(curve, robot)
+    flying = still(2.0)
+    flight = replace(flying, positions=flying.positions + np.arange(121)[:, None, None] * [0.05, 0.0, 0.0])
+    with pytest.raises(InputError, match="no steps"):
+        retarget(flight, robot)
+    with pytest.raises(InputError, match="retarget table"):
+        retarget(take, replace(robot, retarget=None))
+
+
+def test_standing_is_a_motion_too(robot: Robot) -> None:
+    clip = retarget(still(3.0), robot)
+    assert np.ptp(clip.qpos, axis=0).max() < 0.01
+    assert measure(clip, robot).float_height < 0.002
+
+
+def test_folders_are_searched_and_shapes_skipped(
+    tmp_path: Path, arrays: dict[str, np.ndarray], robot: Robot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for subject in ("01", "02"):
+        (tmp_path / "in" / subject).mkdir(parents=True)
+        np.savez_compressed(tmp_path / "in" / subject / "walk_poses.npz", allow_pickle=False, **arrays)
+    for name in ("shape.npz", "neutral_stagei.npz"):
+        np.savez(tmp_path / "in" / name, betas=np.zeros(16))
+    (tmp_path / "in" / "broken.npz").write_bytes(b"PK")
+    qualities = retarget_sources([tmp_path / "in"], "wildrobot", tmp_path / "out", source="mine")
+    assert set(qualities) == {"01_walk_poses", "02_walk_poses"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"01_walk_poses.npz", "02_walk_poses.npz"}
+    assert load_clip(tmp_path / "out" / "01_walk_poses.npz", robot).source == "mine"
+    told = capsys.readouterr().err
+    assert "shape.npz" in told and "neutral_stagei.npz" in told and "left out" in told and "broken.npz" in told
+
+
+def test_one_bad_source_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(b"PK")
+    with pytest.raises(InputError, match="not a readable"):
+        retarget_sources([bad], "wildrobot", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="there is no file or folder"):
+        find_takes([tmp_path / "nothing"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no takes"):
+        find_takes([tmp_path / "empty"])
+    with pytest.raises(InputError, match="there is no robot"):
+        retarget_sources([bad], "wildrobt", tmp_path / "out")

@@ -1,0 +1,86 @@
+"""The shipped motion: every clip is fit to be learned from, and comes out of the two scripts again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from playground_amp.motion.amass import load_take
+from playground_amp.motion.clip import load_clip
+from playground_amp.motion.normative import HIP, KNEE, Walk, make_take, shipped_walks
+from playground_amp.motion.person import observe
+from playground_amp.motion.quality import faults, measure
+from playground_amp.motion.retarget import retarget
+from playground_amp.robots import Robot
+
+DATA = Path(__file__).parents[1] / "data"
+CLIPS = sorted((DATA / "wildrobot").glob("*.npz"))
+TAKES = sorted((DATA / "takes").glob("*.npz"))
+
+
+def test_the_set_is_whole_and_small() -> None:
+    assert {path.stem for path in CLIPS} == {path.stem for path in TAKES} == set(shipped_walks())
+    assert sum(path.stat().st_size for path in CLIPS + TAKES) < 3e6
+
+
+@pytest.mark.parametrize("path", CLIPS, ids=lambda path: path.stem)
+def test_every_clip_is_fit_to_be_learned_from(path: Path, robot: Robot) -> None:
+    clip = load_clip(path, robot)
+    quality = measure(clip, robot)
+    assert faults(quality) == []
+    assert quality.seconds >= 4.0
+    assert quality.asymmetry < 0.08
+    assert 0.58 <= quality.duty <= 0.65
+    assert 0.010 <= quality.sway <= 0.025
+    assert quality.joint_speed < 8.5
+    if path.stem.startswith("walk"):
+        assert clip.speed == pytest.approx(float(path.stem.split("_")[1]), rel=0.03)
+    assert clip.time_scale == pytest.approx(np.sqrt(0.42 / 0.90))
+    assert "own work" in clip.source
+
+
+@pytest.mark.parametrize("name", ["walk_0.6_b", "stand_walk_stand"])
+def test_a_clip_comes_out_of_the_scripts_again(name: str, robot: Robot, tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / f"{name}.npz", allow_pickle=False, **make_take(shipped_walks()[name]))
+    made, shipped = load_take(tmp_path / f"{name}.npz"), load_take(DATA / "takes" / f"{name}.npz")
+    np.testing.assert_allclose(made.positions, shipped.positions, atol=1e-3)
+    clip, old = retarget(made, robot), load_clip(DATA / "wildrobot" / f"{name}.npz", robot)
+    np.testing.assert_allclose(clip.qpos, old.qpos, atol=1e-3)
+
+
+@pytest.mark.parametrize("path", TAKES[::4], ids=lambda path: path.stem)
+def test_the_person_walks_like_a_person(path: Path) -> None:
+    person = observe(load_take(path))
+    size = np.linalg.norm(np.ptp(person.pelvis[:, :2], axis=0)) / (len(person.pelvis) / person.rate)
+    assert 0.5 < size < 1.3
+    assert 0.01 < np.ptp(person.pelvis[:, 2]) < 0.06  # bounce
+    assert 0.02 < np.ptp(person.pelvis[:, 1]) < 0.08  # sway
+    assert 0.55 < person.contacts.mean() < 0.75
+    assert np.rad2deg(np.abs(person.pelvis_euler - person.pelvis_euler.mean(axis=0))).max() < 6.0
+
+
+def test_faster_walks_take_longer_and_quicker_steps() -> None:
+    cadences, steps = [], []
+    for speed in (0.6, 0.9, 1.2):
+        arrays = make_take(Walk(speed, seed=0, strides=5.0))
+        seconds = len(arrays["trans"]) / 120.0
+        way = np.linalg.norm(arrays["trans"][-1, :2] - arrays["trans"][0, :2])
+        assert way / seconds == pytest.approx(speed, rel=0.03)
+        cadences.append(5.0 / seconds)
+        steps.append(way)
+    assert cadences == sorted(cadences) and steps == sorted(steps)
+
+
+def test_seeds_differ_by_a_little_and_only_by_the_seed() -> None:
+    first, again, other = (make_take(Walk(1.0, seed=seed, strides=4.0))["poses"] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    length = min(len(first), len(other))
+    knees = [poses[:length, 12:15] for poses in (first, other)]
+    assert 0.0 < np.abs(knees[0] - knees[1]).mean() < 0.2
+
+
+def test_the_curves_are_the_textbook_ones() -> None:
+    assert (HIP.max(), HIP.min(), KNEE.max(), KNEE[0]) == (33.0, -10.0, 62.0, 5.0)
+    assert (HIP[0], KNEE[0]) == (HIP[-1], KNEE[-1])
