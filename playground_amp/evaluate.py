@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,11 @@ from flax import struct
 
 from playground_amp.amp import AMP, Statistics
 from playground_amp.env import Env, EnvState
+from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.quality import Quality, measure
+from playground_amp.robots import Robot
+
+SHORTEST_WALK = 2.0  # s of an episode, after its first second, below which it tells nothing of the gait
 
 
 class Recording(struct.PyTreeNode):
@@ -28,14 +34,19 @@ class Recording(struct.PyTreeNode):
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Means over the episodes of a recording."""
+    """Means over the episodes of a recording; speed and gait leave out the first second. NaN where nothing walked."""
 
     episodes: int
     episode_length: float  # control steps
     survival: float  # share of episodes that reached the time limit
     command: float  # m/s
-    forward_velocity: float  # m/s, after the first second
+    forward_velocity: float  # m/s
     velocity_error: float  # m/s, mean over episodes of |mean speed - command|
+    cadence: float  # steps a minute
+    step_length: float  # m
+    duty_factor: float  # share of a stride that a foot is on the ground
+    foot_skating: float  # m/s, horizontal speed of pads in contact
+    asymmetry: float  # left against right joint angles, relative to their range
 
 
 def record(amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episodes: int) -> Recording:
@@ -52,7 +63,7 @@ def record(amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episo
         state = env.reset(key, episodes).replace(command=commands)
         start = (state, jnp.ones(episodes, bool), jnp.zeros(episodes, bool))
 
-        def step(carry: tuple[EnvState, jax.Array, jax.Array], _: None) -> tuple[tuple, dict]:
+        def step(carry: tuple[EnvState, jax.Array, jax.Array], __: None) -> tuple[tuple, dict]:
             state, alive, fell = carry
             mean, _ = amp.policy(params, statistics, env.observe(state)[0])
             after, outcome = env.step(state, mean)
@@ -73,19 +84,34 @@ def record(amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episo
     return run(params, statistics, key)
 
 
-def evaluate(recording: Recording, *, control_dt: float) -> Evaluation:
-    """Survival and speed of a recording; speed leaves out the first second."""
+def evaluate(recording: Recording, robot: Robot, *, control_dt: float) -> Evaluation:
+    """Survival, speed and gait of a recording."""
     alive = np.asarray(recording.alive)
     settled = alive & (np.arange(len(alive)) >= round(1.0 / control_dt))[:, None]
-    velocity = np.asarray(recording.forward_velocity)
-    walked = settled.any(axis=0)
-    speed = (velocity * settled).sum(axis=0)[walked] / settled.sum(axis=0)[walked]
-    command = np.asarray(recording.command)
+    walked = np.flatnonzero(settled.sum(axis=0) >= round(SHORTEST_WALK / control_dt))
+    velocity, command = np.asarray(recording.forward_velocity), np.asarray(recording.command)
+    speed = np.array([velocity[settled[:, i], i].mean() for i in walked])
+    gaits = [_gait(np.asarray(recording.qpos)[settled[:, i], i], robot, control_dt) for i in walked]
+    cadence = _mean([gait.cadence for gait in gaits])
     return Evaluation(
         episodes=alive.shape[1],
         episode_length=float(alive.sum(axis=0).mean()),
         survival=float(1.0 - np.asarray(recording.fell).mean()),
         command=float(command.mean()),
-        forward_velocity=float(speed.mean()) if walked.any() else 0.0,
-        velocity_error=float(np.abs(speed - command[walked]).mean()) if walked.any() else float("nan"),
+        forward_velocity=_mean(speed),
+        velocity_error=_mean(np.abs(speed - command[walked])),
+        cadence=cadence,
+        step_length=_mean(speed) * 60.0 / cadence if cadence else float("nan"),
+        duty_factor=_mean([gait.duty for gait in gaits]),
+        foot_skating=_mean([gait.skating for gait in gaits]),
+        asymmetry=_mean([gait.asymmetry for gait in gaits]),
     )
+
+
+def _gait(qpos: np.ndarray, robot: Robot, control_dt: float) -> Quality:
+    """What the measurements of a clip say of one episode's motion [N, nq]."""
+    return measure(MotionClip("episode", robot.name, robot.joints, qpos, 1.0 / control_dt, "policy"), robot)
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

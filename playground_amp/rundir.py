@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from playground_amp.config import Config, apply_override, build, read_yaml, to_dict
+from playground_amp.config import Config, load_config, to_dict
 from playground_amp.errors import InputError, nearest
 
 RUNS = Path("runs")
@@ -82,10 +82,7 @@ def write_config(run_dir: Path, config: Config) -> None:
 
 def read_config(run_dir: Path, overrides: list[str]) -> Config:
     """The configuration of an earlier run, with `section.key=value` overrides."""
-    values = read_yaml(run_dir / "config.yaml")
-    for override in overrides:
-        apply_override(values, override)
-    return build(values, str(run_dir / "config.yaml"))
+    return load_config(str(run_dir / "config.yaml"), overrides)
 
 
 def versions() -> dict[str, str]:

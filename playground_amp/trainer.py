@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ def resolve_here(config: Config) -> Config:
         f"{resolved.env.num_envs} robots, physics {resolved.env.physics}, PPO batches of {resolved.ppo.batch_size}, "
         f"discriminator batches of {resolved.amp.batch_size}, replay of {resolved.amp.replay_size}, on {device}",
         highlight=False,
+        soft_wrap=True,
     )
     return resolved
 
@@ -235,7 +236,7 @@ class _Run:
                 key,
                 self.config.logging.evaluation_episodes,
             )
-            evaluation = evaluate(recording, control_dt=self.config.env.control_dt)
+            evaluation = evaluate(recording, self.amp.env.robot, control_dt=self.config.env.control_dt)
             notes = showcase(self.path, self.amp, recording, evaluation)
         if self.wandb:
             self.wandb.summary.update({f"evaluation/{k}": v for k, v in dataclasses.asdict(evaluation).items()})
@@ -244,7 +245,7 @@ class _Run:
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[list[int]]:
+def stop_on_signal() -> Generator[list[int], None, None]:
     """A list that a first Ctrl-C or SIGTERM appends its number to; a second one interrupts at once."""
     received: list[int] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,16 +42,17 @@ class MotionClip:
 def save_clip(path: Path, clip: MotionClip) -> None:
     """Write a clip whole or not at all: a temporary file beside it is renamed into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez_compressed(
-        temporary,
-        qpos=clip.qpos.astype(np.float32),
-        frequency=clip.frequency,
-        robot=clip.robot,
-        joints=np.array(clip.joints),
-        source=clip.source,
-        time_scale=clip.time_scale,
-    )
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            qpos=clip.qpos.astype(np.float32),
+            frequency=clip.frequency,
+            robot=clip.robot,
+            joints=np.array(clip.joints),
+            source=clip.source,
+            time_scale=clip.time_scale,
+        )
     os.replace(temporary, path)
 
 
@@ -79,7 +81,7 @@ def _read(path: Path) -> MotionClip:
             )
     except KeyError as error:
         raise InputError(f"'{path}' is not a motion clip: it has no {error.args[0]}; see scripts/retarget.py") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"'{path}' is not a readable .npz file (truncated or damaged); make it again") from None

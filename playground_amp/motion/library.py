@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 from flax import struct
 
+from playground_amp.config import find_path
 from playground_amp.errors import InputError
 from playground_amp.features import Normalizer, amp_features, feature_floor, make_normalizer
 from playground_amp.motion.clip import MotionClip, load_clip
@@ -38,8 +39,8 @@ def find_clips(patterns: Sequence[str]) -> list[Path]:
     """Clip files named by paths, folders and patterns with *; raises InputError for one that names none."""
     paths: list[Path] = []
     for pattern in patterns:
-        path = Path(pattern)
-        found = sorted(path.glob("*.npz")) if path.is_dir() else sorted(map(Path, glob(pattern, recursive=True)))
+        path = find_path(pattern)
+        found = sorted(path.glob("*.npz")) if path.is_dir() else sorted(map(Path, glob(str(path), recursive=True)))
         if not found:
             raise InputError(f"reference.clips: '{pattern}' names no clip; make clips with scripts/retarget.py")
         paths += found
@@ -83,9 +84,12 @@ def make_reference(
 def clip_frames(qpos: np.ndarray, robot: Robot) -> Frame:
     """Frames [N] of a motion [N, nq], by the engine's kinematics."""
     qpos = qpos.astype(np.float32)
-    pad_height = robot.pad_heights(qpos).astype(np.float32)
-    frame = Frame(root_pos=qpos[:, :3], root_quat=qpos[:, 3:7], joint_pos=qpos[:, 7:], pad_height=pad_height)
-    return jax.tree.map(jnp.asarray, frame)
+    return Frame(
+        root_pos=jnp.asarray(qpos[:, :3]),
+        root_quat=jnp.asarray(qpos[:, 3:7]),
+        joint_pos=jnp.asarray(qpos[:, 7:]),
+        pad_height=jnp.asarray(robot.pad_heights(qpos).astype(np.float32)),
+    )
 
 
 def clip_features(qpos: np.ndarray, robot: Robot, *, control_dt: float) -> np.ndarray:

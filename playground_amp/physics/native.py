@@ -32,8 +32,10 @@ class NativePhysics:
 
     def step(self, state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
         """State one control step later under the servo targets `ctrl` [B, A]."""
-        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.float32), state)
-        return jax.pure_callback(self._host_step, shapes, state.qpos, state.qvel, state.warmstart, ctrl)
+        results = (state.qpos, state.qvel, state.warmstart, state.pad_height, state.torque)
+        shapes = tuple(jax.ShapeDtypeStruct(result.shape, jnp.float32) for result in results)
+        after = jax.pure_callback(self._host_step, shapes, state.qpos, state.qvel, state.warmstart, ctrl)
+        return PhysicsState(*after)
 
     def _batch(self, size: int) -> Batch:
         if size not in self._batches:
@@ -46,24 +48,22 @@ class NativePhysics:
         batch = self._batch(qpos.shape[0])
         batch.qpos[:] = np.asarray(qpos)
         batch.forward(stage=mujoco.mjtStage.mjSTAGE_POS)
-        return self._pad_heights(batch)
+        return self._pad_heights(batch).astype(np.float32)
 
-    def _host_step(self, qpos: jax.Array, qvel: jax.Array, warmstart: jax.Array, ctrl: jax.Array) -> PhysicsState:
+    def _host_step(
+        self, qpos: jax.Array, qvel: jax.Array, warmstart: jax.Array, ctrl: jax.Array
+    ) -> tuple[np.ndarray, ...]:
+        """The fields of the next PhysicsState, in their order."""
         batch = self._batch(qpos.shape[0])
         batch.qpos[:] = np.asarray(qpos)
         batch.qvel[:] = np.asarray(qvel)
         batch.qacc_warmstart[:] = np.asarray(warmstart)
         batch.ctrl[:] = np.asarray(ctrl)
         batch.step(nstep=self._substeps, stage=mujoco.mjtStage.mjSTAGE_POS)
-        return PhysicsState(
-            qpos=batch.qpos.astype(np.float32),
-            qvel=batch.qvel.astype(np.float32),
-            warmstart=batch.qacc_warmstart.astype(np.float32),
-            pad_height=self._pad_heights(batch),
-            torque=batch.actuator_force.astype(np.float32),
-        )
+        state = (batch.qpos, batch.qvel, batch.qacc_warmstart, self._pad_heights(batch), batch.actuator_force)
+        return tuple(field.astype(np.float32) for field in state)
 
     def _pad_heights(self, batch: Batch) -> np.ndarray:
         geoms = self._robot.pad_geoms
         bottoms = batch.geom_xpos[:, geoms, 2] - self._robot.model.geom_size[geoms, 0]
-        return bottoms.min(axis=-1).astype(np.float32)
+        return bottoms.min(axis=-1)

@@ -1,0 +1,103 @@
+"""What the tests share: the robot, a synthetic walk (no file of `data/` is needed), its reference and the physics."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before jax is imported: the tests are small, and bits are compared
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from playground_amp.config import EnvConfig
+from playground_amp.env import Env
+from playground_amp.motion.clip import MotionClip, save_clip
+from playground_amp.motion.library import Reference, make_reference
+from playground_amp.physics import Physics, make_physics
+from playground_amp.robots import Robot, load_robot
+
+CONTROL_DT = 0.02
+
+# Compiling takes most of the time; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests what training compiles, in twice the time.
+jax.config.update("jax_disable_most_optimizations", os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1")
+
+
+def synthetic_walk(robot: Robot, frames: int = 120) -> np.ndarray:
+    """A small sinusoidal walk [frames, nq] along +x that touches the ground and swings the pelvis about every axis."""
+    t = np.arange(frames) * CONTROL_DT
+    phase = 2.0 * np.pi * t / 0.76
+    left, right = np.maximum(np.sin(phase), 0.0) ** 2, np.maximum(-np.sin(phase), 0.0) ** 2
+    qpos = np.tile(robot.home_qpos, (frames, 1))
+    qpos[:, 0] = 0.55 * t
+    qpos[:, 1] = 0.02 * np.sin(phase)
+    angles = np.stack([0.05 * np.sin(phase), 0.03 * np.sin(2 * phase) + 0.02, 0.06 * np.cos(phase) + 0.01], axis=-1)
+    qpos[:, 3:7] = np.concatenate([np.ones((frames, 1)), 0.5 * angles], axis=-1)
+    qpos[:, 3:7] /= np.linalg.norm(qpos[:, 3:7], axis=1, keepdims=True)
+    qpos[:, 7] += 0.05 * np.cos(phase)
+    qpos[:, 8] += 0.25 * np.sin(phase - 0.8)
+    qpos[:, 12] += 0.25 * np.sin(phase - 0.8)
+    qpos[:, 10] += 0.5 * left
+    qpos[:, 14] += 0.5 * right
+    qpos[:, 11] -= 0.25 * left
+    qpos[:, 15] -= 0.25 * right
+    lower, upper = robot.joint_range.T
+    qpos[:, 7:] = np.clip(qpos[:, 7:], lower, upper)
+    qpos[:, 2] -= robot.pad_heights(qpos).min(axis=1)
+    return qpos
+
+
+def make_clip(robot: Robot, qpos: np.ndarray, name: str = "walk") -> MotionClip:
+    """A clip of `robot` at the control rate."""
+    return MotionClip(name, robot.name, robot.joints, qpos, 1.0 / CONTROL_DT, "made by the tests")
+
+
+@pytest.fixture(scope="session")
+def robot() -> Robot:
+    return load_robot("wildrobot")
+
+
+@pytest.fixture(scope="session")
+def walk(robot: Robot) -> np.ndarray:
+    """qpos [120, nq]."""
+    return synthetic_walk(robot)
+
+
+@pytest.fixture(scope="session")
+def clips_folder(robot: Robot, walk: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the synthetic walk as its only clip."""
+    folder = tmp_path_factory.mktemp("clips")
+    save_clip(folder / "walk.npz", make_clip(robot, walk))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def native(robot: Robot) -> Physics:
+    return make_physics("native", robot, control_dt=CONTROL_DT)
+
+
+@pytest.fixture(scope="session")
+def reference_of(robot: Robot, walk: np.ndarray) -> Callable[[int], Reference]:
+    """The reference of the synthetic walk, by length of the window."""
+    made: dict[int, Reference] = {}
+
+    def make(window: int) -> Reference:
+        if window not in made:
+            clips = [make_clip(robot, walk)]
+            made[window] = make_reference(clips, robot, window=window, mirror=False, control_dt=CONTROL_DT)
+        return made[window]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_env(robot: Robot, native: Physics, reference_of: Callable[[int], Reference]) -> Callable[..., Env]:
+    """An environment on the native engine; keywords are fields of EnvConfig, `window` and `physics`."""
+
+    def make(*, window: int = 1, physics: Physics = native, **settings: object) -> Env:
+        return Env(EnvConfig(**settings), robot, physics, reference_of(window))
+
+    return make

@@ -1,0 +1,465 @@
+"""The algorithm: what one iteration rewards, remembers, learns from and reports; and that it is a pure function."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from playground_amp import amp as algorithm
+from playground_amp import discriminator as disc
+from playground_amp import ppo, replay
+from playground_amp.amp import AMP, DiscriminatorState, Episodes, Statistics, TrainState, count_episodes, make_amp
+from playground_amp.config import Config, build, resolve
+from playground_amp.env import Env
+from playground_amp.networks import gaussian_log_prob
+from playground_amp.types import Transition
+
+ROBOTS, STEPS, WINDOW = 8, 8, 2
+FRESH = ROBOTS * STEPS  # samples of one iteration
+WIDTH = WINDOW * 29
+
+SETTINGS = {
+    "env": {"physics": "native", "num_envs": ROBOTS, "episode_length": 6, "command_interval": 4},
+    "ppo": {"rollout_length": STEPS, "epochs": 2, "batch_size": 16, "learning_rate": 1e-3},
+    "networks": {"actor": [16], "critic": [16]},
+    "amp": {"window": WINDOW, "hidden": [16, 8], "batch_size": 32, "replay_size": 4 * FRESH, "discriminator_lr": 1e-2},
+}
+
+# those of the design that come from the device; env_steps and env_steps_per_second are the host's
+METRICS = {
+    f"disc_{name}" for name in ("real_mean", "fake_mean", "real_std", "fake_std", "acc", "acc_clean", "loss", "r1")
+} | {
+    "amp_reward",
+    "task_reward",
+    "episode_length",
+    "episode_return",
+    "forward_velocity",
+    "velocity_error",
+    "fall_rate",
+    "policy_kl",
+    "policy_entropy",
+    "value_loss",
+}
+
+Iterate = Callable[[TrainState], tuple[TrainState, dict[str, jax.Array]]]
+
+
+@pytest.fixture(scope="module")
+def config(clips_folder: Path) -> Config:
+    return resolve(build(SETTINGS | {"reference": {"clips": [str(clips_folder)]}}, "the tests"), accelerator=False)
+
+
+@pytest.fixture(scope="module")
+def amp(config: Config) -> AMP:
+    return make_amp(config)
+
+
+@pytest.fixture(scope="module")
+def iterate(amp: AMP) -> Iterate:
+    return jax.jit(amp.train_iteration)
+
+
+@pytest.fixture(scope="module")
+def first(amp: AMP) -> TrainState:
+    return jax.jit(amp.init)(jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def run(iterate: Iterate, first: TrainState) -> list[tuple[TrainState, dict]]:
+    """States and metrics after 0, 1, ... 4 iterations (there are no metrics before the first)."""
+    result = [(first, {})]
+    for _ in range(4):
+        result.append(iterate(result[-1][0]))
+    return result
+
+
+@pytest.fixture(scope="module")
+def third(amp: AMP, run: list) -> SimpleNamespace:
+    """The third iteration, taken apart: state before and after, metrics, and what it collected."""
+    (before, _), (after, metrics) = run[2], run[3]
+    _, collect_key, _, _, ppo_key = jax.random.split(before.key, 5)
+    env, rollout = jax.jit(amp.collect)(before, collect_key)
+    return SimpleNamespace(
+        before=before,
+        after=after,
+        metrics=metrics,
+        env=env,
+        rollout=rollout,
+        inputs=amp.inputs(rollout.outcome),
+        ppo_key=ppo_key,
+    )
+
+
+def with_amp(amp: AMP, **changes: object) -> AMP:
+    """The same environment under other settings of the motion prior."""
+    config = dataclasses.replace(amp.config, amp=dataclasses.replace(amp.config.amp, **changes))
+    return AMP(config, amp.env)
+
+
+def leaves(tree: object) -> list[np.ndarray]:
+    """All arrays of a state, keys as their data."""
+    flat = jax.tree.leaves(tree)
+    return [np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x) for x in flat]
+
+
+def same(a: object, b: object) -> bool:
+    """Bit for bit."""
+    return all(np.array_equal(x, y, equal_nan=True) for x, y in zip(leaves(a), leaves(b), strict=True))
+
+
+def score(amp: AMP, params: dict, inputs: jax.Array) -> np.ndarray:
+    return np.asarray(amp.discriminator.apply(params, inputs)[..., 0])
+
+
+# --- what is rewarded
+
+
+def style(amp: AMP, params: dict, inputs: jax.Array) -> np.ndarray:
+    return np.clip(score(amp, params, inputs), 0.0, 1.0)
+
+
+def test_style_reward_is_that_of_the_discriminator_before_its_update(amp: AMP, third: SimpleNamespace) -> None:
+    ours = style(amp, third.before.discriminator.params, third.inputs).mean()
+    updated = style(amp, third.after.discriminator.params, third.inputs).mean()
+    assert float(third.metrics["amp_reward"]) == pytest.approx(ours, abs=1e-5)
+    assert abs(updated - ours) > 1e-3
+
+
+def test_style_reward_is_not_that_of_the_first_discriminator_for_ever(
+    amp: AMP, first: TrainState, third: SimpleNamespace
+) -> None:
+    initial = style(amp, first.discriminator.params, third.inputs).mean()
+    assert abs(float(third.metrics["amp_reward"]) - initial) > 1e-3
+
+
+@pytest.fixture(scope="module")
+def update_policy(amp: AMP, third: SimpleNamespace) -> Callable[..., ppo.Trainee]:
+    """The policy update of the third iteration; by default by what the iteration started with."""
+    compiled = jax.jit(amp.update_policy)
+
+    def update(
+        discriminator: DiscriminatorState = third.before.discriminator,
+        statistics: Statistics = third.before.statistics,
+        rollout: Transition = third.rollout,
+    ) -> ppo.Trainee:
+        reward = amp.reward(rollout.outcome, jnp.asarray(style(amp, discriminator.params, third.inputs)))
+        return compiled(third.before.replace(statistics=statistics), rollout, reward, third.ppo_key)[0]
+
+    return update
+
+
+def distance(a: ppo.Trainee, b: ppo.Trainee) -> float:
+    return max(float(np.abs(x - y).max()) for x, y in zip(leaves(a.params), leaves(b.params), strict=True))
+
+
+def test_policy_learns_from_the_old_discriminator_and_the_old_statistics(
+    third: SimpleNamespace, update_policy: Callable[..., ppo.Trainee]
+) -> None:
+    """The update made again by hand gives the same policy; with either of the new ones it does not."""
+    again = distance(update_policy(), third.after.trainee)
+    assert again < 1e-5
+    for newer in ({"discriminator": third.after.discriminator}, {"statistics": third.after.statistics}):
+        assert distance(update_policy(**newer), third.after.trainee) > 10 * max(again, 1e-5), newer.keys()
+
+
+def seen_after(rollout: Transition, mask: np.ndarray) -> Transition:
+    """The rollout, but what the critic sees after the steps in `mask` [T, B] is another."""
+    privileged = rollout.outcome.privileged
+    other = jnp.where(mask[..., None], privileged + 1.0, privileged)
+    return rollout.replace(outcome=rollout.outcome.replace(privileged=other))
+
+
+def test_policy_bootstraps_time_limits_with_the_true_next_state(
+    third: SimpleNamespace, update_policy: Callable[..., ppo.Trainee]
+) -> None:
+    outcome = third.rollout.outcome
+    assert outcome.truncated.any()
+    changed = update_policy(rollout=seen_after(third.rollout, np.asarray(outcome.truncated)))
+    assert distance(changed, update_policy()) > 1e-4
+
+
+def test_policy_expects_nothing_after_a_fall(third: SimpleNamespace, update_policy: Callable[..., ppo.Trainee]) -> None:
+    outcome = third.rollout.outcome
+    fell = third.rollout.replace(outcome=outcome.replace(terminated=outcome.truncated, truncated=outcome.terminated))
+    changed = update_policy(rollout=seen_after(fell, np.asarray(fell.outcome.terminated)))
+    assert same(changed, update_policy(rollout=fell))
+    assert distance(changed, update_policy()) > 1e-4  # and a fall is not a time limit
+
+
+def test_reward_by_hand(amp: AMP, third: SimpleNamespace) -> None:
+    """3 (1 - gamma) (0.3 task + 0.7 style - cost), gamma 0.98."""
+    outcome, style = third.rollout.outcome, jnp.linspace(0.0, 1.0, FRESH).reshape(STEPS, ROBOTS)
+    expected = 0.06 * (0.3 * outcome.task_reward + 0.7 * style - outcome.cost)
+    np.testing.assert_allclose(amp.reward(outcome, style), expected, rtol=1e-4, atol=1e-6)
+
+
+# --- what is collected
+
+
+def test_rollout_is_the_one_of_the_iteration(third: SimpleNamespace) -> None:
+    """The other tests take it apart: it must be what the iteration saw."""
+    np.testing.assert_allclose(third.env.physics.qpos, third.after.env.physics.qpos, atol=1e-4)
+    assert third.rollout.action.shape == (STEPS, ROBOTS, 9)
+
+
+def test_log_probability_is_that_of_the_policy_before_its_update(amp: AMP, third: SimpleNamespace) -> None:
+    rollout, before = third.rollout, third.before
+    mean, log_std = amp.policy(before.trainee.params.actor, before.statistics, rollout.observation)
+    np.testing.assert_allclose(rollout.mean, mean, atol=1e-4)
+    np.testing.assert_allclose(rollout.log_prob, gaussian_log_prob(rollout.action, mean, log_std), atol=1e-3)
+    spread = np.asarray((rollout.action - rollout.mean) / jnp.exp(log_std))
+    assert abs(spread.std() - 1.0) < 0.2
+    assert len(np.unique(spread)) == spread.size  # no noise is used twice
+
+
+def test_next_value_of_a_step_is_that_of_the_state_it_led_to(third: SimpleNamespace) -> None:
+    """Within an episode, the critic's view after step t is its view before step t + 1 (but for a new command)."""
+    outcome = third.rollout.outcome
+    going_on = ~np.asarray(outcome.terminated | outcome.truncated)[:-1]
+    after, before = np.asarray(outcome.privileged)[:-1], np.asarray(third.rollout.privileged)[1:]
+    view = np.arange(after.shape[-1]) != 33  # the command
+    np.testing.assert_allclose(after[going_on][:, view], before[going_on][:, view], atol=1e-5)
+    assert np.abs(after - before)[~going_on].max() > 1e-2
+
+
+def test_statistics_change_once_an_iteration_by_what_was_collected(third: SimpleNamespace, run: list) -> None:
+    observations = np.asarray(third.rollout.observation, np.float64).reshape(FRESH, -1)
+    before, after = (np.asarray(state.statistics.observation.mean) for state in (third.before, third.after))
+    np.testing.assert_allclose(after, (2 * before + observations.mean(axis=0)) / 3.0, atol=1e-4)
+    assert [int(state.statistics.observation.count.lo) for state, _ in run] == [FRESH * i for i in range(5)]
+
+
+# --- what the discriminator learns from
+
+
+def test_replay_holds_the_inputs_of_every_rollout(third: SimpleNamespace) -> None:
+    buffer = third.after.replay
+    assert int(buffer.size) == 3 * FRESH
+    rows = np.asarray(buffer.data[2 * FRESH : 3 * FRESH])
+    np.testing.assert_allclose(rows, np.asarray(third.inputs).reshape(FRESH, WIDTH), atol=1e-3)
+    np.testing.assert_array_equal(buffer.data[: 2 * FRESH], third.before.replay.data[: 2 * FRESH])
+
+
+def test_inputs_are_windows_normalised_by_the_reference_alone(amp: AMP, third: SimpleNamespace) -> None:
+    normalizer = amp.env.reference.normalizer
+    windows = np.asarray(third.rollout.outcome.amp_window)
+    expected = np.clip((windows - normalizer.mean) / normalizer.std, -6.0, 6.0)
+    np.testing.assert_allclose(third.inputs, expected.reshape(STEPS, ROBOTS, WIDTH), atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_replayed_samples_enter_the_update_by_their_share(amp: AMP, first: TrainState, share: float) -> None:
+    """Fresh samples all alike and a replay of another kind: scores and loss tell what was drawn."""
+    prior = with_amp(amp, replay_share=share, update_steps=1, input_noise=0.0)
+    fresh, marker = jnp.full((4, WIDTH), 0.5), jnp.full(WIDTH, -2.0)
+    buffer = replay.Replay(data=jnp.tile(marker, (100_000, 1)), cursor=jnp.int32(0), size=jnp.int32(100_000))
+    state = first.replace(replay=buffer, discriminator=first.discriminator.replace(input_noise=jnp.float32(0.0)))
+    after, metrics = jax.jit(prior.update_discriminator)(state, fresh, jax.random.key(0))
+    new, old = score(amp, first.discriminator.params, jnp.stack([fresh[0], marker]))
+    assert abs(new - old) > 1e-2
+    fake = 0.5 * ((1.0 - share) * new**2 + share * old**2)
+    real = 0.5 * (metrics["disc_real_std"] ** 2 + (metrics["disc_real_mean"] - 1.0) ** 2)
+    assert float(metrics["disc_loss"]) == pytest.approx(float(real + fake), rel=1e-4)
+    assert float(metrics["disc_fake_mean"]) == pytest.approx(old if share == 1.0 else new, abs=1e-5)
+    assert not same(after.discriminator.params, first.discriminator.params)
+
+
+@pytest.fixture(scope="module")
+def discriminator_step(amp: AMP, first: TrainState) -> Callable[[float], dict[str, jax.Array]]:
+    """Metrics of one step under an input noise; the reference is one sample, the policy's inputs are zeros."""
+    prior, reference = with_amp(amp), amp.env.reference
+    constant = reference.replace(windows=jnp.tile(reference.windows[:1], (3, 1, 1)))
+    prior.env = Env(amp.env.config, amp.env.robot, amp.env.physics, constant)
+    compiled, fresh, buffer = jax.jit(prior.discriminator_step), jnp.zeros((4, WIDTH)), replay.init(8, WIDTH)
+
+    def step(noise: float) -> dict[str, jax.Array]:
+        state = first.discriminator.replace(input_noise=jnp.float32(noise))
+        return compiled(state, fresh, buffer, jax.random.key(0))[1]
+
+    return step
+
+
+def test_penalty_is_on_normalised_reference_inputs(
+    amp: AMP, first: TrainState, discriminator_step: Callable[[float], dict]
+) -> None:
+    """Against finite differences of the score along every normalised input."""
+    reference, params, offsets = amp.env.reference, first.discriminator.params, 1e-2 * jnp.eye(WIDTH)
+    x = reference.normalizer(reference.windows[0]).reshape(WIDTH)
+    slope = (score(amp, params, x + offsets) - score(amp, params, x - offsets)) / 2e-2
+    assert float(discriminator_step(0.0)["disc_r1"]) == pytest.approx(float((slope**2).sum()), rel=1e-2)
+
+
+def test_input_noise_reaches_reference_and_policy(discriminator_step: Callable[[float], dict]) -> None:
+    for name in ("disc_real_std", "disc_fake_std"):
+        assert float(discriminator_step(0.0)[name]) == pytest.approx(0.0, abs=1e-6)
+        assert float(discriminator_step(1.0)[name]) > 1e-2
+
+
+def test_discriminator_metrics_are_those_of_fresh_samples(amp: AMP, third: SimpleNamespace) -> None:
+    """Clean accuracy: the rollout's own scores, by the parameters that rewarded it."""
+    metrics = {name: float(value) for name, value in third.metrics.items()}
+    fake = score(amp, third.before.discriminator.params, third.inputs)
+    windows = amp.env.reference.windows
+    real = score(
+        amp, third.before.discriminator.params, amp.env.reference.normalizer(windows).reshape(len(windows), -1)
+    )
+    expected = 0.5 * ((real > disc.MIDPOINT).mean() + (fake < disc.MIDPOINT).mean())
+    assert metrics["disc_acc_clean"] == pytest.approx(expected, abs=0.15)  # 32 of the reference are drawn
+    assert 0.0 <= metrics["disc_acc"] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("noise", "accuracy", "expected"),
+    [
+        (0.2, 0.72, 0.2),
+        (0.2, 0.92, 0.2 * np.exp(0.2 * 0.2)),  # too sure: more noise
+        (0.2, 0.52, 0.2 * np.exp(-0.2 * 0.2)),
+        (0.8, 1.0, 0.8),
+        (0.02, 0.0, 0.02),
+    ],
+)
+def test_input_noise_is_steered_to_the_target_accuracy(
+    amp: AMP, noise: float, accuracy: float, expected: float
+) -> None:
+    assert float(amp.steer_noise(jnp.float32(noise), jnp.float32(accuracy))) == pytest.approx(expected, rel=1e-5)
+    kept = with_amp(amp, target_accuracy=0.0).steer_noise(jnp.float32(noise), jnp.float32(accuracy))
+    assert float(kept) == pytest.approx(noise)
+
+
+def test_without_style_the_discriminator_is_left_alone(amp: AMP, first: TrainState) -> None:
+    """It goes through the traced iteration as the very variables that came in (which takes no compile to see)."""
+    train_iteration = with_amp(amp, style_weight=0.0).train_iteration
+    jaxpr, shapes = jax.make_jaxpr(train_iteration, return_shape=True)(first)
+    given = jax.tree.unflatten(jax.tree.structure(first), jaxpr.jaxpr.invars)
+    returned, metrics = jax.tree.unflatten(jax.tree.structure(shapes), jaxpr.jaxpr.outvars)
+    for part in ("discriminator", "replay"):
+        assert jax.tree.leaves(getattr(returned, part)) == jax.tree.leaves(getattr(given, part)), part
+    assert jax.tree.leaves(returned.trainee) != jax.tree.leaves(given.trainee)
+    assert not any(name.startswith(("disc_", "amp_")) for name in metrics)
+
+
+# --- what is reported
+
+
+def test_metrics_have_the_names_of_the_design(run: list) -> None:
+    for _, metrics in run[1:]:
+        assert set(metrics) >= METRICS
+        for name, value in metrics.items():
+            assert value.shape == (), name
+            assert np.isfinite(value), name
+
+
+def episode_outcome(ends: list[list[int]], terminated: list[list[int]], length: list[list[float]]) -> SimpleNamespace:
+    """Outcome [T, B] of which only what is counted is known."""
+    fell = np.array(terminated, bool)
+    values = np.array(length, np.float32)
+    return SimpleNamespace(
+        terminated=jnp.asarray(fell),
+        truncated=jnp.asarray(np.array(ends, bool) & ~fell),
+        episode_length=jnp.asarray(values),
+        episode_return=jnp.asarray(0.5 * values),
+    )
+
+
+NONE = Episodes(*(jnp.float32(0.0) for _ in range(4)))
+
+
+def counted(episodes: Episodes) -> list[float]:
+    return [float(x) for x in (episodes.length, episodes.total, episodes.falls, episodes.count)]
+
+
+def test_only_finished_episodes_are_averaged() -> None:
+    outcome = episode_outcome([[0, 1], [1, 0]], [[0, 1], [0, 0]], [[9, 10], [40, 1]])
+    assert counted(count_episodes(NONE, outcome)) == pytest.approx([25.0, 12.5, 0.5, 2.0])
+
+
+def test_averages_stay_when_no_episode_finished() -> None:
+    before = Episodes(*(jnp.float32(x) for x in (300.0, 150.0, 0.25, 40.0)))
+    outcome = episode_outcome([[0, 0]], [[0, 0]], [[7, 8]])
+    assert counted(count_episodes(before, outcome)) == pytest.approx([300.0, 150.0, 0.25, 40.0])
+
+
+def test_averages_weigh_episodes_alike_and_forget_the_oldest() -> None:
+    before = Episodes(*(jnp.float32(x) for x in (100.0, 50.0, 1.0, 3.0)))
+    after = count_episodes(before, episode_outcome([[1]], [[0]], [[500]]))
+    assert counted(after) == pytest.approx([200.0, 100.0, 0.75, 4.0])
+    full = before.replace(count=jnp.float32(algorithm.EPISODE_MEMORY))
+    after = count_episodes(full, episode_outcome([[1]], [[0]], [[201]]))
+    assert counted(after) == pytest.approx([101.0, 50.0 + 50.5 / 101, 1.0 - 1 / 101, 100.0], rel=1e-4)
+
+
+def test_episode_length_of_a_run_is_that_of_its_finished_episodes(run: list) -> None:
+    """Nobody falls in six steps: all finished episodes were cut off at the limit of six."""
+    lengths = [float(metrics["episode_length"]) for _, metrics in run[1:]]
+    falls = [float(metrics["fall_rate"]) for _, metrics in run[1:]]
+    assert falls == [0.0] * 4
+    assert lengths == pytest.approx([6.0] * 4)
+
+
+# --- a pure function, compiled once
+
+
+def test_three_iterations_compile_once(iterate: Iterate, run: list) -> None:
+    assert iterate._cache_size() == 1
+
+
+def test_iterations_are_counted_and_keys_used_once(run: list) -> None:
+    assert [int(state.iteration) for state, _ in run] == [0, 1, 2, 3, 4]
+    keys = [jax.random.key_data(key).tobytes() for state, _ in run for key in (state.key, state.env.key)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_all_that_learns_changes_in_every_iteration(run: list) -> None:
+    for (before, _), (after, _) in pairwise(run):
+        for part in ("actor", "critic"):
+            assert not same(getattr(before.trainee.params, part), getattr(after.trainee.params, part)), part
+        assert not same(before.discriminator.params, after.discriminator.params)
+        assert not same(before.env.physics, after.env.physics)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(amp: AMP, iterate: Iterate, run: list) -> None:
+    init = jax.jit(amp.init)
+    state, other = init(jax.random.key(0)), init(jax.random.key(1))
+    for expected, metrics in run[1:3]:
+        state, again = iterate(state)
+        assert same(state, expected)
+        assert same(again, metrics)
+    assert not same(iterate(other)[0].trainee.params, run[1][0].trainee.params)
+
+
+def carried_over(state: TrainState) -> TrainState:
+    """The state as a checkpoint would hold it: arrays on the host, and nothing else."""
+
+    def through_host(x: jax.Array) -> jax.Array:
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(np.array(jax.random.key_data(x)))
+        return jnp.asarray(float(x) if x.weak_type else np.array(x))  # a weak type kept, as to compile nothing anew
+
+    return jax.tree.map(through_host, state)
+
+
+def test_two_and_two_iterations_are_four(amp: AMP, iterate: Iterate, run: list) -> None:
+    """Who knows only the state after two goes on, bit for bit, as if it had never stopped."""
+    amp.env.physics._batches.clear()  # an engine made anew, as in a new process
+    state = carried_over(run[2][0])
+    for expected, metrics in run[3:]:
+        state, again = iterate(state)
+        assert same(again, metrics)
+        assert same(state, expected)
+
+
+def test_iterations_leave_the_given_state_alone(iterate: Iterate, run: list) -> None:
+    assert same(iterate(run[1][0])[0], run[2][0])
+
+
+def test_rollout_is_a_transition_a_step(third: SimpleNamespace) -> None:
+    assert isinstance(third.rollout, Transition)
+    assert all(x.shape[:2] == (STEPS, ROBOTS) for x in jax.tree.leaves(third.rollout))

@@ -1,0 +1,145 @@
+"""Scripts end with the right exit code and without a traceback, and every one explains itself."""
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from playground_amp.cli import run
+from playground_amp.config import ROOT, Config
+from playground_amp.errors import InputError, nearest
+
+SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+
+
+def python(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def outcome(main, capsys) -> tuple[int, str]:
+    """Exit code of `main` and what it says on stderr."""
+    try:
+        run(main)
+        code = 0
+    except SystemExit as error:
+        code = error.code
+    return code, capsys.readouterr().err
+
+
+def raising(error: BaseException):
+    def main():
+        raise error
+
+    return main
+
+
+def test_exit_codes(capsys):
+    assert outcome(lambda: None, capsys) == (0, "")
+    assert outcome(raising(InputError("no clip 'x'")), capsys) == (2, "error: no clip 'x'\n")
+    full = OSError(28, "No space left on device", "runs/a/metrics.jsonl")
+    assert outcome(raising(full), capsys) == (
+        2,
+        "error: cannot write 'runs/a/metrics.jsonl': No space left on device\n",
+    )
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: 1 / 0)
+    with pytest.raises(FileNotFoundError):
+        run(raising(FileNotFoundError(2, "No such file", "x")))
+
+
+def test_ctrl_c_ends_a_process_with_130_and_one_line():
+    code = """
+        import os, signal, time
+        from playground_amp.cli import run
+        def main():
+            print("first words", end="")
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        run(main)
+    """
+    done = python("-c", textwrap.dedent(code))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "first words", "stopped by Ctrl-C\n")
+
+
+def test_ctrl_c_while_jax_calls_back_is_no_crash():
+    code = """
+        import os, signal, threading, time
+        import jax, jax.numpy as jnp, numpy as np
+        from playground_amp.cli import run
+        def slow(x):
+            time.sleep(0.02)
+            return np.asarray(x)
+        @jax.jit
+        def compute(x):
+            call = lambda _, x: jax.pure_callback(slow, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+            return jax.lax.fori_loop(0, 500, call, x)
+        def main():
+            threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+            compute(jnp.ones(3)).block_until_ready()
+        run(main)
+    """
+    done = python("-c", textwrap.dedent(code))
+    assert (done.returncode, done.stderr) == (130, "stopped by Ctrl-C\n")
+
+
+def test_a_reader_that_leaves_is_no_error():
+    code = "from playground_amp.cli import run; run(lambda: print('line\\n' * 100_000))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    assert (process.wait(timeout=60), process.stderr.read()) == (0, "")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_help_shows_an_example(script, tmp_path):
+    done = python(str(script), "--help", cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "example" in done.stdout.lower() and f"scripts/{script.name}" in done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_an_unknown_option_is_bad_input(script):
+    done = python(str(script), "--no-such-option")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_short(script):
+    assert len(script.read_text().splitlines()) <= 60
+
+
+def test_nearest_names_one_choice_or_all():
+    assert nearest("discriminator_rl", ["discriminator_lr", "hidden"]) == "did you mean 'discriminator_lr'?"
+    assert nearest("zzz", ["b", "a"]) == "valid: a, b"
+
+
+# What the documents name
+
+
+def test_tests_named_in_the_design_exist():
+    named = re.findall(r"`(test_\w+)::(test_\w+)`", (ROOT / "docs/design.md").read_text())
+    assert len(named) > 20
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "tests" / f"{file}.py").read_text(), f"{file}::{test}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/performance.md"])
+def test_files_named_in_a_document_exist(document):
+    folders = "configs|docs|playground_amp|scripts|tests"
+    named = re.findall(rf"(?<![\w/])(?:{folders})/[\w./]*\w", (ROOT / document).read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_settings_named_in_the_readme_exist():
+    assignments = re.findall(r"--set (\w+)\.(\w+)=", (ROOT / "README.md").read_text())
+    assert assignments
+    for section, key in assignments:
+        assert hasattr(getattr(Config(), section), key), f"{section}.{key}"

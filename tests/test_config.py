@@ -1,0 +1,266 @@
+"""The configuration: the shipped file says what the code says, and every mistake is one clear sentence."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from playground_amp import config as config_module
+from playground_amp.config import CONFIGS, ROOT, Config, find_path, load_config, resolve, to_dict
+from playground_amp.errors import InputError
+
+DEFAULT = ROOT / CONFIGS / "ppo_amass_training.yaml"
+YAMLS = sorted((ROOT / CONFIGS).glob("*.yaml"))
+KEYS = [(section, key) for section, keys in to_dict(Config()).items() for key in keys]
+NUMBERS = [(section, key) for section, key in KEYS if type(to_dict(Config())[section][key]) in (int, float)]
+
+
+def sentence(text: str, tmp_path: Path, *overrides: str) -> str:
+    """The one sentence that a configuration file with this text is refused with."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_config(str(path), overrides)
+    message = str(caught.value).replace(str(path), "FILE")
+    assert "\n" not in message
+    return message
+
+
+def override_sentence(override: str) -> str:
+    with pytest.raises(InputError) as caught:
+        load_config("ppo_amass_training", [override])
+    assert "\n" not in str(caught.value) and "yaml" not in str(caught.value)
+    return str(caught.value)
+
+
+# What ships
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.name)
+def test_every_yaml_loads_and_resolves(path):
+    for accelerator in (False, True):
+        resolved = resolve(load_config(str(path)), accelerator=accelerator)
+        assert "auto" not in (resolved.env.num_envs, resolved.env.physics, resolved.ppo.batch_size)
+        assert "auto" not in (resolved.amp.batch_size, resolved.amp.replay_size)
+
+
+def test_the_shipped_yaml_writes_out_every_default():
+    assert yaml.safe_load(DEFAULT.read_text()) == to_dict(Config())
+    assert load_config(str(DEFAULT)) == Config()
+
+
+def test_every_line_of_the_shipped_yaml_has_a_comment():
+    lines = [line for line in DEFAULT.read_text().splitlines() if line.strip()]
+    assert [line for line in lines if "# " not in line] == []
+    assert len({line.index("#") for line in lines if not line.startswith("#")}) == 1, "comments are aligned"
+
+
+def test_every_field_has_a_sentence_under_it():
+    module = ast.parse(Path(config_module.__file__).read_text())
+    for cls in (node for node in module.body if isinstance(node, ast.ClassDef) and node.name != "Config"):
+        for field, below in zip(cls.body[1::2], cls.body[2::2], strict=True):
+            assert isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr), f"{cls.name}: {ast.dump(field)}"
+            assert ast.literal_eval(below.value).endswith(".")
+
+
+def test_to_dict_survives_yaml(tmp_path):
+    config = resolve(load_config("ppo_amass_training", ["ppo.learning_rate=1e-5"]), accelerator=False)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(to_dict(config)))
+    assert load_config(str(path)) == config
+
+
+# Finding files
+
+
+def test_a_configuration_is_found_by_name_and_path_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ppo_amass_training", "ppo_amass_training.yaml", "configs/ppo_amass_training.yaml", str(DEFAULT)):
+        assert load_config(name) == Config()
+
+
+def test_the_current_directory_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "ppo_amass_training.yaml").write_text("ppo: {seed: 7}")
+    assert load_config("ppo_amass_training").ppo.seed == 7
+    assert find_path("configs") == Path("configs")
+    assert find_path("configs/*.yaml") == Path("configs/*.yaml")
+
+
+def test_paths_fall_back_to_the_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_path("configs/*.yaml") == ROOT / "configs/*.yaml"
+    assert find_path("pyproject.toml") == ROOT / "pyproject.toml"
+    assert find_path("nowhere/*.npz") == Path("nowhere/*.npz")
+    assert find_path(str(tmp_path)) == tmp_path
+
+
+def test_a_missing_configuration_names_those_that_exist(tmp_path):
+    with pytest.raises(InputError, match=r"no configuration 'ppo_amas.yaml'; did you mean 'ppo_amass_training.yaml'"):
+        load_config("ppo_amas.yaml")
+    with pytest.raises(InputError, match=r"is a folder; give the YAML file, valid: .*ppo_amass_training.yaml"):
+        load_config(str(tmp_path))
+
+
+# Values that are right
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("ppo.learning_rate=3e-4", 3e-4),
+        ("ppo.value_cost=1", 1.0),
+        ("ppo.iterations=1e6", 1_000_000),
+        ("ppo.iterations=50_000", 50_000),
+        ("ppo.iterations=010", 10),
+        ("amp.batch_size=auto", "auto"),
+        ("env.command_speed=[0.5, 0.5]", (0.5, 0.5)),
+        ("networks.actor=[64]", (64,)),
+        ("reference.clips=clips/a.npz", ("clips/a.npz",)),
+        ("reference.clips=[a.npz, 'b*.npz']", ("a.npz", "b*.npz")),
+        ("reference.mirror=false", False),
+        ("logging.wandb=off", "off"),
+        ("logging.run_name=2026-11-21", "2026-11-21"),
+        ("logging.run_name='7'", "7"),
+    ],
+)
+def test_an_override_is_read_as_written(override, value):
+    section, key = override.partition("=")[0].split(".")
+    got = getattr(getattr(load_config("ppo_amass_training", [override]), section), key)
+    assert got == value and type(got) is type(value)
+
+
+def test_the_last_override_wins():
+    assert load_config("ppo_amass_training", ["ppo.seed=1", "ppo.seed=2"]).ppo.seed == 2
+
+
+def test_an_empty_file_or_section_means_the_defaults(tmp_path):
+    path = tmp_path / "empty.yaml"
+    for text in ("", "ppo:\n", "# nothing\n"):
+        path.write_text(text)
+        assert load_config(str(path)) == Config()
+
+
+# Values that are wrong
+
+
+@pytest.mark.parametrize(("section", "key"), NUMBERS)
+@pytest.mark.parametrize("value", ["'0.1'", "true", ".nan", ".inf", "", "[1]", "{a: 1}", "1.0.0"])
+def test_a_number_must_be_a_number(section, key, value):
+    assert override_sentence(f"{section}.{key}={value}").startswith(
+        f"--set {section}.{key}={value}: {section}.{key} is"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("amp.batch_size=-1", "is -1; expected a whole number above 0 or auto"),
+        ("amp.batch_size=1.5", "is 1.5; expected a whole number above 0 or auto"),
+        ("amp.batch_size=all", "is 'all'; expected a whole number above 0 or auto"),
+        ("ppo.seed=-1", "is -1; expected a whole number at least 0 and at most 4294967295"),
+        ("ppo.gamma=1", "is 1; expected a number above 0 and below 1"),
+        ("env.physics=mujoco", "is 'mujoco'; expected auto, native or mjx"),
+        ("env.command_speed=[0.7, 0.4]", "is [0.7, 0.4]; expected [lowest, highest], each a number"),
+        ("env.command_speed=[0.4]", "is [0.4]; expected [lowest, highest], each a number"),
+        ("env.command_speed=[0.1, 0.2, 0.3]", "is [0.1, 0.2, 0.3]; expected [lowest, highest], each a number"),
+        ("env.command_speed=0.5", "is 0.5; expected [lowest, highest], each a number"),
+        ("ppo.learning_rate_range=[-1, 1]", "is [-1, 1]; expected [lowest, highest], each a number above 0"),
+        ("networks.actor=[]", "is []; expected a list of at least one, each a whole number above 0"),
+        ("networks.actor=[64, true]", "is [64, True]; expected a list of at least one, each a whole number above 0"),
+        ("reference.clips=[]", "is []; expected a list of at least one, each text"),
+        ("reference.mirror=yes", "is 'yes'; expected true or false"),
+        ("env.robot=3", "is 3; expected text"),
+        ("amp.loss=hinge", "is 'hinge'; expected lsgan"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_valid(override, expected):
+    key = override.partition("=")[0]
+    assert override_sentence(override) == f"--set {override}: {key} {expected}"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("amp.discriminator_lrr=1", "there is no key 'amp.discriminator_lrr'; did you mean 'discriminator_lr'?"),
+        ("ppo.num_envs=1", "there is no key 'ppo.num_envs'; did you mean 'env.num_envs'?"),
+        ("env.batch_size=1", "there is no key 'env.batch_size'; did you mean 'ppo.batch_size' or 'amp.batch_size'?"),
+        ("apm.window=1", "there is no section 'apm'; did you mean 'amp'?"),
+        ("num_envs=1", "expected section.key=value, for example amp.discriminator_lr=5e-5"),
+        ("env.num_envs", "expected section.key=value, for example amp.discriminator_lr=5e-5"),
+        ("env.num_envs=[", "'[' is not a YAML value"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest(override, expected):
+    assert override_sentence(override) == f"--set {override}: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("amp:\n  batch_size: -1", "FILE: amp.batch_size is -1; expected a whole number above 0 or auto"),
+        ("amp:\n  windw: 2", "FILE: there is no key 'amp.windw'; did you mean 'window'?"),
+        ("num_envs: 2", "FILE: there is no section 'num_envs'; did you mean 'env.num_envs'?"),
+        ("env: 3", "FILE: section 'env' is 3; expected 'key: value' lines"),
+        ("env: [1]", "FILE: section 'env' is [1]; expected 'key: value' lines"),
+        ("- 1", "FILE: expected sections, each with 'key: value' lines"),
+        ("just words", "FILE: expected sections, each with 'key: value' lines"),
+        ("ppo:\n  seed: 1\n  clip: 0.1\n  seed: 2", "FILE, line 4: the key 'seed' appears twice"),
+        ("ppo: {}\nppo: {}", "FILE, line 2: the key 'ppo' appears twice"),
+        ("ppo:\n\tseed: 1", r"FILE, line 2: not valid YAML (found character '\t' that cannot start any token)"),
+        ("ppo: {? [1, 2] : 3}", "FILE, line 1: not valid YAML (found unhashable key)"),
+        ("ppo: \x00", "FILE: not valid YAML (not plain text)"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(text, expected, tmp_path):
+    assert sentence(text, tmp_path) == expected
+
+
+def test_a_mistake_in_the_file_is_not_blamed_on_an_override(tmp_path):
+    assert sentence("ppo: {seed: -1}", tmp_path, "ppo.clip=0.3").startswith("FILE: ppo.seed is -1;")
+    assert sentence("env: 3", tmp_path, "env.robot=x").startswith("FILE: section 'env' is 3;")
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("ppo: {seed: -1, clipp: 0.2}\namp: {window: 0}")
+    with pytest.raises(InputError) as caught:
+        load_config(str(path), ["env.num_envs=0"])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4 and sum("--set env.num_envs=0: " in line for line in lines) == 1
+
+
+def test_binary_files_and_unreadable_paths_are_refused(tmp_path):
+    path = tmp_path / "image.yaml"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="not plain text"):
+        load_config(str(path))
+    with pytest.raises(InputError, match="there is no configuration"):
+        load_config("x" * 5000)
+
+
+# What `auto` stands for
+
+
+def test_resolve_keeps_what_was_set_and_fills_the_rest():
+    config = load_config("ppo_amass_training", ["env.num_envs=64", "amp.replay_size=1000"])
+    laptop, accelerator = (resolve(config, accelerator=where) for where in (False, True))
+    assert (laptop.env.num_envs, laptop.env.physics, laptop.ppo.batch_size) == (64, "native", 64 * 32 // 4)
+    assert (accelerator.env.num_envs, accelerator.env.physics) == (64, "mjx")
+    assert laptop.amp.replay_size == accelerator.amp.replay_size == 1000
+    assert resolve(laptop, accelerator=True) == laptop
+
+
+def test_a_batch_size_that_does_not_divide_the_rollout_is_refused():
+    config = load_config("ppo_amass_training", ["ppo.batch_size=1000", "env.num_envs=256"])
+    message = r"ppo.batch_size is 1000, but it must divide the 8192 samples .*256 x ppo.rollout_length 32"
+    with pytest.raises(InputError, match=message):
+        resolve(config, accelerator=False)
+
+
+def test_configurations_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().ppo.seed = 1  # ty: ignore

@@ -1,0 +1,392 @@
+"""The environment: true outcomes before the auto-reset, windows that never mix episodes, ends, starts and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from playground_amp.env import Env, EnvState, frame_of, has_fallen, track_speed
+from playground_amp.rotations import from_yaw, multiply, rotate
+from playground_amp.types import Frame, Outcome, PhysicsState
+
+ROBOTS, STEPS = 6, 17
+LENGTH, INTERVAL, WINDOW = 5, 2, 3
+FALLING = 1  # the robot that is laid on its side before the first step
+
+
+class Step(NamedTuple):
+    """One control step: state, action, what came of it, state to go on from. On the host."""
+
+    before: EnvState
+    action: np.ndarray
+    outcome: Outcome
+    after: EnvState
+
+
+def lay_down(state: EnvState, robot: int) -> EnvState:
+    """The state with one robot on its side."""
+    side = np.array([np.cos(0.7), np.sin(0.7), 0.0, 0.0])
+    qpos = np.array(state.physics.qpos)
+    qpos[robot, 3:7] = side
+    return state.replace(physics=state.physics.replace(qpos=jnp.asarray(qpos)))
+
+
+@pytest.fixture(scope="module")
+def env(make_env: Callable[..., Env]) -> Env:
+    """Short episodes, frequent commands, half of the starts at home."""
+    return make_env(
+        window=WINDOW, episode_length=LENGTH, command_interval=INTERVAL, reference_start_share=0.5, start_noise=0.03
+    )
+
+
+@pytest.fixture(scope="module")
+def reset(env: Env) -> Callable[[jax.Array], EnvState]:
+    return jax.jit(lambda key: env.reset(key, ROBOTS))
+
+
+@pytest.fixture(scope="module")
+def step(env: Env) -> Callable[[EnvState, jax.Array], tuple[EnvState, Outcome]]:
+    return jax.jit(env.step)
+
+
+@pytest.fixture(scope="module")
+def steps(reset: Callable, step: Callable) -> list[Step]:
+    """A rollout under small random actions, one robot of which falls at once."""
+    state, rng, result = lay_down(reset(jax.random.key(0)), FALLING), np.random.default_rng(0), []
+    for _ in range(STEPS):
+        action = rng.normal(0.0, 0.1, (ROBOTS, 9)).astype(np.float32)
+        after, outcome = step(state, action)
+        result.append(Step(host(state), action, host(outcome), host(after)))
+        state = after
+    return result
+
+
+def host(tree: EnvState | Outcome) -> EnvState | Outcome:
+    """On the host, keys as their data."""
+    raw = jax.tree.map(lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x, tree)
+    return jax.device_get(raw)
+
+
+def ended(outcome: Outcome) -> np.ndarray:
+    return outcome.terminated | outcome.truncated
+
+
+@pytest.fixture(scope="module")
+def truth(env: Env, steps: list[Step]) -> list[PhysicsState]:
+    """Where the engine takes the robots from each state, with no environment around it."""
+    advance = jax.jit(env.physics.step)
+    result = []
+    for one in steps:
+        target = np.asarray(env.reference.mean_pose) + np.float32(env.config.action_scale) * one.action
+        result.append(
+            jax.device_get(advance(one.before.physics, np.clip(target, *env.robot.joint_range.T.astype(np.float32))))
+        )
+    return result
+
+
+# --- the truth, taken before the reset
+
+
+def test_some_episodes_end_in_the_rollout(steps: list[Step]) -> None:
+    """The tests below would say nothing otherwise."""
+    assert steps[0].outcome.terminated[FALLING]
+    assert sum(int(one.outcome.truncated.sum()) for one in steps) >= 3 * (ROBOTS - 1)
+
+
+def test_next_observation_is_the_true_one_also_where_the_episode_ended(
+    env: Env, steps: list[Step], truth: list[PhysicsState]
+) -> None:
+    observe = jax.jit(env.observe)
+    for one, physics in zip(steps, truth, strict=True):
+        moved = one.before.replace(physics=physics, previous_action=one.action, key=jax.random.key(0))
+        np.testing.assert_allclose(one.outcome.privileged, observe(moved)[1], atol=1e-5)
+
+
+def test_robots_that_go_on_carry_the_true_state_and_the_others_a_new_one(
+    steps: list[Step], truth: list[PhysicsState]
+) -> None:
+    for one, physics in zip(steps, truth, strict=True):
+        done = ended(one.outcome)
+        for carried, true in zip(jax.tree.leaves(one.after.physics), jax.tree.leaves(physics), strict=True):
+            np.testing.assert_allclose(carried[~done], true[~done], rtol=1e-4, atol=1e-4)
+        assert (np.abs(one.after.physics.qpos - physics.qpos).max(axis=1) > 1e-3)[done].all()
+
+
+def test_newest_features_are_those_of_the_true_step(env: Env, steps: list[Step], truth: list[PhysicsState]) -> None:
+    features = jax.jit(env.features)
+    for one, physics in zip(steps, truth, strict=True):
+        expected = features(frame_of(one.before.physics), frame_of(physics))
+        np.testing.assert_allclose(one.outcome.amp_window[:, -1], expected, atol=2e-3)
+
+
+def test_reported_speed_is_that_of_the_true_step(steps: list[Step], truth: list[PhysicsState]) -> None:
+    for one, physics in zip(steps, truth, strict=True):
+        moved = np.linalg.norm((physics.qpos - one.before.physics.qpos)[:, :2], axis=1) / 0.02
+        assert (np.abs(one.outcome.forward_velocity) <= moved + 1e-4).all()
+
+
+# --- windows
+
+
+def test_no_window_reaches_across_a_reset(steps: list[Step]) -> None:
+    """Inside an episode a window is the last steps of this episode; before them, what the reset put there."""
+    own = [list(steps[0].before.history[robot]) for robot in range(ROBOTS)]
+    for one in steps:
+        for robot in range(ROBOTS):
+            newest = one.outcome.amp_window[robot, -1]
+            own[robot].append(newest)
+            np.testing.assert_array_equal(one.outcome.amp_window[robot], own[robot][-WINDOW:])
+            if ended(one.outcome)[robot]:
+                assert not (one.after.history[robot] == newest).all(axis=-1).any()
+                own[robot] = list(one.after.history[robot])
+
+
+def fresh(steps: list[Step]) -> tuple[np.ndarray, np.ndarray]:
+    """History [M, K, F] and qpos [M, nq] of all robots right after a reset."""
+    rows = [(one.after, np.flatnonzero(ended(one.outcome))) for one in steps]
+    history = np.concatenate([after.history[done] for after, done in rows])
+    return history, np.concatenate([after.physics.qpos[done] for after, done in rows])
+
+
+def test_after_a_reset_the_history_is_that_of_the_start_state(env: Env, steps: list[Step]) -> None:
+    """On a clip, the frames that led to the very frame the robot is placed on; at home, standing still."""
+    windows, poses = np.asarray(env.reference.windows), np.asarray(env.reference.qpos)
+    on_clip = 0
+    for history, qpos in zip(*fresh(steps), strict=True):
+        found = np.flatnonzero((windows == history).all(axis=(1, 2)))
+        on_clip += len(found) > 0
+        start = poses[found[0]] if len(found) else env.robot.home_qpos
+        np.testing.assert_allclose(qpos[7:], start[7:], atol=env.config.start_noise + 1e-6)
+        np.testing.assert_allclose(qpos[3:7], start[3:7], atol=1e-6)
+        if not len(found):
+            np.testing.assert_array_equal(history[:, 9:24], np.zeros((WINDOW, 15)))
+            np.testing.assert_allclose(history[:, :9], np.tile(qpos[7:], (WINDOW, 1)), atol=1e-6)
+    assert 0 < on_clip < len(fresh(steps)[0])
+
+
+# --- ends
+
+
+def test_time_limit_truncates_and_does_not_terminate(steps: list[Step]) -> None:
+    for one in steps:
+        late = one.outcome.episode_length >= LENGTH
+        np.testing.assert_array_equal(one.outcome.truncated, late & ~one.outcome.terminated)
+        assert not (one.outcome.truncated & one.outcome.terminated).any()
+    np.testing.assert_array_equal(steps[LENGTH - 1].outcome.truncated, np.arange(ROBOTS) != FALLING)
+
+
+def test_a_fall_terminates_and_nothing_else_does(steps: list[Step]) -> None:
+    for number, one in enumerate(steps):
+        np.testing.assert_array_equal(one.outcome.terminated, (np.arange(ROBOTS) == FALLING) & (number == 0))
+
+
+def test_a_fall_at_the_time_limit_is_a_fall(reset: Callable, step: Callable) -> None:
+    state = lay_down(reset(jax.random.key(3)), 0)
+    _, outcome = step(state.replace(steps=jnp.full(ROBOTS, LENGTH - 1, jnp.int32)), np.zeros((ROBOTS, 9), np.float32))
+    np.testing.assert_array_equal(outcome.terminated, np.arange(ROBOTS) == 0)
+    np.testing.assert_array_equal(outcome.truncated, np.arange(ROBOTS) != 0)
+
+
+@pytest.mark.parametrize(
+    ("height", "tilt", "fallen"),
+    [
+        (0.45, 0.0, False),
+        (0.34, 0.0, False),
+        (0.32, 0.0, True),
+        (0.45, 0.70, False),
+        (0.45, 0.74, True),
+        (0.45, 3.0, True),
+    ],
+)
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("yaw", [0.0, 2.0])
+def test_low_or_leaning_robots_have_fallen(height: float, tilt: float, fallen: bool, axis: int, yaw: float) -> None:
+    lean = np.zeros(4, np.float32)
+    lean[0], lean[axis] = np.cos(tilt / 2), np.sin(tilt / 2)
+    quat = multiply(from_yaw(jnp.float32(yaw)), lean)
+    frame = Frame(jnp.array([9.0, 9.0, height]), quat, jnp.zeros(9), jnp.zeros(4))
+    assert bool(has_fallen(frame, 0.33, 0.72)) == fallen
+
+
+def test_one_robots_fall_changes_nothing_for_the_others(reset: Callable, step: Callable) -> None:
+    state, action = reset(jax.random.key(5)), np.random.default_rng(5).normal(0.0, 0.1, (ROBOTS, 9)).astype(np.float32)
+    others = np.arange(ROBOTS) != 2
+    upright, fallen = (host(step(one, action)) for one in (state, lay_down(state, 2)))
+    assert fallen[1].terminated[2] and not upright[1].terminated[2]
+    for tree, again in zip(upright, fallen, strict=True):
+        for x, y in zip(jax.tree.leaves(tree), jax.tree.leaves(again), strict=True):
+            if len(x) == ROBOTS:
+                np.testing.assert_array_equal(x[others], y[others])
+
+
+# --- counting
+
+
+def test_episode_length_and_return_count_from_the_reset(steps: list[Step]) -> None:
+    length, total = np.zeros(ROBOTS, int), np.zeros(ROBOTS)
+    for one in steps:
+        length, total = length + 1, total + one.outcome.task_reward
+        np.testing.assert_array_equal(one.outcome.episode_length, length)
+        np.testing.assert_allclose(one.outcome.episode_return, total, rtol=1e-5)
+        length[ended(one.outcome)] = total[ended(one.outcome)] = 0
+        np.testing.assert_array_equal(one.after.steps, length)
+        np.testing.assert_allclose(one.after.returns, total, rtol=1e-5)
+
+
+def test_command_changes_at_its_interval_and_at_a_reset_only(steps: list[Step]) -> None:
+    for one in steps:
+        due = (one.outcome.episode_length % INTERVAL == 0) | ended(one.outcome)
+        np.testing.assert_array_equal(one.after.command != one.before.command, due)
+        assert ((one.after.command >= 0.4) & (one.after.command <= 0.7)).all()
+        np.testing.assert_array_equal(one.outcome.command, one.before.command)  # what the reward was measured by
+        np.testing.assert_array_equal(one.outcome.privileged[:, 33], one.before.command)
+
+
+def test_commands_differ_between_robots_and_fill_their_range(steps: list[Step]) -> None:
+    drawn = np.unique([one.after.command for one in steps])
+    assert len(drawn) > 3 * ROBOTS
+    assert np.ptp(drawn) > 0.2
+
+
+def test_action_costs_its_change_since_the_step_before(env: Env, steps: list[Step]) -> None:
+    previous = np.zeros((ROBOTS, 9))
+    for one in steps:
+        expected = env.config.action_rate_cost * ((one.action - previous) ** 2).sum(axis=1)
+        np.testing.assert_allclose(one.outcome.cost, expected, rtol=1e-5)
+        previous = np.where(ended(one.outcome)[:, None], 0.0, one.action)
+
+
+def test_random_keys_move_on(steps: list[Step]) -> None:
+    keys = [one.before.key.tobytes() for one in steps]
+    assert len(set(keys)) == STEPS
+
+
+# --- starts
+
+
+@pytest.fixture(scope="module")
+def noisy_starts(make_env: Callable[..., Env]) -> tuple[Env, EnvState]:
+    env = make_env(start_noise=0.15, reference_start_share=0.8)
+    return env, jax.jit(lambda key: env.reset(key, 500))(jax.random.key(1))
+
+
+def test_share_of_the_starts_lies_on_a_clip_and_the_others_stand(noisy_starts: tuple[Env, EnvState]) -> None:
+    """At 0.8, 400 are expected of 500, with a standard deviation of 9."""
+    env, state = noisy_starts
+    joints, standing = np.asarray(state.physics.qpos[:, 7:]), (np.asarray(state.physics.qvel) == 0.0).all(axis=1)
+    assert 365 <= 500 - standing.sum() <= 435
+    np.testing.assert_allclose(joints[standing], np.tile(env.robot.home, (standing.sum(), 1)), atol=0.15 + 1e-6)
+    assert (state.physics.qvel[~standing, 0] > 0.2).all()  # already walking
+
+
+def test_nobody_starts_under_the_ground_or_off_the_middle(noisy_starts: tuple[Env, EnvState]) -> None:
+    env, state = noisy_starts
+    qpos = np.asarray(state.physics.qpos, np.float64)
+    heights = env.robot.pad_heights(qpos)
+    assert heights.min() > -1e-6
+    assert np.median(heights.min(axis=1)) < 0.01  # nor hung in the air
+    np.testing.assert_allclose(state.physics.pad_height, heights, atol=1e-5)
+    np.testing.assert_array_equal(qpos[:, :2], 0.0)
+
+
+def test_start_noise_stays_within_the_joint_ranges(noisy_starts: tuple[Env, EnvState]) -> None:
+    env, state = noisy_starts
+    joints, (lower, upper) = np.asarray(state.physics.qpos[:, 7:]), env.robot.joint_range.T.astype(np.float32)
+    assert (joints >= lower).all() and (joints <= upper).all()
+    assert joints.std(axis=0).min() > 0.05
+
+
+def test_starts_differ_from_robot_to_robot(noisy_starts: tuple[Env, EnvState]) -> None:
+    assert len(np.unique(np.asarray(noisy_starts[1].physics.qpos), axis=0)) == 500
+
+
+# --- action, observation and reward
+
+
+class Puppet:
+    """A physics whose joints are where the servos are told to be, at once."""
+
+    def init(self, qpos: jax.Array, qvel: jax.Array) -> PhysicsState:
+        zeros = jnp.zeros((len(qpos), 4))
+        return PhysicsState(qpos=qpos, qvel=qvel, warmstart=qvel, pad_height=zeros, torque=qpos[:, 7:])
+
+    def step(self, state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+        return state.replace(qpos=state.qpos.at[:, 7:].set(ctrl))
+
+
+def test_servo_targets_are_the_mean_pose_plus_the_action(make_env: Callable[..., Env]) -> None:
+    env = make_env(physics=Puppet(), reference_start_share=0.0, action_scale=0.5)
+    action = jnp.array([0.0, 0.1, 1e3, -1e3])[:, None] * jnp.ones(9)
+    state, _ = jax.jit(lambda key: env.step(env.reset(key, 4), action))(jax.random.key(0))
+    mean, (lower, upper) = np.asarray(env.reference.mean_pose), env.robot.joint_range.T
+    expected = [mean, np.clip(mean + 0.05, lower, upper), upper, lower]
+    np.testing.assert_allclose(state.physics.qpos[:, 7:], expected, atol=1e-6)
+
+
+def turn_world(state: EnvState, angle: float) -> EnvState:
+    """The same robots in a world turned about the vertical."""
+    turn, physics = from_yaw(jnp.float32(angle)), state.physics
+    qpos = physics.qpos.at[:, :3].set(rotate(turn, physics.qpos[:, :3]) + jnp.array([2.0, -1.0, 0.0]))
+    qpos = qpos.at[:, 3:7].set(multiply(turn, physics.qpos[:, 3:7]))
+    return state.replace(
+        physics=physics.replace(qpos=qpos, qvel=physics.qvel.at[:, :3].set(rotate(turn, physics.qvel[:, :3])))
+    )
+
+
+@pytest.mark.parametrize("angle", [np.pi / 2, -2.5])
+def test_nothing_depends_on_where_in_the_world_a_robot_walks(
+    env: Env, reset: Callable, step: Callable, angle: float
+) -> None:
+    state = reset(jax.random.key(11))
+    moved, action = turn_world(state, angle), np.zeros((ROBOTS, 9), np.float32)
+    for seen, expected in zip(env.observe(moved), env.observe(state), strict=True):
+        np.testing.assert_allclose(seen, expected, atol=1e-5)
+    (_, ours), (_, theirs) = step(moved, action), step(state, action)
+    np.testing.assert_allclose(ours.task_reward, theirs.task_reward, atol=2e-3)
+    np.testing.assert_allclose(ours.forward_velocity, theirs.forward_velocity, atol=2e-3)
+    np.testing.assert_allclose(ours.amp_window[:, -1, :9], theirs.amp_window[:, -1, :9], atol=1e-3)
+
+
+def test_observation_by_hand(env: Env, reset: Callable) -> None:
+    """A robot pitched forward by 90 degrees has gravity along its own x axis."""
+    state = reset(jax.random.key(0))
+    half = np.float32(np.sqrt(0.5))
+    qpos = state.physics.qpos.at[0, 3:7].set(jnp.array([half, 0.0, half, 0.0]))
+    state = state.replace(
+        physics=state.physics.replace(qpos=qpos),
+        previous_action=jnp.full((ROBOTS, 9), 0.7),
+        command=jnp.full(ROBOTS, 0.6),
+    )
+    observation, privileged = (np.asarray(x) for x in env.observe(state))
+    qpos, qvel = np.asarray(state.physics.qpos), np.asarray(state.physics.qvel)
+    np.testing.assert_allclose(observation[0, :3], [1.0, 0.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(observation[:, 3:6], qvel[:, 3:6])
+    np.testing.assert_allclose(observation[:, 6:15], qpos[:, 7:] - env.reference.mean_pose, atol=1e-6)
+    np.testing.assert_allclose(observation[:, 15:24], qvel[:, 6:])
+    np.testing.assert_allclose(observation[:, 24:33], 0.7)
+    np.testing.assert_allclose(observation[:, 33:], 0.6)
+    np.testing.assert_array_equal(privileged[:, :34], observation)
+    np.testing.assert_allclose(privileged[:, 37], qpos[:, 2])
+    np.testing.assert_allclose(privileged[:, 38:], state.physics.pad_height)
+
+
+@pytest.mark.parametrize(
+    ("velocity", "turn", "expected"),
+    [
+        ((0.5, 0.0, 0.3), 0.0, 1.0),  # up and down costs nothing
+        ((0.0, 0.0, 0.0), 0.0, np.exp(-1.0)),
+        ((1.0, 0.0, 0.0), 0.0, np.exp(-1.0)),
+        ((-0.5, 0.0, 0.0), 0.0, np.exp(-4.0)),
+        ((0.5, 0.1, 0.0), 0.0, np.exp(-0.1)),
+        ((0.5, -0.1, 0.0), 0.0, np.exp(-0.1)),
+        ((0.5, 0.0, 0.0), -2.0, np.exp(-0.4)),
+    ],
+)
+def test_task_reward_by_hand(velocity: tuple, turn: float, expected: float) -> None:
+    reward = track_speed(jnp.array(velocity), jnp.float32(turn), jnp.float32(0.5), 0.25)
+    assert float(reward) == pytest.approx(expected, rel=1e-5)

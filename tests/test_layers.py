@@ -1,0 +1,143 @@
+"""The layers: a module imports only from layers above its own; the learning code knows no MuJoCo."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "playground_amp"
+
+# from the top; a module imports from higher layers only, never from its neighbours
+LAYERS: list[set[str]] = [
+    {"", "errors", "quiet"},  # utilities; "" is the package itself
+    {"cli", "schema", "rotations", "types", "robots"},
+    {"config", "networks", "replay", "motion", "motion.clip", "features"},
+    {"motion.quality"},
+    {"discriminator", "ppo", "motion.library", "physics.native", "physics.mjx"},
+    {"physics"},  # picks one of the engines
+    {"env"},
+    {"amp"},
+    # side by side
+    {
+        "health",
+        "checkpoint",
+        "evaluate",
+        "export",
+        "visualize",
+        "report",
+        "rundir",
+        "progress",
+        "tracking",
+        "benchmark",
+    },
+    {"showcase"},
+    {"trainer"},
+]
+
+# what the modules that make clips may know of the others
+FOR_CLIPS = {"errors", "rotations", "types", "robots", "motion.clip", "motion.quality"}
+
+NO_MUJOCO = ["ppo", "discriminator", "replay", "networks"]
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name inside the package -> file."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+PLACED = set().union(*LAYERS)
+OFFLINE = {name for name in MODULES if name.startswith("motion.")} - PLACED  # they make clips, before training
+
+
+def imports(path: Path) -> set[str]:
+    """Absolute dotted names that a file imports, wherever in the file."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import in line {node.lineno}"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def own_imports(name: str) -> set[str]:
+    """Modules of the package that module `name` imports."""
+    found = set()
+    for imported in imports(MODULES[name]):
+        if imported.split(".")[0] != ROOT.name:
+            continue
+        path = imported.split(".")[1:]
+        while ".".join(path) not in MODULES:
+            path.pop()
+        found.add(".".join(path))
+    return found
+
+
+def reachable(name: str, without: str = "") -> set[str]:
+    """Modules of the package imported by `name`, by those, and so on; not through `without`."""
+    seen, waiting = set(), [name]
+    while waiting:
+        module = waiting.pop()
+        if module not in seen and module != (without or None):
+            seen.add(module)
+            waiting += own_imports(module)
+    return seen
+
+
+def layer(name: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if name in names)
+
+
+def libraries(names: set[str]) -> set[str]:
+    """Top-level names of everything that the modules import."""
+    return {imported.split(".")[0] for name in names for imported in imports(MODULES[name])}
+
+
+def test_every_module_has_its_place() -> None:
+    assert set(MODULES) <= PLACED | OFFLINE, "give the new module a layer, here and in the design"
+
+
+@pytest.mark.parametrize("name", sorted(PLACED & set(MODULES)))
+def test_a_module_imports_from_higher_layers_only(name: str) -> None:
+    for imported in own_imports(name):
+        assert imported not in OFFLINE, f"{name} imports {imported}, which training must not need"
+        assert imported in PLACED and layer(imported) < layer(name), f"{name} imports {imported}, which is not above it"
+
+
+@pytest.mark.parametrize("name", sorted(OFFLINE))
+def test_making_clips_needs_no_training(name: str) -> None:
+    assert own_imports(name) <= OFFLINE | FOR_CLIPS, f"{name} imports {own_imports(name) - OFFLINE - FOR_CLIPS}"
+    assert not any(name in reachable(imported) for imported in own_imports(name)), f"{name} imports itself in a circle"
+
+
+@pytest.mark.parametrize("name", NO_MUJOCO)
+def test_learning_code_knows_no_mujoco(name: str) -> None:
+    assert not libraries(reachable(name, without="quiet")) & {"mujoco", "brax", "mink"}
+
+
+def test_training_loads_no_retargeting() -> None:
+    last = "trainer" if "trainer" in MODULES else "amp"
+    assert not reachable(last) & OFFLINE
+
+
+def test_brax_and_mjx_come_through_the_quiet_door() -> None:
+    """They print a line about an absent package when imported."""
+    for name, path in MODULES.items():
+        noisy = {i for i in imports(path) if i.startswith(("brax", "mujoco.mjx"))}
+        assert name == "quiet" or not noisy, f"{name} imports {noisy}"
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    """The walk itself: a late import inside a function counts."""
+    assert "physics.native" in own_imports("physics")
+    assert {"env", "ppo", "motion.library"} <= own_imports("amp")

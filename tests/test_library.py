@@ -1,0 +1,288 @@
+"""The reference: windows, mirror, start states and velocities; and every kind of clip that must be refused."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import mujoco
+import numpy as np
+import pytest
+from conftest import CONTROL_DT, make_clip
+
+from playground_amp.errors import InputError
+from playground_amp.features import CLIP, feature_floor
+from playground_amp.motion.clip import load_clip, save_clip
+from playground_amp.motion.library import Reference, clip_features, find_clips, load_clips, make_reference, velocities
+from playground_amp.robots import Robot
+
+
+def reference_of(robot: Robot, motions: list[np.ndarray], window: int = 1, mirror: bool = False) -> Reference:
+    clips = [make_clip(robot, qpos, f"clip{i}") for i, qpos in enumerate(motions)]
+    return make_reference(clips, robot, window=window, mirror=mirror, control_dt=CONTROL_DT)
+
+
+def raised(qpos: np.ndarray, height: float) -> np.ndarray:
+    """The motion, `height` m higher: its windows can be told by it."""
+    return qpos + height * np.eye(qpos.shape[1])[2]
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_windows_never_span_two_clips(robot: Robot, walk: np.ndarray, window: int) -> None:
+    motions = [walk[:20], raised(walk[:11], 1.0), raised(walk[:33], 2.0)]
+    reference = reference_of(robot, motions, window)
+    owner = np.round(np.asarray(reference.windows[..., 24]) - walk[0, 2])
+    assert (owner == owner[:, :1]).all()
+    assert [int((owner[:, 0] == i).sum()) for i in range(3)] == [len(qpos) - window for qpos in motions]
+    assert len(reference.windows) == len(reference.qpos) == len(reference.qvel)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_windows_are_consecutive_steps_oldest_first(robot: Robot, walk: np.ndarray, window: int) -> None:
+    features = clip_features(walk, robot, control_dt=CONTROL_DT)
+    reference = reference_of(robot, [walk], window)
+    for i in (0, 7, len(reference.windows) - 1):
+        np.testing.assert_array_equal(reference.windows[i], features[i : i + window])
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_start_states_are_the_ends_of_their_windows(robot: Robot, walk: np.ndarray, window: int) -> None:
+    reference = reference_of(robot, [walk, raised(walk[:20], 1.0)], window)
+    last = np.asarray(reference.windows[:, -1])
+    np.testing.assert_allclose(last[:, :9], reference.qpos[:, 7:], atol=1e-6)
+    np.testing.assert_allclose(last[:, 24], reference.qpos[:, 2], atol=1e-6)
+    inside = np.arange(100)  # of the first clip; the feature is a backward difference, qvel a central one
+    np.testing.assert_allclose(last[inside, 9:18], reference.qvel[inside, 6:], atol=1.0)
+
+
+def test_mirror_doubles_the_reference_by_its_reflection(robot: Robot, walk: np.ndarray) -> None:
+    single, double = reference_of(robot, [walk]), reference_of(robot, [walk], mirror=True)
+    count = len(single.windows)
+    assert len(double.windows) == len(double.qpos) == len(double.qvel) == 2 * count
+    np.testing.assert_array_equal(double.windows[:count], single.windows)
+    partner, sign = map(np.array, robot.mirror_joints)
+    original, mirrored = np.asarray(double.windows[:count, 0]), np.asarray(double.windows[count:, 0])
+    np.testing.assert_allclose(mirrored[:, :9], original[:, partner.astype(int)] * sign, atol=1e-5)
+    np.testing.assert_allclose(mirrored[:, 9:18], original[:, 9 + partner.astype(int)] * sign, atol=1e-4)
+    np.testing.assert_allclose(mirrored[:, 18:21], original[:, 18:21] * [1, -1, 1], atol=1e-4)
+    np.testing.assert_allclose(mirrored[:, 21:24], original[:, 21:24] * [-1, 1, -1], atol=1e-4)
+    np.testing.assert_allclose(mirrored[:, 24], original[:, 24], atol=1e-6)
+    np.testing.assert_allclose(mirrored[:, 25:], original[:, [27, 28, 25, 26]], atol=1e-3)
+
+
+def test_mirrored_reference_has_no_limp(robot: Robot, walk: np.ndarray) -> None:
+    reference = reference_of(robot, [walk], mirror=True)
+    partner, sign = map(np.array, robot.mirror_joints)
+    mean = np.asarray(reference.mean_pose)
+    np.testing.assert_allclose(mean[partner.astype(int)] * sign, mean, atol=1e-5)
+
+
+def test_normaliser_is_the_mean_and_spread_of_all_steps(robot: Robot, walk: np.ndarray) -> None:
+    motions = [walk[:40], raised(walk[:60], 0.5)]
+    reference = reference_of(robot, motions, window=4)
+    features = np.concatenate([clip_features(qpos, robot, control_dt=CONTROL_DT) for qpos in motions]).astype(
+        np.float64
+    )
+    np.testing.assert_allclose(reference.normalizer.mean, features.mean(axis=0), atol=1e-4)
+    expected = np.maximum(features.std(axis=0), feature_floor(robot))
+    np.testing.assert_allclose(reference.normalizer.std, expected, rtol=1e-3)
+    np.testing.assert_allclose(reference.mean_pose, features[:, :9].mean(axis=0), atol=1e-4)
+
+
+def test_drawn_inputs_are_normalised_windows(robot: Robot, walk: np.ndarray) -> None:
+    reference = reference_of(robot, [walk], window=2)
+    drawn = np.asarray(reference.sample_inputs(jax.random.key(0), 3000))
+    assert drawn.shape == (3000, 2 * 29)
+    allowed = np.asarray(reference.normalizer(reference.windows)).reshape(len(reference.windows), -1)
+    rows = {row.tobytes() for row in drawn}
+    assert rows <= {row.tobytes() for row in allowed}
+    assert len(rows) > 0.9 * len(allowed)  # from first to last
+    assert np.abs(drawn).max() <= CLIP
+
+
+def analytic(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
+    """qpos [100, nq] and qvel [100, nv] of a robot on a circle, leaning forward, its joints swinging."""
+    t = np.arange(100) * CONTROL_DT
+    rate, lean, swing, radius = 0.8, 0.3, 5.0, 1.5
+    turn = rate * t
+    amplitude = np.linspace(0.05, 0.2, 9)
+    cz, sz, cy, sy = np.cos(turn / 2), np.sin(turn / 2), np.cos(lean / 2), np.sin(lean / 2)
+    quat = np.stack([cz * cy, -sz * sy, cz * sy, sz * cy], axis=-1)  # turn about z after lean about y
+    position = np.stack([radius * np.cos(turn), radius * np.sin(turn), 0.5 + 0.1 * t], axis=-1)
+    linear = np.stack([-radius * rate * np.sin(turn), radius * rate * np.cos(turn), 0.1 + 0.0 * t], axis=-1)
+    angular = np.tile([-rate * np.sin(lean), 0.0, rate * np.cos(lean)], (100, 1))  # in the body frame
+    joints, speeds = amplitude * np.sin(swing * t)[:, None], amplitude * swing * np.cos(swing * t)[:, None]
+    return np.concatenate([position, quat, joints], axis=1), np.concatenate([linear, angular, speeds], axis=1)
+
+
+def test_velocities_are_the_derivatives_in_mujocos_frames(robot: Robot) -> None:
+    """Central differences err by w^3 dt^2 / 6 < 2e-3 here; one-sided ones, at the ends, by w^2 dt / 2."""
+    qpos, qvel = analytic(robot)
+    found = velocities(qpos, robot, CONTROL_DT)
+    np.testing.assert_allclose(found[1:-1], qvel[1:-1], atol=3e-3)
+    np.testing.assert_allclose(found[[0, -1]], qvel[[0, -1]], atol=0.06)
+
+
+def test_velocities_carry_the_pose_forward(robot: Robot, walk: np.ndarray) -> None:
+    """From the frame before, over two steps, the engine's own integration arrives at the frame after."""
+    found = velocities(walk, robot, CONTROL_DT)
+    for i in (20, 57, 90):
+        qpos = walk[i - 1].copy()
+        mujoco.mj_integratePos(robot.model, qpos, found[i].astype(np.float64), 2.0 * CONTROL_DT)
+        np.testing.assert_allclose(qpos, walk[i + 1], atol=1e-5)
+
+
+def test_a_window_longer_than_every_clip_is_refused(robot: Robot, walk: np.ndarray) -> None:
+    assert len(reference_of(robot, [walk[:6]], window=5).windows) == 1
+    with pytest.raises(InputError, match=r"amp.window is 6.*longer than every clip"):
+        reference_of(robot, [walk[:6]], window=6)
+
+
+def test_a_saved_clip_comes_back(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
+    clip = replace(make_clip(robot, walk), time_scale=0.7, source="somewhere")
+    save_clip(tmp_path / "deep" / "walk.npz", clip)
+    found = load_clip(tmp_path / "deep" / "walk.npz", robot)
+    np.testing.assert_allclose(found.qpos, walk, atol=1e-6)
+    assert (found.name, found.robot, found.joints) == ("walk", robot.name, robot.joints)
+    assert (found.frequency, found.source, found.time_scale) == (50.0, "somewhere", 0.7)
+    assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "walk.npz"]
+
+
+def test_duration_and_speed_of_a_clip(robot: Robot, walk: np.ndarray) -> None:
+    clip = make_clip(robot, walk)
+    assert clip.duration == pytest.approx(119 * CONTROL_DT)
+    assert clip.speed == pytest.approx(0.55, abs=0.01)
+
+
+def test_clips_are_found_by_file_folder_and_pattern(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
+    for name in ("b", "a", "other"):
+        save_clip(tmp_path / f"{name}.npz", make_clip(robot, walk))
+    (tmp_path / "notes.txt").write_text("not a clip")
+    assert [p.stem for p in find_clips([str(tmp_path)])] == ["a", "b", "other"]
+    assert [p.stem for p in find_clips([str(tmp_path / "b.npz"), str(tmp_path / "o*.npz")])] == ["b", "other"]
+    clips = load_clips([str(tmp_path)], robot, control_dt=CONTROL_DT)
+    assert [clip.name for clip in clips] == ["a", "b", "other"]
+
+
+def write(path: Path, robot: Robot, walk: np.ndarray, changes: dict[str, object]) -> None:
+    """A clip file with some of its arrays changed, or left out when None."""
+    arrays = {
+        "qpos": walk,
+        "frequency": 50.0,
+        "robot": robot.name,
+        "joints": np.array(robot.joints),
+        "source": "made by the tests",
+        "time_scale": 1.0,
+    } | changes
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+
+
+def spoiled(qpos: np.ndarray, frame: int, column: int, value: float) -> np.ndarray:
+    qpos = qpos.copy()
+    qpos[frame, column] = value
+    return qpos
+
+
+BAD = {
+    "another robot": (lambda q: {"robot": "atlas"}, r"robot 'atlas', not for 'wildrobot'"),
+    "other joints": (lambda q: {"joints": np.array(["knee"])}, r"has the joints \['knee'\]"),
+    "NaN": (lambda q: {"qpos": spoiled(q, 17, 9, np.nan)}, r"NaN.*first in frame 17"),
+    "infinity": (lambda q: {"qpos": spoiled(q, 3, 0, np.inf)}, r"infinity.*first in frame 3"),
+    "a column too many": (lambda q: {"qpos": np.c_[q, q[:, 0]]}, r"qpos is \(120, 17\), expected \(3 or more, 16\)"),
+    "one frame": (lambda q: {"qpos": q[:1]}, r"qpos is \(1, 16\)"),
+    "flat": (lambda q: {"qpos": q[0]}, r"qpos is \(16,\)"),
+    "quaternion": (lambda q: {"qpos": spoiled(q, 5, 3, 2.0)}, r"quaternions.*unit length"),
+    "degrees": (lambda q: {"qpos": spoiled(q, 5, 10, 30.0)}, r"left_knee_pitch passes its limit.*radians"),
+    "no frequency": (lambda q: {"frequency": None}, r"has no frequency"),
+    "frequency of zero": (lambda q: {"frequency": 0.0}, r"frequency is 0.0.*Hz"),
+    "an AMASS take": (lambda q: {"qpos": None, "poses": np.zeros((9, 156)), "trans": np.zeros((9, 3))}, r"AMASS take"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_clip_is_refused_in_one_sentence(robot: Robot, walk: np.ndarray, tmp_path: Path, kind: str) -> None:
+    changes, message = BAD[kind]
+    write(tmp_path / "bad.npz", robot, walk, changes(walk))
+    with pytest.raises(InputError, match=message) as error:
+        load_clip(tmp_path / "bad.npz", robot)
+    assert "bad.npz" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(robot: Robot, walk: np.ndarray, tmp_path: Path, share: float) -> None:
+    save_clip(tmp_path / "walk.npz", make_clip(robot, walk))
+    content = (tmp_path / "walk.npz").read_bytes()
+    (tmp_path / "walk.npz").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=r"walk.npz' is not a readable .npz file \(truncated or damaged\)"):
+        load_clip(tmp_path / "walk.npz", robot)
+
+
+def test_a_damaged_file_is_refused_or_unharmed(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
+    """One flipped bit, anywhere: an InputError, or the same motion; never another error, never another motion."""
+    path, rng = tmp_path / "walk.npz", np.random.default_rng(0)
+    save_clip(path, make_clip(robot, walk))
+    content = path.read_bytes()
+    for place in rng.integers(0, len(content), 150):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(InputError):
+            np.testing.assert_allclose(load_clip(path, robot).qpos, walk, atol=1e-6)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04", b""])
+def test_a_file_of_another_kind_is_refused(robot: Robot, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "clip.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"clip.npz"):
+        load_clip(tmp_path / "clip.npz", robot)
+
+
+def test_a_bare_array_is_refused(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
+    with (tmp_path / "clip.npz").open("wb") as file:
+        np.save(file, walk)
+    with pytest.raises(InputError, match=r"clip.npz"):
+        load_clip(tmp_path / "clip.npz", robot)
+
+
+def test_missing_clips_are_refused(robot: Robot, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no clip '.*gone.npz'"):
+        load_clip(tmp_path / "gone.npz", robot)
+    for pattern in ("gone.npz", "*.npz", ""):
+        with pytest.raises(InputError, match=r"reference.clips: '.*' names no clip.*retarget"):
+            load_clips([str(tmp_path / pattern)], robot, control_dt=CONTROL_DT)
+
+
+def test_a_clip_at_another_frequency_is_refused(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
+    save_clip(tmp_path / "slow.npz", replace(make_clip(robot, walk), frequency=30.0))
+    with pytest.raises(InputError, match=r"'slow' runs at 30 Hz.*env.control_dt 0.02 s asks for 50 Hz"):
+        load_clips([str(tmp_path)], robot, control_dt=CONTROL_DT)
+
+
+def test_an_interrupted_save_leaves_no_clip_behind(
+    robot: Robot, walk: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed save leaves in the folder must not be taken for a clip."""
+    save_clip(tmp_path / "walk.npz", make_clip(robot, walk))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_clip(tmp_path / "walk.npz", make_clip(robot, walk[:50]))
+    assert [path.name for path in find_clips([str(tmp_path)])] == ["walk.npz"]
+    assert len(load_clip(tmp_path / "walk.npz", robot).qpos) == len(walk)
+
+
+def shipped() -> list[Path]:
+    return sorted((Path(__file__).parents[1] / "data" / "wildrobot").glob("*.npz"))
+
+
+@pytest.mark.skipif(not shipped(), reason="no clips in data/wildrobot")
+def test_shipped_clips_are_valid(robot: Robot) -> None:
+    clips = load_clips([str(path) for path in shipped()], robot, control_dt=CONTROL_DT)
+    assert all(clip.source for clip in clips)

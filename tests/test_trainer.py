@@ -1,0 +1,256 @@
+"""The host loop: logging, checkpoints, resume, interruption, and what stops a run before it starts."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from playground_amp import rundir, trainer
+from playground_amp.checkpoint import Checkpoints
+from playground_amp.config import load_config
+from playground_amp.errors import InputError
+
+# Orbax drops the futures of a save or restore that failed; Python tells of it when it collects them.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    "env.num_envs=8",
+    "ppo.rollout_length=4",
+    "ppo.epochs=2",
+    "ppo.iterations=4",
+    "networks.actor=[16]",
+    "networks.critic=[16]",
+    "amp.hidden=[16]",
+    "amp.batch_size=16",
+    "amp.replay_size=64",
+    "env.episode_length=6",
+    "logging.interval=2",
+    "logging.checkpoint_interval=2",
+    "logging.wandb=off",
+    "logging.evaluation_episodes=0",
+]
+
+
+def run(run_dir: Path, *overrides: str) -> Path:
+    config = load_config("ppo_amass_training.yaml", [*SMALL, *overrides])
+    return trainer.train(config, "test", run_dir)
+
+
+def rows(run_dir: Path) -> list[dict]:
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def latest(run_dir: Path) -> int | None:
+    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
+        return checkpoints.latest
+
+
+def final_state(run_dir: Path):
+    amp = trainer.make_amp(rundir.read_config(run_dir, []))
+    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
+        return checkpoints.restore(amp)[0]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A run of four iterations with wandb offline, left alone by the tests that use it."""
+    return run(tmp_path_factory.mktemp("runs") / "finished", "logging.wandb=offline")
+
+
+@pytest.fixture
+def instant(monkeypatch):
+    """Training that counts iterations and computes nothing, for tests of what happens around it."""
+
+    def make_chunk(amp, length):
+        def chunk(state, count):
+            metrics = {
+                "loss": np.zeros(length),
+                "episode_length": np.zeros(length),
+                "forward_velocity": np.zeros(length),
+            }
+            return state.replace(iteration=state.iteration + count), metrics
+
+        return chunk
+
+    monkeypatch.setattr(trainer, "make_chunk", make_chunk)
+    return make_chunk
+
+
+def test_every_iteration_is_logged_once_with_the_discriminator_means(finished):
+    assert [row["iteration"] for row in rows(finished)] == [1, 2, 3, 4]
+    assert all(np.isfinite([row["disc_real_mean"], row["disc_fake_mean"]]).all() for row in rows(finished))
+    assert [row["env_steps"] for row in rows(finished)] == [32, 64, 96, 128]
+
+
+def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(finished, tmp_path):
+    half = run(tmp_path / "half", "ppo.iterations=2")
+    trainer.resume(str(half), ["ppo.iterations=4"])
+    one, two = final_state(finished), final_state(half)
+    leaves = zip(jax.tree.leaves_with_path(one), jax.tree.leaves(two), strict=True)
+    for (path, a), b in leaves:
+        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=jax.tree_util.keystr(path))
+    timing = {"seconds", "env_steps_per_second"}
+    for a, b in zip(rows(finished), rows(half), strict=True):
+        assert {k: v for k, v in a.items() if k not in timing} == {k: v for k, v in b.items() if k not in timing}
+
+
+def test_chunk_compiles_once_whatever_the_count():
+    amp = trainer.make_amp(trainer.resolve_here(load_config("ppo_amass_training.yaml", SMALL)))
+    chunk = trainer.make_chunk(amp, 3)
+    state = jax.jit(amp.init)(jax.random.key(0))
+    for count in (3, 1, 2):
+        state, _ = chunk(state, count)
+    assert chunk._cache_size() == 1
+    assert int(state.iteration) == 6
+
+
+def test_resume_drops_the_lines_after_the_checkpoint(finished, tmp_path, instant):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    shutil.rmtree(copy / "checkpoints" / "4")
+    trainer.resume(str(copy), ["logging.wandb=off"])
+    assert [row["iteration"] for row in rows(copy)] == [1, 2, 3, 4]
+
+
+def test_a_finished_run_says_how_to_go_on(finished):
+    with pytest.raises(InputError, match=r"ppo\.iterations=8"):
+        trainer.resume(str(finished), [])
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(finished):
+    with pytest.raises(InputError, match="already holds a run"):
+        run(finished)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "garbage"])
+def test_a_damaged_checkpoint_is_one_sentence(finished, tmp_path, damage):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    for path in (copy / "checkpoints" / "4" / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:10] if damage == "truncate" else os.urandom(500))
+    before = (copy / "metrics.jsonl").read_text()
+    with pytest.raises(InputError, match="cannot be read") as error:
+        trainer.resume(str(copy), ["ppo.iterations=6"])
+    assert "\n" not in str(error.value)
+    assert (copy / "metrics.jsonl").read_text() == before
+
+
+def test_a_checkpoint_of_another_network_is_refused(finished):
+    with pytest.raises(InputError, match="cannot be read"):
+        trainer.resume(str(finished), ["ppo.iterations=6", "networks.actor=[24]"])
+
+
+def test_an_unwritable_run_directory_is_one_sentence(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(InputError, match="cannot write to the run directory") as error:
+        run(blocked / "run")
+    assert "\n" not in str(error.value)
+
+
+def test_a_full_disk_stops_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
+    with pytest.raises(InputError, match="free"):
+        run(tmp_path / "run")
+    assert list((tmp_path / "run").glob("*")) == []
+
+
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path, monkeypatch, instant):
+    save = Checkpoints.save
+
+    def full(self, iteration, state, about):
+        if iteration > 2:
+            raise OSError(28, "No space left on device")
+        save(self, iteration, state, about)
+
+    monkeypatch.setattr(Checkpoints, "save", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        run(tmp_path / "run")
+    assert latest(tmp_path / "run") == 2
+
+
+def test_a_missing_clip_leaves_no_run_directory(tmp_path):
+    with pytest.raises(InputError, match="names no clip"):
+        run(tmp_path / "run", "reference.clips=['nowhere.npz']")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverged_run_exits_with_a_sentence_and_saves_nothing_bad(tmp_path, capsys, monkeypatch, instant):
+    def diverging(amp, length):
+        chunk = instant(amp, length)
+
+        def step(state, count):
+            state, metrics = chunk(state, count)
+            return state, metrics | {"loss": np.full(length, np.nan if state.iteration > 2 else 0.0)}
+
+        return step
+
+    monkeypatch.setattr(trainer, "make_chunk", diverging)
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path / "run")
+    assert stop.value.code == 1
+    assert "loss is not a number in iteration 3" in capsys.readouterr().err
+    assert latest(tmp_path / "run") == 2
+
+
+def test_sigterm_saves_a_checkpoint(tmp_path, capsys, monkeypatch, instant):
+    def killed(amp, length):
+        chunk = instant(amp, length)
+
+        def step(state, count):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return chunk(state, count)
+
+        return step
+
+    monkeypatch.setattr(trainer, "make_chunk", killed)
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path / "run", "logging.checkpoint_interval=1000")
+    assert stop.value.code == 143
+    assert "go on with" in capsys.readouterr().err
+    assert latest(tmp_path / "run") == 2
+
+
+def test_auto_starts_what_is_not_there_and_resumes_what_is(tmp_path, finished):
+    with pytest.raises(InputError, match="holds no checkpoint yet"):
+        trainer.main(None, [], tmp_path / "new", "auto")
+    with pytest.raises(InputError, match="has done its 4 iterations"):
+        trainer.main("ppo_amass_training.yaml", [], finished, "auto")
+
+
+def test_ctrl_c_saves_a_checkpoint_and_exits_with_130(tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "--config", "ppo_amass_training.yaml"]
+    command += ["--run-dir", str(tmp_path / "run")]
+    command += [part for override in [*SMALL, "ppo.iterations=1000000"] for part in ("--set", override)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "min left" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    tail = process.stderr.read()
+    assert process.wait(timeout=60) == 130
+    assert "Traceback" not in tail
+    assert "go on with" in tail
+    assert latest(tmp_path / "run") == rows(tmp_path / "run")[-1]["iteration"]
+
+
+def test_offline_wandb_holds_the_metrics_of_every_iteration(finished):
+    (log,) = (finished / "wandb").glob("offline-run-*/run-*.wandb")
+    wandb = Path(sys.executable).with_name("wandb")
+    output = subprocess.run(
+        [wandb, "leet", "inspect", "--json", log.parent], capture_output=True, text=True, check=True
+    )
+    history = [line for line in output.stdout.splitlines() if '"type":"history"' in line]
+    for name in ("disc_real_mean", "disc_fake_mean"):
+        assert sum(f'"{name}"' in line for line in history) == 4
