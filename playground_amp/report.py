@@ -79,7 +79,9 @@ def _table(evaluation: dict[str, Any] | None) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else escape(str(value))
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:.3g}"
+    return escape(str(value))
 
 
 def _panel(columns: dict[str, np.ndarray], index: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,13 @@ def showcase(run_dir: Path, amp: AMP, recording: Recording, evaluation: Evaluati
 
 
 def _sentence(evaluation: Evaluation) -> str:
-    return (
-        f"evaluation: {evaluation.episodes} episodes, {evaluation.survival:.0%} without a fall, mean length "
-        f"{evaluation.episode_length:.0f} steps, {evaluation.forward_velocity:.2f} m/s "
-        f"at {evaluation.command:.2f} m/s commanded"
+    survived = (
+        f"evaluation: {evaluation.episodes} episodes, {evaluation.survival:.0%} without a fall, "
+        f"mean length {evaluation.episode_length:.0f} steps"
     )
+    if math.isnan(evaluation.forward_velocity):
+        return f"{survived}, none long enough to measure a gait"
+    return f"{survived}, {evaluation.forward_velocity:.2f} m/s at {evaluation.command:.2f} m/s commanded"
 
 
 def _film(run_dir: Path, amp: AMP, recording: Recording) -> Path:
