@@ -76,7 +76,7 @@ class AMP:
         self.discriminator_optimizer = optax.adam(config.amp.discriminator_lr, b1=config.amp.adam_b1)
 
     def init(self, key: jax.Array) -> TrainState:
-        """State before the first iteration; consumes `key`."""
+        """State before the first iteration; consumes `key`. To be called under jit, as train_iteration is."""
         key, env_key, actor_key, critic_key, disc_key = jax.random.split(key, 5)
         env = self.env.reset(env_key, self.config.env.num_envs)
         observation, privileged = self.env.observe(env)

@@ -31,6 +31,7 @@ Positive = Annotated[Number, Gt(0.0)]
 NonNegative = Annotated[Number, Ge(0.0)]
 Share = Annotated[Number, Ge(0.0), Le(1.0)]
 Discount = Annotated[Number, Gt(0.0), Lt(1.0)]
+Fraction = Annotated[Number, Ge(0.0), Lt(1.0)]
 Range = Annotated[tuple[Number, Number], LowestFirst]
 PositiveRange = Annotated[tuple[Positive, Positive], LowestFirst]
 Widths = Annotated[tuple[PositiveInt, ...], Len(1)]
@@ -73,7 +74,7 @@ class EnvConfig:
     """The episode ends when the root is lower than this, m."""
     max_tilt: Annotated[Number, Gt(0.0), Le(3.1416)] = 0.72
     """The episode ends when the root leans further than this from upright, rad."""
-    speed_tolerance: Positive = 0.25
+    speed_tolerance: Positive = 0.1
     """Variance s of the speed reward exp(-(v - command)^2 / s), (m/s)^2."""
     action_rate_cost: NonNegative = 0.02
     """Weight of the squared change of the action from step to step."""
@@ -142,10 +143,10 @@ class AMPConfig:
     reward: Literal["clipped_linear"] = "clipped_linear"
     """Style reward: clipped_linear is clip(D, 0, 1)."""
     r1_gamma: NonNegative = 5.0
-    """Weight g of the penalty g/2 |grad D|^2 on reference samples, taken at the normalised input."""
+    """Weight g of the penalty g/2 |grad D|^2 on reference samples, taken at the normalised, noisy input."""
     discriminator_lr: Positive = 1e-4
     """Adam's learning rate for the discriminator."""
-    adam_b1: Annotated[Number, Ge(0.0), Lt(1.0)] = 0.5
+    adam_b1: Fraction = 0.5
     """Adam's first decay rate for the discriminator; low, because its target moves."""
     update_steps: PositiveInt = 2
     """Discriminator updates in one iteration."""
@@ -153,14 +154,14 @@ class AMPConfig:
     """Reference samples, and as many policy samples, of one update; auto is 512 on a CPU and 4096 on an accelerator."""
     replay_size: Size = AUTO
     """Policy samples kept from earlier iterations; auto is 50,000 on a CPU and 400,000 on an accelerator."""
-    replay_share: Share = 0.5
-    """Share of an update's policy samples that comes from the replay buffer."""
+    replay_share: Fraction = 0.5
+    """Share of an update's policy samples from the replay buffer; below 1, as the fresh ones give the metrics."""
     input_noise: NonNegative = 0.2
     """Standard deviation of the noise on the discriminator's normalised inputs while it learns (at the start)."""
-    input_noise_range: PositiveRange = (0.02, 0.8)
+    input_noise_range: PositiveRange = (0.02, 0.3)
     """Lowest and highest noise the target accuracy may choose."""
-    target_accuracy: Annotated[Number, Ge(0.0), Lt(1.0)] = 0.72
-    """Accuracy which the noise is steered to; 0 keeps the noise."""
+    target_accuracy: Fraction = 0.72
+    """Accuracy which the noise is steered to; 0 keeps amp.input_noise as it is, also at 0."""
 
 
 @frozen

@@ -162,9 +162,9 @@ def track_speed(velocity: jax.Array, turn: jax.Array, command: jax.Array, tolera
 
 
 def has_fallen(frame: Frame, min_height: float, max_tilt: float) -> jax.Array:
-    """Whether the root is too low, or leans too far from upright [...]."""
+    """Whether the root is too low, or leans too far from upright [...]; a state that is not a number has fallen."""
     up = rotations.rotate(frame.root_quat, jnp.array([0.0, 0.0, 1.0]))[..., 2]
-    return (frame.root_pos[..., 2] < min_height) | (up < jnp.cos(max_tilt))
+    return ~(frame.root_pos[..., 2] >= min_height) | ~(up >= jnp.cos(max_tilt))
 
 
 def select(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:

@@ -54,7 +54,7 @@ def advantages(
 
     with s'_t the true next state: a time limit ends the sum, but is not a failure. The target is A_t + V(s_t).
     Schulman et al. 2016, https://arxiv.org/abs/1506.02438, equation 16. The sum is Brax's; as its truncated steps learn
-    nothing, they enter as ends whose reward holds the bootstrapped value.
+    nothing, they enter as ends whose reward holds the bootstrapped value, and within an episode it takes V(s_{t+1}).
     """
     cut = truncated & ~terminated
     target, _ = compute_gae(

@@ -74,7 +74,14 @@ def test_frames_show_robot_and_reference_and_the_video_plays(robot, clip, tmp_pa
 
 def test_report_shows_the_discriminator_first_and_stands_alone(tmp_path):
     rows = [
-        {"iteration": i, "env_steps": 10 * i, "seconds": i, "disc_real_mean": 0.6, "disc_fake_mean": 0.4, "disc_acc": 0.7}
+        {
+            "iteration": i,
+            "env_steps": 10 * i,
+            "seconds": i,
+            "disc_real_mean": 0.6,
+            "disc_fake_mean": 0.4,
+            "disc_acc": 0.7,
+        }
         for i in range(1, 4)
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -37,7 +37,8 @@ def test_every_clip_is_fit_to_be_learned_from(path: Path, robot: Robot) -> None:
     assert quality.joint_speed < 8.5
     if path.stem.startswith("walk"):
         assert clip.speed == pytest.approx(float(path.stem.split("_")[1]), rel=0.03)
-    assert clip.time_scale == pytest.approx(np.sqrt(0.42 / 0.90))
+    assert clip.time_scale <= np.sqrt(0.42 / 0.90)
+    assert 60.0 / quality.cadence <= 1.02 * robot.retarget.longest_step
     assert "own work" in clip.source
 
 

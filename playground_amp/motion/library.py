@@ -40,11 +40,14 @@ def find_clips(patterns: Sequence[str]) -> list[Path]:
     paths: list[Path] = []
     for pattern in patterns:
         path = find_path(pattern)
-        found = sorted(path.glob("*.npz")) if path.is_dir() else sorted(map(Path, glob(str(path), recursive=True)))
+        if path.is_dir():
+            found = sorted(path.glob("*.npz"))
+        else:
+            found = [path] if path.is_file() else sorted(map(Path, glob(str(path), recursive=True)))
         if not found:
             raise InputError(f"reference.clips: '{pattern}' names no clip; make clips with scripts/retarget.py")
         paths += found
-    return paths
+    return list(dict.fromkeys(paths))
 
 
 def load_clips(patterns: Sequence[str], robot: Robot, *, control_dt: float) -> list[MotionClip]:

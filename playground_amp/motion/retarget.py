@@ -35,19 +35,21 @@ LIFT_GAIN = 0.6  # of the height of the ankle in swing, for the same reason
 EVENNESS = 0.65  # share of the person's swing in the robot's, the rest is the cubic of least acceleration
 CLEARANCE = 0.023  # m, least height of the sole in mid-swing
 ROOT_GAIN = np.array([0.25, 0.5, 0.5])  # yaw, pitch, roll of the pelvis: yaw would twist the standing foot
-STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tried, 1 for dynamic similarity
+STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tried
 MOST_CROUCH = 0.032  # m below the home height; rather than crouch more, the robot takes shorter and quicker steps
 
 
 def retarget(take: Take, robot: Robot, *, time_scaling: bool = True, source: str = "") -> MotionClip:
     """The take as a motion of `robot`; with `time_scaling` at the speed and cadence of dynamic similarity.
 
-    Where the robot's legs do not reach as far as the person's, its steps are shorter and as much quicker: same speed.
+    Where the robot's legs do not reach as far as the person's, or it could not balance from side to side for as long as
+    a step takes, its steps are shorter and as much quicker: same speed.
     """
     length_scale = robot.leg_length / HUMAN_LEG
     time_scale = float(np.sqrt(length_scale)) if time_scaling else 1.0
     motion = observe(take)
-    for stride in STRIDES:
+    quickest = _balanced_stride(resample(motion, length_scale, time_scale, FREQUENCY), robot) if time_scaling else 1.0
+    for stride in quickest * STRIDES:
         scaled = resample(motion, stride * length_scale, stride * time_scale, FREQUENCY)
         targets, reached = plan(scaled, robot, take.name)
         if reached:
@@ -76,6 +78,14 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
     root[:, 2] += height
     trunk = -(motion.chest_yaw - motion.chest_yaw[keep].mean())[keep] + euler[:, 0]
     return Targets(root, euler, trunk, feet), reached
+
+
+def _balanced_stride(motion: Motion, robot: Robot) -> float:
+    """Length and time of steps, 1 for those of `motion`, at which a step takes no longer than the robot can balance."""
+    strikes = _strikes(motion.contacts)
+    if len(strikes) < 2:
+        return 1.0
+    return min(1.0, table_of(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
 
 
 def sole_of(robot: Robot, side: int) -> Sole:
@@ -125,8 +135,13 @@ def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
 
 def _step_frames(contacts: np.ndarray) -> int:
     """Median time between the heel strikes of left and right in `contacts` [2, N], frames."""
-    strikes = np.sort(np.concatenate([np.flatnonzero(np.diff(contact.astype(int)) == 1) for contact in contacts]))
+    strikes = _strikes(contacts)
     return int(np.median(np.diff(strikes))) if len(strikes) > 1 else contacts.shape[1] // 2
+
+
+def _strikes(contacts: np.ndarray) -> np.ndarray:
+    """Frames before each heel strike, left or right, in `contacts` [2, N]."""
+    return np.sort(np.concatenate([np.flatnonzero(np.diff(contact.astype(int)) == 1) for contact in contacts]))
 
 
 def _reachable_height(root: np.ndarray, pitch: np.ndarray, feet: np.ndarray, robot: Robot) -> tuple[float, bool]:

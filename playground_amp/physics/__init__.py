@@ -35,6 +35,6 @@ def make_physics(name: str, robot: Robot, *, control_dt: float) -> Physics:
         from playground_amp.physics.native import NativePhysics
 
         return NativePhysics(robot, substeps)
-    from playground_amp.physics.mjx import MjxPhysics  # imported late: mjx takes seconds to import
+    from playground_amp.physics.mjx import MjxPhysics
 
     return MjxPhysics(robot, substeps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import mujoco
@@ -22,6 +24,7 @@ class NativePhysics:
         self._robot = robot
         self._substeps = substeps
         self._batches: dict[int, Batch] = {}
+        self._lock = threading.Lock()  # a batch is shared by all calls of one size, and steps without the GIL
 
     def init(self, qpos: jax.Array, qvel: jax.Array) -> PhysicsState:
         """State with pad heights from the engine's kinematics; qpos [B, nq], qvel [B, nv]."""
@@ -45,23 +48,25 @@ class NativePhysics:
         return self._batches[size]
 
     def _host_pad_heights(self, qpos: jax.Array) -> np.ndarray:
-        batch = self._batch(qpos.shape[0])
-        batch.qpos[:] = np.asarray(qpos)
-        batch.forward(stage=mujoco.mjtStage.mjSTAGE_POS)
-        return self._pad_heights(batch).astype(np.float32)
+        with self._lock:
+            batch = self._batch(qpos.shape[0])
+            batch.qpos[:] = np.asarray(qpos)
+            batch.forward(stage=mujoco.mjtStage.mjSTAGE_POS)
+            return self._pad_heights(batch).astype(np.float32)
 
     def _host_step(
         self, qpos: jax.Array, qvel: jax.Array, warmstart: jax.Array, ctrl: jax.Array
     ) -> tuple[np.ndarray, ...]:
         """The fields of the next PhysicsState, in their order."""
-        batch = self._batch(qpos.shape[0])
-        batch.qpos[:] = np.asarray(qpos)
-        batch.qvel[:] = np.asarray(qvel)
-        batch.qacc_warmstart[:] = np.asarray(warmstart)
-        batch.ctrl[:] = np.asarray(ctrl)
-        batch.step(nstep=self._substeps, stage=mujoco.mjtStage.mjSTAGE_POS)
-        state = (batch.qpos, batch.qvel, batch.qacc_warmstart, self._pad_heights(batch), batch.actuator_force)
-        return tuple(field.astype(np.float32) for field in state)
+        with self._lock:
+            batch = self._batch(qpos.shape[0])
+            batch.qpos[:] = np.asarray(qpos)
+            batch.qvel[:] = np.asarray(qvel)
+            batch.qacc_warmstart[:] = np.asarray(warmstart)
+            batch.ctrl[:] = np.asarray(ctrl)
+            batch.step(nstep=self._substeps, stage=mujoco.mjtStage.mjSTAGE_POS)
+            state = (batch.qpos, batch.qvel, batch.qacc_warmstart, self._pad_heights(batch), batch.actuator_force)
+            return tuple(field.astype(np.float32) for field in state)
 
     def _pad_heights(self, batch: Batch) -> np.ndarray:
         geoms = self._robot.pad_geoms

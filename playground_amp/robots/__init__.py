@@ -28,6 +28,7 @@ class RetargetTable:
     foot_forward: float  # m, ankle of a foot under the person's hip ahead of the robot's root
     lean: float  # rad, forward pitch of the root that the person's is added to
     leg_reach: float  # m, longest distance from hip pitch axis to ankle that leaves the knee bent
+    longest_step: float  # s, heel strike to heel strike; a slower step needs more sway than the legs allow
     zmp_share: float  # lateral place of the zero moment point in single support, as a share of foot_line
 
 
@@ -146,6 +147,7 @@ def _retarget_table(record: dict | None) -> RetargetTable | None:
         foot_forward=record["foot_forward"],
         lean=record["lean"],
         leg_reach=record["leg_reach"],
+        longest_step=record["longest_step"],
         zmp_share=record["zmp_share"],
     )
 
