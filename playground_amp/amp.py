@@ -189,7 +189,7 @@ class AMP:
         """One gradient step on noisy inputs; the metrics are those of the fresh policy samples."""
         config = self.config.amp
         real_key, fresh_key, replay_key, noise_key = jax.random.split(key, 4)
-        replayed = round(config.replay_share * config.batch_size)
+        replayed = int(config.replay_share * config.batch_size)
         recent = config.batch_size - replayed
         real = self.env.reference.sample_inputs(real_key, config.batch_size)
         fake = fresh[jax.random.randint(fresh_key, (recent,), 0, len(fresh))]
@@ -201,7 +201,7 @@ class AMP:
             real_scores, fake_scores = self.score(params, real), self.score(params, fake)
             adversarial = disc.LOSSES[config.loss](real_scores, fake_scores)
             penalty = disc.r1(lambda x: self.score(params, x), real)
-            metrics = score_metrics(real_scores, fake_scores[: max(recent, 1)])
+            metrics = score_metrics(real_scores, fake_scores[:recent])
             metrics |= {"disc_loss": adversarial, "disc_r1": penalty}
             return adversarial + 0.5 * config.r1_gamma * penalty, metrics
 
