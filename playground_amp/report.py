@@ -27,6 +27,19 @@ PANELS = [  # title, metrics on one axis, lower and upper end of the axis
     ("Value loss", ["value_loss"], None),
 ]
 
+UNITS = {
+    "episode_length": "control steps",
+    "survival": "share of episodes without a fall",
+    "command": "m/s asked for",
+    "forward_velocity": "m/s",
+    "velocity_error": "m/s, mean over episodes",
+    "cadence": "steps a minute",
+    "step_length": "m",
+    "duty_factor": "share of a stride with the foot on the ground",
+    "foot_skating": "m/s while in contact",
+    "asymmetry": "left against right, relative to the joints' range",
+}
+
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
 img,video{max-width:100%}table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left}
 pre{background:#f4f4f4;padding:1rem;overflow:auto}h1{margin-bottom:0}.grid{display:grid;gap:1rem;
@@ -40,11 +53,16 @@ def read_metrics(path: Path) -> dict[str, np.ndarray]:
     return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
 
 
-def write_report(run_dir: Path, title: str, evaluation: dict[str, Any] | None, notes: list[str]) -> Path:
-    """Write `report.html` of a run from its metrics.jsonl, its config.yaml and what its videos folder holds."""
+def write_report(
+    run_dir: Path, title: str, evaluation: dict[str, Any], reference: dict[str, float], notes: list[str]
+) -> Path:
+    """Write `report.html` of a run from its metrics.jsonl, its config.yaml and what its videos folder holds.
+
+    `reference` has figures of the reference motion under the names of those of the evaluation they stand beside.
+    """
     columns = read_metrics(run_dir / "metrics.jsonl")
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(columns)}</p>", *(f"<p>{escape(n)}</p>" for n in notes)]
-    parts += [_media(run_dir), _table(evaluation), '<h2>Curves</h2><div class="grid">']
+    parts += [_media(run_dir), _table(evaluation, reference), '<h2>Curves</h2><div class="grid">']
     parts += [_panel(columns, index) for index in range(len(PANELS))]
     parts += ["</div><h2>Configuration</h2>", f"<pre>{escape((run_dir / 'config.yaml').read_text())}</pre>"]
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -69,13 +87,13 @@ def _media(run_dir: Path) -> str:
     return f"<h2>The robot (left) and its reference (right, orange)</h2>{html}" if html else ""
 
 
-def _table(evaluation: dict[str, Any] | None) -> str:
-    if not evaluation:
-        return ""
-    cells = "".join(
-        f"<tr><th>{escape(k.replace('_', ' '))}</th><td>{_number(v)}</td></tr>" for k, v in evaluation.items()
-    )
-    return f"<h2>Evaluation: fresh episodes, mean action</h2><table>{cells}</table>"
+def _table(evaluation: dict[str, Any], reference: dict[str, float]) -> str:
+    rows = "<tr><th></th><th>robot</th><th>reference</th><th></th></tr>"
+    for name, value in evaluation.items():
+        beside = _number(reference[name]) if name in reference else ""
+        label, unit = escape(name.replace("_", " ")), UNITS.get(name, "")
+        rows += f"<tr><th>{label}</th><td>{_number(value)}</td><td>{beside}</td><td>{unit}</td></tr>"
+    return f"<h2>Evaluation: fresh episodes, mean action</h2><table>{rows}</table>"
 
 
 def _number(value: Any) -> str:

@@ -13,6 +13,7 @@ from playground_amp.amp import AMP
 from playground_amp.evaluate import Evaluation, Recording
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.library import load_clips
+from playground_amp.motion.quality import measure
 from playground_amp.report import write_report
 
 
@@ -25,7 +26,8 @@ def showcase(run_dir: Path, amp: AMP, recording: Recording, evaluation: Evaluati
         except Exception as error:  # no OpenGL on this machine must not cost the report
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             notes.append(f"no video: {reason}; on Debian or Ubuntu install libegl1 and libgl1-mesa-dri")
-    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), notes)
+    reference = _reference_gait(amp, evaluation.command)
+    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes)
     return [*notes, f"report: {report}"]
 
 
@@ -53,6 +55,20 @@ def _film(run_dir: Path, amp: AMP, recording: Recording) -> Path:
     visualize.write_video(path, frames)
     visualize.write_strip(path.with_suffix(".png"), frames)
     return path
+
+
+def _reference_gait(amp: AMP, speed: float) -> dict[str, float]:
+    """Figures of the clip nearest to `speed`, under the names of the evaluation's."""
+    clip = _nearest_clip(amp, speed)
+    quality = measure(clip, amp.env.robot)
+    return {
+        "forward_velocity": quality.speed,
+        "cadence": quality.cadence,
+        "step_length": quality.speed * 60.0 / quality.cadence if quality.cadence else float("nan"),
+        "duty_factor": quality.duty,
+        "foot_skating": quality.skating,
+        "asymmetry": quality.asymmetry,
+    }
 
 
 def _nearest_clip(amp: AMP, speed: float) -> MotionClip:

@@ -87,9 +87,10 @@ def test_report_shows_the_discriminator_first_and_stands_alone(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "config.yaml").write_text("env: {robot: <wildrobot>}\n")
     evaluation = dataclasses.asdict(Evaluation(4, 500.0, 1.0, 0.5, 0.5, 0.01, float("nan"), 0.2, 0.6, 0.01, 0.02))
-    page = write_report(tmp_path, "a run", evaluation, ["a note"]).read_text()
+    page = write_report(tmp_path, "a run", evaluation, {"duty_factor": 0.61}, ["a note"]).read_text()
     assert page.index("Discriminator: reference and policy") < page.index("Discriminator accuracy")
     assert "&lt;wildrobot&gt;" in page
     assert "http" not in page
     assert "–" in page
+    assert "<td>0.6</td><td>0.61</td><td>share of a stride" in page
     assert read_metrics(tmp_path / "metrics.jsonl")["disc_acc"].tolist() == [0.7] * 3
