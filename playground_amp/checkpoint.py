@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from playground_amp.amp import AMP, TrainState
 from playground_amp.errors import InputError
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every step it takes
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells of every step it takes
 
 
 class Checkpoints:
@@ -59,14 +59,10 @@ class Checkpoints:
         arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template), about=ocp.args.JsonRestore())
         try:
             restored = self._manager.restore(iteration, args=arguments)
-        except Exception as error:  # Orbax raises a different type for every kind of damage
+        except Exception:  # Orbax raises a different type for every kind of damage
             raise InputError(
-                f"the checkpoint '{self.folder / str(iteration)}' cannot be read with this configuration "
-                f"({_first_line(error)}); if it is damaged, delete that folder and the one before is used"
+                f"the checkpoint '{self.folder / str(iteration)}' cannot be read: either sizes were changed since "
+                f"(env.num_envs, networks, amp.hidden, amp.window or amp.replay_size), or it is damaged; undo the "
+                f"change, or delete that folder to go on from the one before"
             ) from None
         return restored["state"], restored["about"]
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:160]}" if text else type(error).__name__

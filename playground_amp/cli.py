@@ -30,6 +30,8 @@ def run(main: Callable[[], object]) -> None:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK:
             _refuse(f"cannot write '{error.filename or 'the output'}': {error.strerror}")
+        if "RESOURCE_EXHAUSTED" in str(error):
+            _refuse("out of memory; lower env.num_envs, ppo.rollout_length, amp.batch_size or amp.replay_size")
         if "KeyboardInterrupt" in str(error) and type(error).__name__ == "JaxRuntimeError":
             _leave()  # Ctrl-C came while JAX was calling back
         raise

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 QUIET_SECONDS = 10.0  # between two lines where the output is no terminal
 
@@ -20,11 +21,11 @@ class TrainingProgress:
         self._total = total
         self._start, self._first, self._printed = time.monotonic(), done, 0.0
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True, compact=True),
-            TextColumn("{task.fields[numbers]}"),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(elapsed_when_finished=True, compact=True, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=10, table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            expand=True,
             console=self._console,
             disable=not self._console.is_terminal,
             speed_estimate_period=120.0,
@@ -50,10 +51,17 @@ class TrainingProgress:
         now = time.monotonic()
         last = iteration == self._total
         if not self._console.is_terminal and (last or not self._printed or now - self._printed > QUIET_SECONDS):
-            left = (now - self._start) / (iteration - self._first) * (self._total - iteration)
-            line = f"{iteration}/{self._total}  {left / 60:.1f} min left  {text}"
+            line = f"{iteration}/{self._total}  {self._left(iteration, now)}  {text}"
             self._console.print(line, highlight=False, soft_wrap=True)
+            if not self._printed:  # the first interval compiled, and says nothing of those to come
+                self._start, self._first = now, iteration
             self._printed = now
+
+    def _left(self, iteration: int, now: float) -> str:
+        if not self._printed and iteration < self._total:
+            return "compiled"
+        seconds = (now - self._start) / max(iteration - self._first, 1) * (self._total - iteration)
+        return f"{seconds / 60:.1f} min left"
 
 
 def summary(row: dict[str, Any]) -> str:

@@ -135,7 +135,8 @@ class _Run:
     def _restore(self) -> TrainState:
         state, _ = self.checkpoints.restore(self.amp)
         iteration, total = int(state.iteration), self.config.ppo.iterations
-        if iteration >= total:
+        shown = self.config.logging.evaluation_episodes == 0 or (self.path / "report.html").exists()
+        if iteration >= total and shown:
             raise InputError(
                 f"'{self.path}' has done its {iteration} iterations; go on with --set ppo.iterations={2 * iteration}"
             )
@@ -214,7 +215,7 @@ class _Run:
     def _stopped(self, iteration: int, number: int) -> None:
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         Console(stderr=True).print(
-            f"{name}: saved iteration {iteration}; go on with: python scripts/train.py --resume {self.path}",
+            f"{name}: saved iteration {iteration}; go on with --resume {self.path}",
             highlight=False,
             soft_wrap=True,
         )

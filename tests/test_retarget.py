@@ -236,6 +236,15 @@ def test_standing_is_a_motion_too(robot: Robot) -> None:
     assert measure(clip, robot).float_height < 0.002
 
 
+def test_an_unwritable_folder_is_one_sentence(
+    tmp_path: Path, arrays: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez_compressed(tmp_path / "walk_poses.npz", allow_pickle=False, **arrays)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write"):
+        retarget_sources([tmp_path / "walk_poses.npz"], "wildrobot", tmp_path / "file" / "out")
+
+
 def test_folders_are_searched_and_shapes_skipped(
     tmp_path: Path, arrays: dict[str, np.ndarray], robot: Robot, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,6 +127,18 @@ def test_a_finished_run_says_how_to_go_on(finished):
         trainer.resume(str(finished), [])
 
 
+def test_a_run_stopped_before_its_report_is_finished_by_resume(finished, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    shown = []
+    monkeypatch.setattr(trainer._Run, "_finish", lambda self, state: shown.append(int(state.iteration)))
+    trainer.resume(str(copy), ["logging.evaluation_episodes=4", "logging.wandb=off"])
+    assert shown == [4]
+    (copy / "report.html").touch()
+    with pytest.raises(InputError, match="has done its 4 iterations"):
+        trainer.resume(str(copy), ["logging.evaluation_episodes=4"])
+
+
 def test_a_folder_that_holds_a_run_is_not_written_over(finished):
     with pytest.raises(InputError, match="already holds a run"):
         run(finished)
@@ -235,7 +247,7 @@ def test_ctrl_c_saves_a_checkpoint_and_exits_with_130(tmp_path):
     command += [part for override in [*SMALL, "ppo.iterations=1000000"] for part in ("--set", override)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
-        if "min left" in line:
+        if "M steps" in line:
             process.send_signal(signal.SIGINT)
             break
     tail = process.stderr.read()

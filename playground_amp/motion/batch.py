@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
 from playground_amp.errors import InputError
 from playground_amp.motion.amass import load_take
-from playground_amp.motion.clip import save_clip
+from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.quality import Quality, faults, measure
 from playground_amp.motion.retarget import retarget
 from playground_amp.robots import load_robot
@@ -77,7 +77,7 @@ def retarget_sources(
         except InputError as error:
             bad.append(error)
             continue
-        save_clip(out / f"{name}.npz", clip)
+        _save(out / f"{name}.npz", clip)
         qualities[name] = measure(clip, robot)
     if qualities:
         Console().print(table(qualities))
@@ -88,9 +88,16 @@ def retarget_sources(
     return qualities
 
 
+def _save(path: Path, clip: MotionClip) -> None:
+    try:
+        save_clip(path, clip)
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {error.strerror}; choose another folder with --out") from None
+
+
 def table(qualities: dict[str, Quality]) -> Table:
     """One row a clip; figures out of bounds are red."""
-    result = Table("clip", *COLUMNS, title="quality of the clips")
+    result = Table(Column("clip", no_wrap=True), *COLUMNS, title="quality of the clips")
     for name, quality in qualities.items():
         wrong = faults(quality)
         cells = [

@@ -80,7 +80,9 @@ def _read(path: Path) -> MotionClip:
     except InputError:
         raise
     except KeyError as error:
-        raise InputError(f"'{path}' is not a motion clip: it has no {error.args[0]}; see scripts/retarget.py") from None
+        raise InputError(
+            f"'{path}' is not a motion clip: it has no {str(error.args[0]).split()[0]}; see scripts/retarget.py"
+        ) from None
     except Exception:  # NumPy and zipfile raise a different type for every kind of damage
         raise InputError(f"'{path}' is not a readable .npz file (truncated or damaged); make it again") from None
 
