@@ -17,9 +17,6 @@ from playground_amp.checkpoint import Checkpoints
 from playground_amp.config import load_config
 from playground_amp.errors import InputError
 
-# Orbax drops the futures of a save or restore that failed; Python tells of it when it collects them.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 ROOT = Path(__file__).parents[1]
 SMALL = [
     "env.num_envs=8",
