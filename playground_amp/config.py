@@ -17,9 +17,9 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from playground_amp.errors import InputError, nearest
-from playground_amp.schema import Flag, LowestFirst, Number, TextIsList, Values, Whole, apply_override, fill, read_yaml
+from playground_amp.schema import Flag, LowestFirst, Number, TextIsList, Values, Whole, fill, read_yaml
 
-__all__ = ["Config", "apply_override", "build", "find_path", "load_config", "read_yaml", "resolve", "to_dict"]
+__all__ = ["Config", "build", "find_path", "load_config", "resolve", "to_dict"]
 
 ROOT = Path(__file__).resolve().parent.parent  # of the repository
 CONFIGS = Path("configs")

@@ -116,7 +116,6 @@ class _Run:
         self.steps_per_iteration = amp.config.env.num_envs * amp.config.ppo.rollout_length
         self.metrics_file = rundir.MetricsFile(path)
         self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
-        self.saved_at = 0.0
 
     def go(self, *, resume: bool) -> Path:
         logging = self.config.logging
