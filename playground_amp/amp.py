@@ -113,8 +113,9 @@ class AMP:
             scores = self.score_rollout(state.discriminator.params, inputs)
             style = disc.REWARDS[self.config.amp.reward](scores)
             metrics = {"amp_reward": jnp.mean(style), "disc_acc_clean": self.clean_accuracy(state, scores, clean_key)}
-            state, disc_metrics = self.update_discriminator(state, inputs.reshape(-1, inputs.shape[-1]), disc_key)
-            metrics |= disc_metrics
+            fresh = inputs.reshape(-1, inputs.shape[-1])
+            state, disc_metrics = self.update_discriminator(state, fresh, disc_key)
+            metrics |= disc_metrics | {"feature_diversity": self.diversity(fresh)}
         reward = self.reward(rollout.outcome, style)
         trainee, ppo_metrics = self.update_policy(state, rollout, reward, ppo_key)
         episodes = count_episodes(state.episodes, rollout.outcome)
@@ -168,6 +169,11 @@ class AMP:
         """Accuracy [] on inputs without noise, of the rollout's scores [T, B] and those of reference samples."""
         real = self.env.reference.sample_inputs(key, self.config.amp.batch_size)
         return disc.accuracy(self.score(state.discriminator.params, real), fake_scores)
+
+    def diversity(self, inputs: jax.Array) -> jax.Array:
+        """Spread [] of the rollout's inputs [N, K * F] over that of the reference's: near 0 for a single pose."""
+        reference = self.env.reference.normalizer(self.env.reference.windows)
+        return jnp.mean(inputs.std(axis=0)) / jnp.mean(reference.std(axis=0))
 
     def update_discriminator(self, state: TrainState, fresh: jax.Array, key: jax.Array) -> tuple[TrainState, Metrics]:
         """Remember the fresh inputs [N, K * F], then learn from reference, fresh and replayed ones."""

@@ -185,7 +185,9 @@ class LoggingConfig:
     checkpoint_interval: PositiveInt = 100
     """Iterations from one checkpoint to the next."""
     checkpoints_kept: PositiveInt = 3
-    """Newest checkpoints kept."""
+    """Newest checkpoints kept; the one with the best score is kept always."""
+    stop_on_collapse: Flag = False
+    """Whether a run ends as soon as its health says that it is dead."""
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
     """auto logs online when logged in to wandb and offline otherwise."""
     wandb_project: str = "playground_amp"

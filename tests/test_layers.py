@@ -15,7 +15,7 @@ LAYERS: list[set[str]] = [
     {"cli", "schema", "rotations", "types", "robots"},
     {"config", "networks", "replay", "motion", "motion.clip", "features"},
     {"motion.quality"},
-    {"discriminator", "ppo", "motion.library", "physics.native", "physics.mjx"},
+    {"discriminator", "ppo", "style", "motion.library", "physics.native", "physics.mjx"},
     {"physics"},  # picks one of the engines
     {"env"},
     {"amp"},
@@ -32,7 +32,7 @@ LAYERS: list[set[str]] = [
         "tracking",
         "benchmark",
     },
-    {"showcase"},
+    {"showcase", "doctor"},
     {"trainer"},
 ]
 
