@@ -25,7 +25,7 @@ Metrics = dict[str, jax.Array]
 
 REWARD_SCALE = 3.0  # rewards are multiplied by this times (1 - gamma), so that values stay within 0..3
 EPISODE_MEMORY = 100.0  # finished episodes over which episode metrics are averaged
-NOISE_GAIN = 0.2  # of the logarithm of the input noise on the error of the accuracy
+CONTROL_GAIN = 0.2  # of the controller: change of the factor's logarithm by the error of the accuracy
 
 
 class Statistics(struct.PyTreeNode):
@@ -40,7 +40,16 @@ class DiscriminatorState(struct.PyTreeNode):
 
     params: dict
     optimizer: optax.OptState
+    weakening: jax.Array  # [] factor of the controller on the setting it changes; above 1 the discriminator is weaker
+
+
+class Levers(struct.PyTreeNode):
+    """The discriminator's settings as the controller has them."""
+
     input_noise: jax.Array  # [] standard deviation, normalised input
+    r1_gamma: jax.Array  # []
+    learning_rate: jax.Array  # []
+    update_share: jax.Array  # [] share of the updates that are done
 
 
 class Episodes(struct.PyTreeNode):
@@ -70,10 +79,11 @@ class AMP:
 
     def __init__(self, config: Config, env: Env):
         self.config, self.env = config, env
-        self.actor = Actor(config.networks.actor, env.num_actions, config.networks.initial_log_std)
+        mirror = env.robot.mirror_joints if config.networks.symmetric else None
+        self.actor = Actor(config.networks.actor, env.num_actions, config.networks.initial_log_std, mirror)
         self.critic = Critic(config.networks.critic)
         self.discriminator = disc.make_discriminator(config.amp.hidden)
-        self.discriminator_optimizer = optax.adam(config.amp.discriminator_lr, b1=config.amp.adam_b1)
+        self.discriminator_optimizer = optax.scale_by_adam(b1=config.amp.adam_b1)
 
     def init(self, key: jax.Array) -> TrainState:
         """State before the first iteration; consumes `key`. To be called under jit, as train_iteration is."""
@@ -81,7 +91,7 @@ class AMP:
         env = self.env.reset(env_key, self.config.env.num_envs)
         observation, privileged = self.env.observe(env)
         params = ActorCriticParams(
-            actor=self.actor.init(actor_key, observation), critic=self.critic.init(critic_key, privileged)
+            actor=self.actor.init(actor_key, self.sights(observation)), critic=self.critic.init(critic_key, privileged)
         )
         width = env.history.shape[1] * env.history.shape[2]
         disc_params = self.discriminator.init(disc_key, jnp.zeros((1, width)))
@@ -94,7 +104,7 @@ class AMP:
             discriminator=DiscriminatorState(
                 params=disc_params,
                 optimizer=self.discriminator_optimizer.init(disc_params),
-                input_noise=jnp.float32(self.config.amp.input_noise),
+                weakening=jnp.float32(1.0),
             ),
             replay=replay.init(self.config.amp.replay_size, width),
             env=env,
@@ -150,7 +160,13 @@ class AMP:
 
     def policy(self, params: dict, statistics: Statistics, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean action [..., A] and log standard deviation [A] for observations [..., O]."""
-        return self.actor.apply(params, normalize(observation, statistics.observation))
+        return self.actor.apply(params, normalize(self.sights(observation), statistics.observation))
+
+    def sights(self, observation: jax.Array) -> jax.Array:
+        """Observations [..., O] as the actor takes them: a symmetric one beside their reflections, [..., 2, O]."""
+        if not self.config.networks.symmetric:
+            return observation
+        return jnp.stack([observation, self.env.mirror(observation)], axis=-2)
 
     def inputs(self, outcome: Outcome) -> jax.Array:
         """Discriminator inputs [..., K * F] of a rollout, normalised by the reference."""
@@ -185,22 +201,29 @@ class AMP:
         keys = jax.random.split(key, self.config.amp.update_steps)
         discriminator, metrics = jax.lax.scan(step, state.discriminator, keys)
         metrics = jax.tree.map(jnp.mean, metrics)
-        noise = self.steer_noise(discriminator.input_noise, metrics["disc_acc"])
-        discriminator = discriminator.replace(input_noise=noise)
-        return state.replace(discriminator=discriminator, replay=buffer), metrics | {"disc_input_noise": noise}
+        weakening = self.steer(state.discriminator.weakening, metrics["disc_acc"])
+        levers = self.levers(state.discriminator)
+        metrics |= {
+            "disc_weakening": weakening,
+            "disc_input_noise": levers.input_noise,
+            "disc_r1_gamma": levers.r1_gamma,
+            "disc_learning_rate": levers.learning_rate,
+            "disc_update_share": levers.update_share,
+        }
+        return state.replace(discriminator=discriminator.replace(weakening=weakening), replay=buffer), metrics
 
     def discriminator_step(
         self, state: DiscriminatorState, fresh: jax.Array, buffer: replay.Replay, key: jax.Array
     ) -> tuple[DiscriminatorState, Metrics]:
         """One gradient step on noisy inputs; the metrics are those of the fresh policy samples."""
-        config = self.config.amp
-        real_key, fresh_key, replay_key, noise_key = jax.random.split(key, 4)
+        config, levers = self.config.amp, self.levers(state)
+        real_key, fresh_key, replay_key, noise_key, skip_key = jax.random.split(key, 5)
         replayed = int(config.replay_share * config.batch_size)
         recent = config.batch_size - replayed
         real = self.env.reference.sample_inputs(real_key, config.batch_size)
         fake = fresh[jax.random.randint(fresh_key, (recent,), 0, len(fresh))]
         fake = jnp.concatenate([fake, replay.sample(buffer, replay_key, replayed)])
-        noise = state.input_noise * jax.random.normal(noise_key, (2, *real.shape))
+        noise = levers.input_noise * jax.random.normal(noise_key, (2, *real.shape))
         real, fake = real + noise[0], fake + noise[1]
 
         def loss(params: dict) -> tuple[jax.Array, Metrics]:
@@ -209,18 +232,35 @@ class AMP:
             penalty = disc.r1(lambda x: self.score(params, x), real)
             metrics = score_metrics(real_scores, fake_scores[:recent])
             metrics |= {"disc_loss": adversarial, "disc_r1": penalty}
-            return adversarial + 0.5 * config.r1_gamma * penalty, metrics
+            return adversarial + 0.5 * levers.r1_gamma * penalty, metrics
 
         gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
-        updates, optimizer = self.discriminator_optimizer.update(gradients, state.optimizer)
-        return state.replace(params=optax.apply_updates(state.params, updates), optimizer=optimizer), metrics
+        direction, optimizer = self.discriminator_optimizer.update(gradients, state.optimizer)
+        params = optax.apply_updates(state.params, jax.tree.map(lambda x: -levers.learning_rate * x, direction))
+        updated = state.replace(params=params, optimizer=optimizer)
+        done = jax.random.uniform(skip_key) < levers.update_share
+        return jax.tree.map(lambda new, old: jnp.where(done, new, old), updated, state), metrics
 
-    def steer_noise(self, noise: jax.Array, accuracy: jax.Array) -> jax.Array:
-        """More input noise when the discriminator is surer than the target accuracy, less when it is less sure."""
+    def levers(self, state: DiscriminatorState) -> Levers:
+        """The settings as configured, but the one of `amp.control`, which the controller has changed."""
         config = self.config.amp
-        if config.target_accuracy == 0.0:
-            return noise
-        return jnp.clip(noise * jnp.exp(NOISE_GAIN * (accuracy - config.target_accuracy)), *config.input_noise_range)
+        factor = {config.control: state.weakening}  # more noise and penalty weaken; so do smaller and fewer steps
+        return Levers(
+            input_noise=config.input_noise * factor.get("input_noise", jnp.float32(1.0)),
+            r1_gamma=config.r1_gamma * factor.get("r1_gamma", jnp.float32(1.0)),
+            learning_rate=config.discriminator_lr / factor.get("discriminator_lr", jnp.float32(1.0)),
+            update_share=jnp.minimum(1.0, 1.0 / factor.get("update_steps", jnp.float32(1.0))),
+        )
+
+    def steer(self, weakening: jax.Array, accuracy: jax.Array) -> jax.Array:
+        """Weaken the discriminator more when it is surer than the target accuracy, less when it is less sure.
+
+        w <- clip(w exp(g (accuracy - target)), lowest, highest): an integral controller on log w.
+        """
+        config = self.config.amp
+        if config.control == "off":
+            return weakening
+        return jnp.clip(weakening * jnp.exp(CONTROL_GAIN * (accuracy - config.target_accuracy)), *config.control_range)
 
     def reward(self, outcome: Outcome, style: jax.Array) -> jax.Array:
         """What PPO maximises [T, B]: weighted task and style, less the cost of the action, scaled."""
@@ -245,7 +285,7 @@ class AMP:
             gae_lambda=config.gae_lambda,
         )
         batch = ppo.Batch(
-            observation=normalize(rollout.observation, statistics.observation),
+            observation=normalize(self.sights(rollout.observation), statistics.observation),
             privileged=privileged,
             action=rollout.action,
             log_prob=rollout.log_prob,

@@ -62,7 +62,7 @@ class EnvConfig:
     """Control steps after which an episode is cut off; the value of the last state is bootstrapped."""
     action_scale: Positive = 0.4
     """Servo targets are the mean reference pose plus this times the action, rad."""
-    command_speed: Range = (0.4, 0.7)
+    command_speed: Range = (0.4, 0.8)
     """Lowest and highest forward speed asked for, m/s."""
     command_interval: PositiveInt = 250
     """Control steps after which a robot gets a new command."""
@@ -124,6 +124,8 @@ class NetworksConfig:
     """Hidden layers of the critic."""
     initial_log_std: Number = -1.0
     """Logarithm of the action's standard deviation at the start."""
+    symmetric: Flag = True
+    """Whether the policy answers the mirror image of an observation with the mirror image of its action."""
 
 
 @frozen
@@ -142,7 +144,7 @@ class AMPConfig:
     """Loss of the discriminator: lsgan has the targets 1 (reference) and 0 (policy)."""
     reward: Literal["clipped_linear"] = "clipped_linear"
     """Style reward: clipped_linear is clip(D, 0, 1)."""
-    r1_gamma: NonNegative = 5.0
+    r1_gamma: NonNegative = 1.0
     """Weight g of the penalty g/2 |grad D|^2 on reference samples, taken at the normalised, noisy input."""
     discriminator_lr: Positive = 1e-4
     """Adam's learning rate for the discriminator."""
@@ -157,11 +159,13 @@ class AMPConfig:
     replay_share: Fraction = 0.5
     """Share of an update's policy samples from the replay buffer; below 1, as the fresh ones give the metrics."""
     input_noise: NonNegative = 0.2
-    """Standard deviation of the noise on the discriminator's normalised inputs while it learns (at the start)."""
-    input_noise_range: PositiveRange = (0.02, 0.3)
-    """Lowest and highest noise the target accuracy may choose."""
-    target_accuracy: Fraction = 0.72
-    """Accuracy which the noise is steered to; 0 keeps amp.input_noise as it is, also at 0."""
+    """Standard deviation of the noise on the discriminator's normalised inputs while it learns."""
+    control: Literal["off", "input_noise", "r1_gamma", "discriminator_lr", "update_steps"] = "input_noise"
+    """Which setting the controller changes to hold the target accuracy; off leaves all as they are."""
+    control_range: PositiveRange = (0.1, 2.0)
+    """Lowest and highest factor by which the controller may weaken the discriminator; 1 is the setting as given."""
+    target_accuracy: Annotated[Number, Gt(0.5), Lt(1.0)] = 0.72
+    """Accuracy which the controller holds."""
 
 
 @frozen

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from playground_amp import rotations
@@ -38,6 +39,7 @@ class Env:
         self.num_actions = robot.model.nu
         self.joint_range = jnp.asarray(robot.joint_range, jnp.float32)
         self._home = jnp.asarray(robot.home_qpos, jnp.float32)
+        self._mirror = _observation_mirror(robot)
 
     def reset(self, key: jax.Array, num_envs: int) -> EnvState:
         """Fresh episodes for `num_envs` robots; consumes `key`."""
@@ -71,6 +73,11 @@ class Env:
         )
         velocity = rotations.to_heading(physics.qpos[:, 3:7], physics.qvel[:, :3])
         return observation, jnp.concatenate([observation, velocity, physics.qpos[:, 2:3], physics.pad_height], axis=-1)
+
+    def mirror(self, observation: jax.Array) -> jax.Array:
+        """What the actor [..., O] would see of the robot's reflection through its own sagittal plane."""
+        partner, sign = self._mirror
+        return observation[..., partner] * sign
 
     def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
         """One control step of every robot under action [B, A]; those whose episode ended start anew."""
@@ -141,6 +148,15 @@ class Env:
     def _resample_command(self, state: EnvState, key: jax.Array) -> EnvState:
         due = state.steps % self.config.command_interval == 0
         return state.replace(command=jnp.where(due, self._draw_command(key, len(due)), state.command))
+
+
+def _observation_mirror(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
+    """Where each number of the actor's observation is found in its reflection, and its sign: [O] each."""
+    joints, signs = (np.asarray(values) for values in robot.mirror_joints)
+    triples = len(joints) * np.arange(3)[:, None]  # positions, velocities, previous action
+    partner = np.concatenate([np.arange(6), (6 + triples + joints).ravel(), [6 + 3 * len(joints)]])
+    sign = np.concatenate([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], np.tile(signs, 3), [1.0]])
+    return partner, sign.astype(np.float32)
 
 
 def frame_of(physics: PhysicsState) -> Frame:

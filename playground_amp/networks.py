@@ -36,17 +36,27 @@ class MLP(nn.Module):
 
 
 class Actor(nn.Module):
-    """Mean [..., A] and logarithm of the standard deviation [A] (of the state independent) of the action."""
+    """Mean [..., A] and logarithm of the standard deviation [A] (of the state independent) of the action.
+
+    With `mirror` the input is a pair [..., 2, O]: what is observed, and its reflection M s. The mean is
+    (f(s) + M f(M s)) / 2, so that a reflected robot does the reflected thing (Abdolhosseini et al. 2019,
+    https://arxiv.org/abs/1910.01720, network symmetry).
+    """
 
     hidden: Sequence[int]
     actions: int
     initial_log_std: float
+    mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None  # partner and sign of every action
 
     @nn.compact
     def __call__(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         mean = MLP(self.hidden, self.actions, output_gain=0.01)(observation)
         log_std = self.param("log_std", nn.initializers.constant(self.initial_log_std), (self.actions,))
-        return mean, log_std
+        if self.mirror is None:
+            return mean, log_std
+        partner, sign = jnp.asarray(self.mirror[0]), jnp.asarray(self.mirror[1])
+        mean = 0.5 * (mean[..., 0, :] + sign * mean[..., 1, :][..., partner])
+        return mean, 0.5 * (log_std + log_std[partner])
 
 
 class Critic(nn.Module):

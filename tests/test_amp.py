@@ -220,6 +220,29 @@ def test_log_probability_is_that_of_the_policy_before_its_update(amp: AMP, third
     assert len(np.unique(spread)) == spread.size  # no noise is used twice
 
 
+def test_a_symmetric_policy_answers_the_mirror_image_with_the_mirror_image(amp: AMP, third: SimpleNamespace) -> None:
+    params, statistics = third.after.trainee.params.actor, third.after.statistics
+    observation = third.rollout.observation
+    mean, log_std = amp.policy(params, statistics, observation)
+    mirrored, _ = amp.policy(params, statistics, amp.env.mirror(observation))
+    partner, sign = (np.asarray(values) for values in amp.env.robot.mirror_joints)
+    np.testing.assert_allclose(mirrored, np.asarray(mean)[..., partner] * sign, atol=1e-5)
+    np.testing.assert_array_equal(log_std, log_std[partner])
+    assert np.abs(mirrored - mean).max() > 1e-3
+
+
+def test_a_policy_may_be_asymmetric(amp: AMP, third: SimpleNamespace) -> None:
+    networks = dataclasses.replace(amp.config.networks, symmetric=False)
+    plain = AMP(dataclasses.replace(amp.config, networks=networks), amp.env)
+    params, statistics = third.after.trainee.params.actor, third.after.statistics
+    observation = third.rollout.observation
+    mean, _ = plain.policy(params, statistics, observation)
+    mirrored, _ = plain.policy(params, statistics, plain.env.mirror(observation))
+    partner, sign = (np.asarray(values) for values in amp.env.robot.mirror_joints)
+    both = amp.policy(params, statistics, observation)[0]
+    np.testing.assert_allclose(both, 0.5 * (mean + np.asarray(mirrored)[..., partner] * sign), atol=1e-5)
+
+
 def test_next_value_of_a_step_is_that_of_the_state_it_led_to(third: SimpleNamespace) -> None:
     """Within an episode, the critic's view after step t is its view before step t + 1 (but for a new command)."""
     outcome = third.rollout.outcome
@@ -261,7 +284,7 @@ def test_replayed_samples_enter_the_update_by_their_share(amp: AMP, first: Train
     prior = with_amp(amp, replay_share=share, update_steps=1, input_noise=0.0)
     fresh, marker = jnp.full((4, WIDTH), 0.5), jnp.full(WIDTH, -2.0)
     buffer = replay.Replay(data=jnp.tile(marker, (100_000, 1)), cursor=jnp.int32(0), size=jnp.int32(100_000))
-    state = first.replace(replay=buffer, discriminator=first.discriminator.replace(input_noise=jnp.float32(0.0)))
+    state = first.replace(replay=buffer)
     after, metrics = jax.jit(prior.update_discriminator)(state, fresh, jax.random.key(0))
     new, old = score(amp, first.discriminator.params, jnp.stack([fresh[0], marker]))
     assert abs(new - old) > 1e-2
@@ -275,13 +298,13 @@ def test_replayed_samples_enter_the_update_by_their_share(amp: AMP, first: Train
 @pytest.fixture(scope="module")
 def discriminator_step(amp: AMP, first: TrainState) -> Callable[[float], dict[str, jax.Array]]:
     """Metrics of one step under an input noise; the reference is one sample, the policy's inputs are zeros."""
-    prior, reference = with_amp(amp), amp.env.reference
+    prior, reference = with_amp(amp, input_noise=1.0), amp.env.reference
     constant = reference.replace(windows=jnp.tile(reference.windows[:1], (3, 1, 1)))
     prior.env = Env(amp.env.config, amp.env.robot, amp.env.physics, constant)
     compiled, fresh, buffer = jax.jit(prior.discriminator_step), jnp.zeros((4, WIDTH)), replay.init(8, WIDTH)
 
     def step(noise: float) -> dict[str, jax.Array]:
-        state = first.discriminator.replace(input_noise=jnp.float32(noise))
+        state = first.discriminator.replace(weakening=jnp.float32(noise))
         return compiled(state, fresh, buffer, jax.random.key(0))[1]
 
     return step
@@ -317,22 +340,66 @@ def test_discriminator_metrics_are_those_of_fresh_samples(amp: AMP, third: Simpl
 
 
 @pytest.mark.parametrize(
-    ("noise", "accuracy", "expected"),
+    ("weakening", "accuracy", "expected"),
     [
-        (0.2, 0.72, 0.2),
-        (0.2, 0.92, 0.2 * np.exp(0.2 * 0.2)),  # too sure: more noise
-        (0.2, 0.52, 0.2 * np.exp(-0.2 * 0.2)),
-        (0.8, 1.0, 0.8),
-        (0.02, 0.0, 0.02),
+        (1.0, 0.72, 1.0),
+        (1.0, 0.92, np.exp(0.2 * 0.2)),  # too sure: weaker
+        (1.0, 0.52, np.exp(-0.2 * 0.2)),
+        (4.0, 1.0, 4.0),
+        (0.5, 0.0, 0.5),
     ],
 )
-def test_input_noise_is_steered_to_the_target_accuracy(
-    amp: AMP, noise: float, accuracy: float, expected: float
-) -> None:
-    steered = with_amp(amp, input_noise_range=(0.02, 0.8)).steer_noise(jnp.float32(noise), jnp.float32(accuracy))
+def test_the_controller_holds_the_target_accuracy(amp: AMP, weakening: float, accuracy: float, expected: float) -> None:
+    steered = with_amp(amp, control_range=(0.5, 4.0)).steer(jnp.float32(weakening), jnp.float32(accuracy))
     assert float(steered) == pytest.approx(expected, rel=1e-5)
-    kept = with_amp(amp, target_accuracy=0.0).steer_noise(jnp.float32(noise), jnp.float32(accuracy))
-    assert float(kept) == pytest.approx(noise)
+    kept = with_amp(amp, control="off").steer(jnp.float32(weakening), jnp.float32(accuracy))
+    assert float(kept) == weakening
+
+
+LEVERS = {"input_noise": 0.2, "r1_gamma": 3.0, "discriminator_lr": 1e-3, "update_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("control", "expected"),
+    [
+        ("off", (0.2, 3.0, 1e-3, 1.0)),
+        ("input_noise", (0.8, 3.0, 1e-3, 1.0)),
+        ("r1_gamma", (0.2, 12.0, 1e-3, 1.0)),
+        ("discriminator_lr", (0.2, 3.0, 2.5e-4, 1.0)),
+        ("update_steps", (0.2, 3.0, 1e-3, 0.25)),
+    ],
+)
+def test_the_controller_changes_the_setting_it_is_told_to(
+    amp: AMP, first: TrainState, control: str, expected: tuple[float, ...]
+) -> None:
+    levers = with_amp(amp, control=control, **LEVERS).levers(first.discriminator.replace(weakening=jnp.float32(4.0)))
+    assert (levers.input_noise, levers.r1_gamma, levers.learning_rate, levers.update_share) == pytest.approx(expected)
+
+
+def test_updates_are_skipped_by_the_controllers_share(amp: AMP, first: TrainState) -> None:
+    """Of 40 single updates at a share of 1/4, about ten move the discriminator, the others nothing of it."""
+    prior = with_amp(amp, control="update_steps")
+    state = first.discriminator.replace(weakening=jnp.float32(4.0))
+    fresh, buffer, step = jnp.zeros((4, WIDTH)), replay.init(8, WIDTH), jax.jit(prior.discriminator_step)
+    moved = [not same(step(state, fresh, buffer, jax.random.key(i))[0], state) for i in range(40)]
+    assert 4 <= sum(moved) <= 17
+
+
+def test_penalty_noise_and_learning_rate_act_by_their_levers(amp: AMP, first: TrainState) -> None:
+    """Adam's first step is the learning rate in size whatever the gradient: a lever of 1/4 makes it a quarter."""
+
+    def step(control: str, weakening: float) -> np.ndarray:
+        prior = with_amp(amp, control=control, input_noise=0.0, r1_gamma=50.0)
+        state = first.discriminator.replace(weakening=jnp.float32(weakening))
+        after, _ = jax.jit(prior.discriminator_step)(state, fresh, replay.init(8, WIDTH), jax.random.key(0))
+        new, old = jax.tree.leaves(after.params), jax.tree.leaves(state.params)
+        return np.concatenate([np.ravel(a - b) for a, b in zip(new, old, strict=True)])
+
+    fresh = jnp.ones((4, WIDTH))
+    whole, quarter = step("discriminator_lr", 1.0), step("discriminator_lr", 4.0)
+    np.testing.assert_allclose(quarter, whole / 4.0, atol=1e-6)
+    assert np.abs(step("r1_gamma", 4.0) - whole).max() > 1e-4
+    assert np.abs(whole).max() == pytest.approx(1e-2, rel=0.01)
 
 
 def test_without_style_the_discriminator_is_left_alone(amp: AMP, first: TrainState) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from playground_amp.motion.amass import load_take
 from playground_amp.motion.clip import load_clip
-from playground_amp.motion.normative import HIP, KNEE, Walk, make_take, shipped_walks
+from playground_amp.motion.normative import HIP, KNEE, Walk, held_out_walks, make_take, shipped_walks
 from playground_amp.motion.person import observe
 from playground_amp.motion.quality import faults, measure
 from playground_amp.motion.retarget import retarget
@@ -18,14 +18,19 @@ from playground_amp.robots import Robot
 DATA = Path(__file__).parents[1] / "data"
 CLIPS = sorted((DATA / "wildrobot").glob("*.npz"))
 TAKES = sorted((DATA / "takes").glob("*.npz"))
+HELD_OUT = sorted((DATA / "wildrobot" / "held_out").glob("*.npz"))
+HELD_OUT_TAKES = sorted((DATA / "held_out_takes").glob("*.npz"))
 
 
 def test_the_set_is_whole_and_small() -> None:
     assert {path.stem for path in CLIPS} == {path.stem for path in TAKES} == set(shipped_walks())
-    assert sum(path.stat().st_size for path in CLIPS + TAKES) < 3e6
+    assert {path.stem for path in HELD_OUT} == {path.stem for path in HELD_OUT_TAKES} == set(held_out_walks())
+    assert sum(path.stat().st_size for path in CLIPS + TAKES + HELD_OUT + HELD_OUT_TAKES) < 3e6
+    seeds = [walk.seed for walk in (*shipped_walks().values(), *held_out_walks().values())]
+    assert len(set(seeds)) == len(seeds)
 
 
-@pytest.mark.parametrize("path", CLIPS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CLIPS + HELD_OUT, ids=lambda path: path.stem)
 def test_every_clip_is_fit_to_be_learned_from(path: Path, robot: Robot) -> None:
     clip = load_clip(path, robot)
     quality = measure(clip, robot)
@@ -42,12 +47,14 @@ def test_every_clip_is_fit_to_be_learned_from(path: Path, robot: Robot) -> None:
     assert "own work" in clip.source
 
 
-@pytest.mark.parametrize("name", ["walk_0.6_b", "stand_walk_stand"])
+@pytest.mark.parametrize("name", ["walk_0.6_b", "stand_walk_stand", "walk_0.55_h"])
 def test_a_clip_comes_out_of_the_scripts_again(name: str, robot: Robot, tmp_path: Path) -> None:
-    np.savez_compressed(tmp_path / f"{name}.npz", allow_pickle=False, **make_take(shipped_walks()[name]))
-    made, shipped = load_take(tmp_path / f"{name}.npz"), load_take(DATA / "takes" / f"{name}.npz")
+    walks = shipped_walks() | held_out_walks()
+    takes, clips = ("held_out_takes", "wildrobot/held_out") if name.endswith("_h") else ("takes", "wildrobot")
+    np.savez_compressed(tmp_path / f"{name}.npz", allow_pickle=False, **make_take(walks[name]))
+    made, shipped = load_take(tmp_path / f"{name}.npz"), load_take(DATA / takes / f"{name}.npz")
     np.testing.assert_allclose(made.positions, shipped.positions, atol=1e-3)
-    clip, old = retarget(made, robot), load_clip(DATA / "wildrobot" / f"{name}.npz", robot)
+    clip, old = retarget(made, robot), load_clip(DATA / clips / f"{name}.npz", robot)
     np.testing.assert_allclose(clip.qpos, old.qpos, atol=1e-3)
 
 

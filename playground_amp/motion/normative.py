@@ -66,13 +66,25 @@ def shipped_walks() -> dict[str, Walk]:
 
     The speeds are those of dynamic similarity for a robot with a leg of 0.42 m at 0.4 to 0.8 m/s.
     """
-    scale = np.sqrt(0.90 / 0.42)
     walks = {
-        f"walk_{robot_speed:.1f}_{letter}": Walk(round(robot_speed * scale, 3), 10 * i + j, strides=8.0)
+        f"walk_{robot_speed:.1f}_{letter}": Walk(_human_speed(robot_speed), 10 * i + j, strides=8.0)
         for i, robot_speed in enumerate((0.4, 0.5, 0.6, 0.7, 0.8))
         for j, letter in enumerate("abc")
     }
-    return walks | {"stand_walk_stand": Walk(round(0.55 * scale, 3), 90, strides=9.0, from_standing=True)}
+    return walks | {"stand_walk_stand": Walk(_human_speed(0.55), 90, strides=9.0, from_standing=True)}
+
+
+def held_out_walks() -> dict[str, Walk]:
+    """Takes to measure style on that nothing was trained on: speeds between those of `shipped_walks`, other seeds."""
+    return {
+        f"walk_{robot_speed:.2f}_h": Walk(_human_speed(robot_speed), 100 + i, strides=8.0)
+        for i, robot_speed in enumerate((0.45, 0.55, 0.65, 0.75))
+    }
+
+
+def _human_speed(robot_speed: float) -> float:
+    """Speed of the person, by dynamic similarity, in m/s."""
+    return round(robot_speed * np.sqrt(0.90 / 0.42), 3)
 
 
 def write_takes(walks: dict[str, Walk], folder: Path) -> Iterator[Path]:
