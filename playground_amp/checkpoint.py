@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from playground_amp.amp import AMP, TrainState
+from playground_amp.config import Config
 from playground_amp.errors import InputError
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells of every step it takes
 
 
+SCORE = "score"
+
+
+def score(row: Mapping[str, float], config: Config) -> float:
+    """What checkpoints are ranked by, of a row of metrics: (episode length / limit) (w_task task + w_style style)."""
+    reward = config.amp.task_weight * row["task_reward"] + config.amp.style_weight * row.get("amp_reward", 0.0)
+    return row["episode_length"] / config.env.episode_length * reward
+
+
 class Checkpoints:
-    """The checkpoints of one run, in `folder`, by iteration. Use as a context manager."""
+    """The checkpoints of one run, in `folder`, by iteration. Use as a context manager.
+
+    The newest `kept` of them stay, and the one with the highest score.
+    """
 
     def __init__(self, folder: Path, *, kept: int = 1, read_only: bool = False):
         self.folder = folder
+        best = BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=kept, create=not read_only, read_only=read_only, enable_async_checkpointing=False
+            preservation_policy=AnyPreservationPolicy([LatestN(kept), best]),
+            best_fn=_score,
+            create=not read_only,
+            read_only=read_only,
+            enable_async_checkpointing=False,
         )
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        try:
+            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        except ValueError:  # Orbax reads the scores at once
+            raise InputError(f"a score in '{folder}/*/metrics' cannot be read; delete that metrics folder") from None
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -36,12 +60,28 @@ class Checkpoints:
         """Iteration of the newest complete checkpoint."""
         return self._manager.latest_step()
 
-    def save(self, iteration: int, state: TrainState, about: dict[str, Any]) -> None:
+    @property
+    def best(self) -> int | None:
+        """Iteration of the checkpoint with the highest score, the newest of equals; None without any score."""
+        return self._manager.best_step()
+
+    @property
+    def all(self) -> list[int]:
+        """Iterations of the complete checkpoints, ascending."""
+        return sorted(self._manager.all_steps())
+
+    def score(self, iteration: int) -> float | None:
+        """Score that a checkpoint was saved with."""
+        metrics = self._manager.metrics(iteration)
+        return None if metrics is None else _score(metrics)
+
+    def save(self, iteration: int, state: TrainState, about: dict[str, Any], score: float | None = None) -> None:
         """Write a checkpoint; an interrupted save leaves the earlier ones as they were."""
         if iteration in self._manager.all_steps():
             return
         arguments = ocp.args.Composite(state=ocp.args.StandardSave(state), about=ocp.args.JsonSave(about))
-        self._manager.save(iteration, args=arguments, force=True)
+        metrics = None if score is None else {SCORE: score}
+        self._manager.save(iteration, args=arguments, metrics=metrics, force=True)
 
     def restore(self, amp: AMP, iteration: int | None = None) -> tuple[TrainState, dict[str, Any]]:
         """State and `about` of a checkpoint (the newest by default), for training to go on with `amp`.
@@ -65,4 +105,18 @@ class Checkpoints:
                 f"(env.num_envs, networks, amp.hidden, amp.window or amp.replay_size), or it is damaged; undo the "
                 f"change, or delete that folder to go on from the one before"
             ) from None
+        if not _finite(restored["state"]):
+            raise InputError(
+                f"the checkpoint '{self.folder / str(iteration)}' holds numbers that are not finite: it is damaged; "
+                f"delete that folder to go on from the one before"
+            )
         return restored["state"], restored["about"]
+
+
+def _score(metrics: dict[str, float]) -> float:
+    return metrics[SCORE]
+
+
+def _finite(state: TrainState) -> bool:
+    leaves = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)

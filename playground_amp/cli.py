@@ -1,4 +1,8 @@
-"""What every script shares: exit codes (0 done, 2 bad input, 130 Ctrl-C) and messages without a traceback."""
+"""What every script shares: exit codes and messages without a traceback.
+
+0 is done, 1 a run that diverged or a check that failed, 2 bad input, 3 a run ended by `logging.stop_on_collapse`,
+130 Ctrl-C.
+"""
 
 from __future__ import annotations
 

@@ -44,9 +44,13 @@ class TrainingProgress:
         """End the live line."""
         self._progress.stop()
 
-    def show(self, iteration: int, row: dict[str, Any]) -> None:
-        """Bring the line up to `iteration` with the metrics `row`."""
-        text = summary(row)
+    def say(self, text: str) -> None:
+        """Print a sentence that stays, above the live line."""
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def show(self, iteration: int, row: dict[str, Any], health: str = "learning") -> None:
+        """Bring the line up to `iteration` with the metrics `row` and, when it is not learning, the state of health."""
+        text = summary(row, health)
         self._progress.update(self._task, completed=iteration, numbers=text)
         now = time.monotonic()
         last = iteration == self._total
@@ -64,11 +68,16 @@ class TrainingProgress:
         return f"{seconds / 60:.1f} min left"
 
 
-def summary(row: dict[str, Any]) -> str:
-    """The numbers to watch in one metrics row."""
-    text = f"{row['env_steps'] / 1e6:.2f}M steps {row['env_steps_per_second'] / 1e3:.1f}k/s  "
-    text += f"length {row['episode_length']:.0f}  {row['forward_velocity']:.2f} m/s"
+def summary(row: dict[str, Any], health: str = "learning") -> str:
+    """The numbers to watch in one metrics row and the state of health; a bad one and its numbers come first.
+
+    A narrow terminal cuts the end off.
+    """
+    parts = [
+        f"{row['env_steps'] / 1e6:.2f}M steps {row['env_steps_per_second'] / 1e3:.1f}k/s",
+        f"length {row['episode_length']:.0f}  {row['forward_velocity']:.2f} m/s",
+    ]
     if "disc_acc" in row:
         real, fake = row["disc_real_mean"], row["disc_fake_mean"]
-        text += f"  D {real:.2f}/{fake:.2f} acc {row['disc_acc']:.2f}  style {row['amp_reward']:.2f}"
-    return text
+        parts.append(f"D {real:.2f}/{fake:.2f} acc {row['disc_acc']:.2f}  style {row['amp_reward']:.2f}")
+    return "  ".join([*parts, health] if health == "learning" else [health, *reversed(parts)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,55 @@ PANELS = [  # title, metrics on one axis, lower and upper end of the axis
     ("Value loss", ["value_loss"], None),
 ]
 
-UNITS = {
-    "episode_length": "control steps",
-    "survival": "share of episodes without a fall",
-    "command": "m/s asked for",
-    "forward_velocity": "m/s",
-    "velocity_error": "m/s, mean over episodes",
-    "cadence": "steps a minute",
-    "step_length": "m",
-    "duty_factor": "share of a stride with the foot on the ground",
-    "foot_skating": "m/s while in contact",
-    "asymmetry": "left against right, relative to the joints' range",
+GROUPS = {  # heading -> figures of the evaluation and their units
+    "task": {
+        "episodes": "",
+        "episode_length": "control steps",
+        "survival": "share of episodes without a fall",
+        "command": "m/s asked for",
+        "forward_velocity": "m/s",
+        "velocity_error": "m/s, mean over episodes",
+    },
+    "gait": {
+        "cadence": "steps a minute; the reference's at the robot's speed",
+        "cadence_error": "relative, at the speed of each episode",
+        "step_length": "m; the reference's at the robot's speed",
+        "step_length_error": "relative, at the speed of each episode",
+        "duty_factor": "share of a stride with the foot on the ground",
+        "alternation": "share of the strikes that change foot",
+        "phase": "of right strikes in the left stride, 0.5 is even",
+        "step_asymmetry": "left against right, relative: time, length or duty of steps",
+        "asymmetry": "left against right, relative to the joints' range",
+        "foot_skating": "m/s while in contact",
+    },
+    "style": {
+        "style_frechet": "Fréchet distance from the training clips, per dimension; 0 is alike",
+        "style_kernel": "squared kernel distance (MMD) from the training clips; 0 is alike",
+        "style_kernel_p": "p-value of that, windows taken for independent",
+        "held_out_frechet": "Fréchet distance from clips that were not trained on",
+        "held_out_kernel": "squared kernel distance from clips that were not trained on",
+    },
+    "effort": {
+        "action_rate": "rad, root mean square change of the servo targets per control step",
+        "cost_of_transport": "mechanical work over weight times distance",
+    },
+}
+
+SPEED_COLUMNS = {  # heading -> figure of a part of the range of commands, the reference's beside it
+    "asked (m/s)": ("command", None),
+    "episodes": ("episodes", None),
+    "no fall": ("survival", None),
+    "speed (m/s)": ("forward_velocity", None),
+    "error (m/s)": ("velocity_error", None),
+    "cadence (1/min)": ("cadence", "reference_cadence"),
+    "step (m)": ("step_length", "reference_step_length"),
+    "duty factor": ("duty_factor", None),
+    "step asym.": ("step_asymmetry", None),
 }
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
-img,video{max-width:100%}table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left}
+h3{margin:.6rem 0 0}img,video{max-width:100%}
+table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left}
 pre{background:#f4f4f4;padding:1rem;overflow:auto}h1{margin-bottom:0}.grid{display:grid;gap:1rem;
 grid-template-columns:repeat(auto-fill,minmax(20rem,1fr))}.grid :first-child{grid-column:1/-1}"""
 
@@ -54,15 +89,23 @@ def read_metrics(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_report(
-    run_dir: Path, title: str, evaluation: dict[str, Any], reference: dict[str, float], notes: list[str]
+    run_dir: Path,
+    title: str,
+    evaluation: dict[str, Any],
+    reference: dict[str, float],
+    notes: list[str],
+    verdict: str = "",
 ) -> Path:
     """Write `report.html` of a run from its metrics.jsonl, its config.yaml and what its videos folder holds.
 
-    `reference` has figures of the reference motion under the names of those of the evaluation they stand beside.
+    `reference` has figures of the reference motion under the names of those of the evaluation they stand beside;
+    `verdict` says at the top what became of the run.
     """
     columns = read_metrics(run_dir / "metrics.jsonl")
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(columns)}</p>", *(f"<p>{escape(n)}</p>" for n in notes)]
-    parts += [_media(run_dir), _table(evaluation, reference), '<h2>Curves</h2><div class="grid">']
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(columns)}</p>"]
+    parts += [f"<p>{mark(escape(text))}</p>" for mark, text in [(_strong, verdict), *((str, n) for n in notes)] if text]
+    parts += [_media(run_dir), _table(evaluation, reference), _speeds(evaluation.get("speeds", ()))]
+    parts += ['<h2>Curves</h2><div class="grid">']
     parts += [_panel(columns, index) for index in range(len(PANELS))]
     parts += ["</div><h2>Configuration</h2>", f"<pre>{escape((run_dir / 'config.yaml').read_text())}</pre>"]
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -72,6 +115,10 @@ def write_report(
     temporary.write_text(page)
     temporary.replace(path)
     return path
+
+
+def _strong(text: str) -> str:
+    return f"<strong>{text}</strong>"
 
 
 def _summary(columns: dict[str, np.ndarray]) -> str:
@@ -89,11 +136,29 @@ def _media(run_dir: Path) -> str:
 
 def _table(evaluation: dict[str, Any], reference: dict[str, float]) -> str:
     rows = "<tr><th></th><th>robot</th><th>reference</th><th></th></tr>"
-    for name, value in evaluation.items():
-        beside = _number(reference[name]) if name in reference else ""
-        label, unit = escape(name.replace("_", " ")), UNITS.get(name, "")
-        rows += f"<tr><th>{label}</th><td>{_number(value)}</td><td>{beside}</td><td>{unit}</td></tr>"
+    for group, units in GROUPS.items():
+        rows += f'<tr><th colspan="4"><h3>{group}</h3></th></tr>'
+        rows += "".join(_row(name, unit, evaluation[name], reference.get(name)) for name, unit in units.items())
     return f"<h2>Evaluation: fresh episodes, mean action</h2><table>{rows}</table>"
+
+
+def _row(name: str, unit: str, value: Any, beside: float | None) -> str:
+    there = "" if beside is None else _number(beside)
+    return f"<tr><th>{name.replace('_', ' ')}</th><td>{_number(value)}</td><td>{there}</td><td>{unit}</td></tr>"
+
+
+def _speeds(rows: Sequence[dict[str, Any]]) -> str:
+    """The table of the parts of the range of commands."""
+    if not rows:
+        return ""
+    html = "<tr>" + "".join(f"<th>{heading}</th>" for heading in SPEED_COLUMNS) + "</tr>"
+    for row in rows:
+        html += "<tr>" + "".join(f"<td>{_pair(row, *names)}</td>" for names in SPEED_COLUMNS.values()) + "</tr>"
+    return f"<h3>by the speed asked for (the reference's at the robot's speed in brackets)</h3><table>{html}</table>"
+
+
+def _pair(row: dict[str, Any], name: str, reference: str | None) -> str:
+    return _number(row[name]) + (f" ({_number(row[reference])})" if reference else "")
 
 
 def _number(value: Any) -> str:

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
 
 from playground_amp import visualize
 from playground_amp.amp import AMP
-from playground_amp.evaluate import Evaluation, Recording
+from playground_amp.evaluate import Evaluation, Recording, clip_windows, pace, plain, style_distances
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.library import load_clips
+from playground_amp.motion.library import held_out_clips, load_clips
 from playground_amp.motion.quality import measure
 from playground_amp.report import write_report
 
 
-def showcase(run_dir: Path, amp: AMP, recording: Recording, evaluation: Evaluation) -> list[str]:
-    """Write videos/ and report.html of a run; returns what to tell the user."""
-    notes = [_sentence(evaluation)]
+def showcase(run_dir: Path, amp: AMP, recording: Recording, evaluation: Evaluation, verdict: str = "") -> list[str]:
+    """Write videos/, evaluation.json and report.html of a run; returns what to tell the user.
+
+    `verdict` is a paragraph for the top of the report: what became of the run.
+    """
+    write_evaluation(run_dir, evaluation)
+    reference = _reference(amp, evaluation)
+    notes = [_sentence(evaluation), *_gait(evaluation, reference)]
     if amp.config.logging.video_seconds > 0.0:
         try:
             notes.append(f"video: {_film(run_dir, amp, recording)}")
         except Exception as error:  # no OpenGL on this machine must not cost the report
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             notes.append(f"no video: {reason}; on Debian or Ubuntu install libegl1 and libgl1-mesa-dri")
-    reference = _reference_gait(amp, evaluation.command)
-    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes)
+    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes, verdict)
     return [*notes, f"report: {report}"]
+
+
+def write_evaluation(run_dir: Path, evaluation: Evaluation) -> Path:
+    """Write evaluation.json, whole or not at all; what does not exist is null."""
+    path = run_dir / "evaluation.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(plain(evaluation), indent=2, allow_nan=False) + "\n")
+    os.replace(temporary, path)
+    return path
 
 
 def _sentence(evaluation: Evaluation) -> str:
@@ -39,6 +54,17 @@ def _sentence(evaluation: Evaluation) -> str:
     if math.isnan(evaluation.forward_velocity):
         return f"{survived}, none long enough to measure a gait"
     return f"{survived}, {evaluation.forward_velocity:.2f} m/s at {evaluation.command:.2f} m/s commanded"
+
+
+def _gait(evaluation: Evaluation, reference: dict[str, float]) -> list[str]:
+    """One line, or none where there were no steps."""
+    if not evaluation.cadence > 0.0:
+        return []
+    return [
+        f"gait: {evaluation.cadence:.0f} steps a minute (reference {reference['cadence']:.0f}) of "
+        f"{evaluation.step_length:.2f} m (reference {reference['step_length']:.2f}), left and right "
+        f"{evaluation.step_asymmetry:.0%} apart"
+    ]
 
 
 def _film(run_dir: Path, amp: AMP, recording: Recording) -> Path:
@@ -57,20 +83,41 @@ def _film(run_dir: Path, amp: AMP, recording: Recording) -> Path:
     return path
 
 
-def _reference_gait(amp: AMP, speed: float) -> dict[str, float]:
-    """Figures of the clip nearest to `speed`, under the names of the evaluation's."""
-    clip = _nearest_clip(amp, speed)
-    quality = measure(clip, amp.env.robot)
+def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
+    """Figures of the reference, under the names of the evaluation's.
+
+    Cadence and step length are those at the robot's speed, style distances those of the held-out clips: what can be
+    hoped for. The rest is of the clip nearest to the command.
+    """
+    quality = measure(_nearest_clip(amp, evaluation.command), amp.env.robot)
+    speed = evaluation.command if math.isnan(evaluation.forward_velocity) else evaluation.forward_velocity
+    cadence, step_length = pace(_clips(amp), amp.env.robot).at(speed)
     return {
         "forward_velocity": quality.speed,
-        "cadence": quality.cadence,
-        "step_length": quality.speed * 60.0 / quality.cadence if quality.cadence else float("nan"),
+        "cadence": cadence,
+        "step_length": step_length,
         "duty_factor": quality.duty,
-        "foot_skating": quality.skating,
+        "alternation": quality.alternation,
+        "phase": quality.phase,
+        "step_asymmetry": quality.step_asymmetry,
         "asymmetry": quality.asymmetry,
+        "foot_skating": quality.skating,
+        **_yardstick(amp),
     }
 
 
+def _yardstick(amp: AMP) -> dict[str, float]:
+    """How far the held-out clips are from the training clips; nothing without any."""
+    held_out = held_out_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.config.env.control_dt)
+    if not held_out:
+        return {}
+    distances = style_distances(amp, clip_windows(amp, held_out), _clips(amp))
+    return {name: value for name, value in distances.items() if name.startswith("style")}
+
+
 def _nearest_clip(amp: AMP, speed: float) -> MotionClip:
-    clips = load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.config.env.control_dt)
-    return min(clips, key=lambda clip: abs(clip.speed - speed))
+    return min(_clips(amp), key=lambda clip: abs(clip.speed - speed))
+
+
+def _clips(amp: AMP) -> list[MotionClip]:
+    return load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.config.env.control_dt)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from playground_amp import rundir, tracking
+from playground_amp import health, rundir, tracking
 from playground_amp.amp import AMP, TrainState, make_amp
-from playground_amp.checkpoint import Checkpoints
+from playground_amp.checkpoint import Checkpoints, score
 from playground_amp.config import Config, load_config, resolve, to_dict
 from playground_amp.errors import InputError
-from playground_amp.evaluate import evaluate, record
+from playground_amp.evaluate import evaluate, plain, record
 from playground_amp.features import feature_names
 from playground_amp.progress import TrainingProgress
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
+
+COLLAPSED = 3  # exit code of a run ended by logging.stop_on_collapse
 
 
 class Diverged(RuntimeError):
@@ -60,7 +63,7 @@ def train(config: Config, config_name: str, run_dir: Path | None = None) -> Path
 def resume(name: str, overrides: list[str]) -> Path:
     """Go on with an earlier run from its newest checkpoint, with its own configuration under `overrides`."""
     path = rundir.find_run(name)
-    Console(stderr=True).print(f"resuming {path} with its own configuration", highlight=False, soft_wrap=True)
+    _say(f"resuming {path} with its own configuration")
     config = resolve_here(rundir.read_config(path, overrides))
     rundir.check_writable(path)
     return _run(make_amp(config), path, resume=True)
@@ -70,11 +73,9 @@ def resolve_here(config: Config) -> Config:
     """Every `auto` replaced by what it means on this machine, and printed."""
     resolved = resolve(config, accelerator=jax.default_backend() != "cpu")
     device = jax.devices()[0].device_kind
-    Console(stderr=True).print(
+    _say(
         f"{resolved.env.num_envs} robots, physics {resolved.env.physics}, PPO batches of {resolved.ppo.batch_size}, "
-        f"discriminator batches of {resolved.amp.batch_size}, replay of {resolved.amp.replay_size}, on {device}",
-        highlight=False,
-        soft_wrap=True,
+        f"discriminator batches of {resolved.amp.batch_size}, replay of {resolved.amp.replay_size}, on {device}"
     )
     return resolved
 
@@ -102,7 +103,7 @@ def _run(amp: AMP, path: Path, *, resume: bool) -> Path:
     try:
         return _Run(amp, path).go(resume=resume)
     except Diverged as error:
-        Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True)
+        _say(f"error: {error}")
         raise SystemExit(1) from None
     except OSError as error:
         raise rundir.unwritable(path, error) from None
@@ -116,6 +117,10 @@ class _Run:
         self.steps_per_iteration = amp.config.env.num_envs * amp.config.ppo.rollout_length
         self.metrics_file = rundir.MetricsFile(path)
         self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
+        self.recent: deque[dict[str, Any]] = deque(maxlen=health.HISTORY)  # rows that the health is judged by
+        self.verdict = health.judge([], amp.config)
+        self.scores: list[float] = []  # of the iterations since the last checkpoint
+        self.wandb = None
 
     def go(self, *, resume: bool) -> Path:
         logging = self.config.logging
@@ -126,9 +131,12 @@ class _Run:
             try:
                 state = self._train(state)
                 self._finish(state)
+                self._tell_best()
             finally:
                 if self.wandb:
                     self.wandb.finish()
+        if int(state.iteration) < self.config.ppo.iterations:
+            self._tell_collapsed(int(state.iteration))
         return self.path
 
     def _restore(self) -> TrainState:
@@ -141,6 +149,8 @@ class _Run:
             )
         rundir.write_config(self.path, self.config)
         self.seconds = self.metrics_file.cut_after(iteration)
+        if iteration >= total:  # else the health starts afresh: it may have other settings from here on
+            self._judge([json.loads(line) for line in self.metrics_file.path.read_text().splitlines()])
         return state
 
     def _train(self, state: TrainState) -> TrainState:
@@ -156,7 +166,9 @@ class _Run:
                 rows = self._rows(jax.device_get(metrics), iteration, count, began)
                 self._log(rows)
                 iteration += count
-                progress.show(iteration, rows[-1])
+                if self._judge(rows):
+                    progress.say(f"health: {self.verdict.state}: {self.verdict.sentence}")
+                progress.show(iteration, rows[-1], self.verdict.state)
                 if (
                     stop
                     or iteration // logging.checkpoint_interval > (iteration - count) // logging.checkpoint_interval
@@ -165,6 +177,8 @@ class _Run:
                 if stop:
                     progress.close()
                     self._stopped(iteration, stop[0])
+                if logging.stop_on_collapse and self.verdict.dead:
+                    break
         self._save(state)
         return state
 
@@ -173,52 +187,81 @@ class _Run:
         rate = count * self.steps_per_iteration / elapsed
         rows = []
         for i in range(count):
-            row: dict[str, Any] = {name: float(values[i]) for name, values in metrics.items()}
-            if bad := [name for name, value in row.items() if not np.isfinite(value)]:
-                raise Diverged(self._divergence(iteration + i + 1, bad[0]))
             rows.append(
                 {
                     "iteration": iteration + i + 1,
                     "env_steps": (iteration + i + 1) * self.steps_per_iteration,
                     "seconds": round(self.seconds + elapsed * (i + 1) / count, 3),
                     "env_steps_per_second": rate,
-                    **row,
+                    **{name: float(values[i]) for name, values in metrics.items()},
                 }
             )
+            self._check_numbers(rows[-1])
         self.seconds += elapsed
         return rows
 
-    def _divergence(self, iteration: int, name: str) -> str:
+    def _check_numbers(self, row: dict[str, Any]) -> None:
+        verdict = health.judge([row], self.config)
+        if verdict.state != health.DIVERGED:
+            return
+        if self.wandb:
+            self.wandb.summary["health"] = verdict.state
         last = self.checkpoints.latest
         kept = f"the checkpoint of iteration {last} is kept" if last else "there was no checkpoint yet"
-        return (
-            f"training diverged: {name} is not a number in iteration {iteration} ({kept}); lower the upper end of "
-            f"ppo.learning_rate_range or amp.discriminator_lr and start again, or --resume {self.path} with --set"
+        raise Diverged(
+            f"training diverged: {verdict.sentence}, and start again, or --resume {self.path} with --set ({kept})"
         )
+
+    def _judge(self, rows: list[dict[str, Any]]) -> bool:
+        """Bring the verdict up to date; whether it has changed in a way to tell."""
+        before = self.verdict.state
+        self.recent.extend(rows)
+        self.verdict = health.judge(self.recent, self.config, before)
+        if self.wandb and self.verdict.state != before:
+            self.wandb.summary["health"] = self.verdict.state
+        return self.verdict.state != before and {before, self.verdict.state} != {health.TOO_EARLY, health.LEARNING}
 
     def _log(self, rows: list[dict[str, Any]]) -> None:
         self.metrics_file.append(rows)
+        self.scores += [score(row, self.config) for row in rows]
         if self.wandb:
             for row in rows:
                 self.wandb.log(row, step=row["iteration"])
 
     def _save(self, state: TrainState) -> None:
+        iteration = int(state.iteration)
         about = {
-            "iteration": int(state.iteration),
-            "env_steps": int(state.iteration) * self.steps_per_iteration,
+            "iteration": iteration,
+            "env_steps": iteration * self.steps_per_iteration,
             "features": feature_names(self.amp.env.robot),
             "config": to_dict(self.config),
         }
-        self.checkpoints.save(int(state.iteration), state, about)
+        if iteration == self.config.ppo.iterations:
+            (self.path / "report.html").unlink(missing_ok=True)  # it shows an earlier end of this run
+        counts = self.scores and self.verdict.state != health.FLAT  # whose style reward of a half is worth nothing
+        self.checkpoints.save(iteration, state, about, float(np.mean(self.scores)) if counts else None)
+        self.scores.clear()
 
     def _stopped(self, iteration: int, number: int) -> None:
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        Console(stderr=True).print(
-            f"{name}: saved iteration {iteration}; go on with --resume {self.path}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _say(f"{name}: saved iteration {iteration}; go on with --resume {self.path}")
         raise SystemExit(128 + number)
+
+    def _tell_best(self) -> None:
+        best = self.checkpoints.best
+        if best is None:
+            return
+        value = self.checkpoints.score(best)
+        if self.wandb:
+            self.wandb.summary.update({"best_iteration": best, "best_score": value})
+        _say(f"best checkpoint: iteration {best}, score {value:.3f} (share of the episode survived x reward)")
+
+    def _tell_collapsed(self, iteration: int) -> None:
+        _say(
+            f"stopped: {self.verdict.state} for {health.HISTORY} iterations, saved iteration {iteration}: "
+            f"{self.verdict.sentence}; start again, or go on with --resume {self.path} --set KEY=VALUE"
+        )
+        raise SystemExit(COLLAPSED)
 
     def _finish(self, state: TrainState) -> None:
         """Evaluation, video and report."""
@@ -227,8 +270,7 @@ class _Run:
         from playground_amp.showcase import showcase  # imported late: rendering is not needed to train
 
         key = jax.random.key(self.config.ppo.seed + 1)
-        console = Console(stderr=True)
-        with console.status("evaluating, rendering, writing the report"):
+        with Console(stderr=True).status("evaluating, rendering, writing the report"):
             recording = record(
                 self.amp,
                 state.trainee.params.actor,
@@ -236,12 +278,18 @@ class _Run:
                 key,
                 self.config.logging.evaluation_episodes,
             )
-            evaluation = evaluate(recording, self.amp.env.robot, control_dt=self.config.env.control_dt)
-            notes = showcase(self.path, self.amp, recording, evaluation)
+            evaluation = evaluate(self.amp, recording)
+            verdict = f"{self.verdict.state}: {self.verdict.sentence}"
+            notes = showcase(self.path, self.amp, recording, evaluation, verdict)
         if self.wandb:
-            self.wandb.summary.update({f"evaluation/{k}": v for k, v in dataclasses.asdict(evaluation).items()})
+            figures = {name: value for name, value in plain(evaluation).items() if name != "speeds"}
+            self.wandb.summary.update({f"evaluation/{name}": value for name, value in figures.items()})
         for note in notes:
-            console.print(note, highlight=False, soft_wrap=True)
+            _say(note)
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
 
 
 @contextmanager

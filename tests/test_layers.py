@@ -32,8 +32,12 @@ LAYERS: list[set[str]] = [
         "tracking",
         "benchmark",
     },
-    {"showcase", "doctor"},
-    {"trainer"},
+    {"doctor.finding", "doctor.separability", "doctor.torque"},
+    {"doctor.order", "doctor.passage"},
+    {"doctor.clips", "doctor.evidence", "doctor.machine", "doctor.reference"},
+    {"doctor.output"},
+    {"showcase", "judge", "doctor"},
+    {"trainer", "results"},
 ]
 
 # what the modules that make clips may know of the others

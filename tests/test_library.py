@@ -15,7 +15,15 @@ from conftest import CONTROL_DT, make_clip
 from playground_amp.errors import InputError
 from playground_amp.features import CLIP, feature_floor
 from playground_amp.motion.clip import load_clip, save_clip
-from playground_amp.motion.library import Reference, clip_features, find_clips, load_clips, make_reference, velocities
+from playground_amp.motion.library import (
+    Reference,
+    clip_features,
+    find_clips,
+    held_out_clips,
+    load_clips,
+    make_reference,
+    velocities,
+)
 from playground_amp.robots import Robot
 
 
@@ -164,6 +172,40 @@ def test_clips_are_found_by_file_folder_and_pattern(robot: Robot, walk: np.ndarr
     assert [p.stem for p in find_clips([str(tmp_path / "b.npz"), str(tmp_path / "o*.npz")])] == ["b", "other"]
     clips = load_clips([str(tmp_path)], robot, control_dt=CONTROL_DT)
     assert [clip.name for clip in clips] == ["a", "b", "other"]
+
+
+def test_held_out_clips_are_never_trained_on(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
+    for name in ("a", "held_out/b", "held_out/a", "deeper/c", "deeper/held_out/d"):
+        save_clip(tmp_path / f"{name}.npz", make_clip(robot, walk))
+    folder, every = [str(tmp_path)], [str(tmp_path / "**" / "*.npz")]
+    assert [p.stem for p in find_clips(folder)] == ["a"]
+    assert [p.relative_to(tmp_path).as_posix() for p in find_clips(every)] == ["a.npz", "deeper/c.npz"]
+    held = held_out_clips([str(tmp_path), str(tmp_path / "deeper")], robot, control_dt=CONTROL_DT)
+    assert [clip.name for clip in held] == ["a", "b", "d"]
+
+
+def test_there_may_be_no_held_out_clips(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
+    save_clip(tmp_path / "a.npz", make_clip(robot, walk))
+    (tmp_path / "held_out").mkdir()
+    for pattern in (tmp_path, tmp_path / "a.npz", tmp_path / "*.npz"):
+        assert held_out_clips([str(pattern)], robot, control_dt=CONTROL_DT) == []
+
+
+def test_a_held_out_clip_that_is_named_is_trained_on_and_not_held_out(
+    robot: Robot, walk: np.ndarray, tmp_path: Path
+) -> None:
+    for name in ("a", "held_out/b", "held_out/c"):
+        save_clip(tmp_path / f"{name}.npz", make_clip(robot, walk))
+    patterns = [str(tmp_path), str(tmp_path / "held_out" / "b.npz")]
+    assert [p.stem for p in find_clips(patterns)] == ["a", "b"]
+    assert [clip.name for clip in held_out_clips(patterns, robot, control_dt=CONTROL_DT)] == ["c"]
+
+
+def test_held_out_clips_are_checked_like_others(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
+    save_clip(tmp_path / "a.npz", make_clip(robot, walk))
+    save_clip(tmp_path / "held_out" / "slow.npz", replace(make_clip(robot, walk), frequency=30.0))
+    with pytest.raises(InputError, match=r"'slow' runs at 30 Hz"):
+        held_out_clips([str(tmp_path)], robot, control_dt=CONTROL_DT)
 
 
 def write(path: Path, robot: Robot, walk: np.ndarray, changes: dict[str, object]) -> None:

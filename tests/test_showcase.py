@@ -2,17 +2,21 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import imageio.v2 as imageio
 import numpy as np
 import pytest
 
 from playground_amp import visualize
-from playground_amp.evaluate import Evaluation, Recording, evaluate
+from playground_amp.amp import make_amp
+from playground_amp.config import Config, EnvConfig, LoggingConfig, resolve
+from playground_amp.evaluate import Evaluation, Recording, SpeedRow, evaluate
 from playground_amp.motion.clip import load_clip
 from playground_amp.motion.library import find_clips
-from playground_amp.report import read_metrics, write_report
-from playground_amp.robots import load_robot
+from playground_amp.report import GROUPS, SPEED_COLUMNS, read_metrics, write_report
+from playground_amp.robots import Robot, load_robot
+from playground_amp.showcase import showcase, write_evaluation
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +29,25 @@ def clip(robot):
     return load_clip(find_clips(["data/wildrobot/walk_0.6_a.npz"])[0], robot)
 
 
-def recording(qpos: np.ndarray, speed: float, *, fell: bool = False, steps: int | None = None) -> Recording:
+@pytest.fixture(scope="module")
+def amp():
+    """The default configuration, with no picture made."""
+    config = Config(env=EnvConfig(num_envs=1), logging=LoggingConfig(video_seconds=0.0))
+    return make_amp(resolve(config, accelerator=False))
+
+
+def recording(
+    robot: Robot, qpos: np.ndarray, speed: float, *, fell: bool = False, steps: int | None = None
+) -> Recording:
     """One episode that plays `qpos` at `speed`, ended after `steps`."""
     length = len(qpos)
     alive = np.arange(length) < (length if steps is None else steps)
     return Recording(
         qpos=qpos[:, None],
-        pad_height=np.zeros((length, 1, 4)),
+        pad_height=robot.pad_heights(qpos)[:, None],
         torque=np.zeros((length, 1, 9)),
         qvel=np.zeros((length, 1, 15)),
+        action=np.zeros((length, 1, 9)),
         forward_velocity=np.full((length, 1), speed),
         alive=alive[:, None],
         fell=np.array([fell]),
@@ -41,8 +55,8 @@ def recording(qpos: np.ndarray, speed: float, *, fell: bool = False, steps: int 
     )
 
 
-def test_evaluation_of_a_clip_gives_the_gait_of_the_clip(robot, clip):
-    result = evaluate(recording(clip.qpos, 0.6), robot, control_dt=0.02)
+def test_evaluation_of_a_clip_gives_the_gait_of_the_clip(amp, robot, clip):
+    result = evaluate(amp, recording(robot, clip.qpos, 0.6))
     assert result.survival == 1.0
     assert result.forward_velocity == pytest.approx(0.6)
     assert result.velocity_error == pytest.approx(0.1)
@@ -52,8 +66,8 @@ def test_evaluation_of_a_clip_gives_the_gait_of_the_clip(robot, clip):
     assert result.foot_skating < 0.03
 
 
-def test_what_follows_the_end_of_an_episode_does_not_count(robot, clip):
-    result = evaluate(recording(clip.qpos, 0.6, fell=True, steps=40), robot, control_dt=0.02)
+def test_what_follows_the_end_of_an_episode_does_not_count(amp, robot, clip):
+    result = evaluate(amp, recording(robot, clip.qpos, 0.6, fell=True, steps=40))
     assert result.episode_length == 40
     assert result.survival == 0.0
     assert np.isnan(result.forward_velocity)
@@ -72,25 +86,83 @@ def test_frames_show_robot_and_reference_and_the_video_plays(robot, clip, tmp_pa
     assert imageio.imread(tmp_path / "a.png").shape[1] == 3 * 440
 
 
+def run_folder(path: Path) -> Path:
+    """A folder with the metrics and the configuration of a run."""
+    row = {"env_steps": 10, "seconds": 1.0, "disc_real_mean": 0.6, "disc_fake_mean": 0.4, "disc_acc": 0.7}
+    lines = [json.dumps(row | {"iteration": i}) + "\n" for i in (1, 2, 3)]
+    (path / "metrics.jsonl").write_text("".join(lines))
+    (path / "config.yaml").write_text("env: {robot: <wildrobot>}\n")
+    return path
+
+
+def figures(**values: float) -> dict:
+    """An evaluation of NaN but for `values`, with one part of the range of commands."""
+    row = {field.name: float("nan") for field in dataclasses.fields(SpeedRow)}
+    row |= {"command": 0.44, "cadence": 181.0, "reference_cadence": 167.0}
+    numbers = {field.name: float("nan") for field in dataclasses.fields(Evaluation)}
+    return numbers | values | {"speeds": (row,)}
+
+
 def test_report_shows_the_discriminator_first_and_stands_alone(tmp_path):
-    rows = [
-        {
-            "iteration": i,
-            "env_steps": 10 * i,
-            "seconds": i,
-            "disc_real_mean": 0.6,
-            "disc_fake_mean": 0.4,
-            "disc_acc": 0.7,
-        }
-        for i in range(1, 4)
-    ]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "config.yaml").write_text("env: {robot: <wildrobot>}\n")
-    evaluation = dataclasses.asdict(Evaluation(4, 500.0, 1.0, 0.5, 0.5, 0.01, float("nan"), 0.2, 0.6, 0.01, 0.02))
-    page = write_report(tmp_path, "a run", evaluation, {"duty_factor": 0.61}, ["a note"]).read_text()
+    evaluation = figures(duty_factor=0.6)
+    page = write_report(run_folder(tmp_path), "a run", evaluation, {"duty_factor": 0.61}, ["a note"]).read_text()
     assert page.index("Discriminator: reference and policy") < page.index("Discriminator accuracy")
     assert "&lt;wildrobot&gt;" in page
     assert "http" not in page
     assert "–" in page
     assert "<td>0.6</td><td>0.61</td><td>share of a stride" in page
     assert read_metrics(tmp_path / "metrics.jsonl")["disc_acc"].tolist() == [0.7] * 3
+
+
+def test_report_shows_every_figure_in_its_group_and_by_speed(tmp_path):
+    grouped = [name for units in GROUPS.values() for name in units]
+    assert sorted([*grouped, "speeds"]) == sorted(field.name for field in dataclasses.fields(Evaluation))
+    shown = {name for pair in SPEED_COLUMNS.values() for name in pair if name}
+    assert shown == {field.name for field in dataclasses.fields(SpeedRow)}
+    page = write_report(run_folder(tmp_path), "a run", figures(), {}, []).read_text()
+    heads = [page.index(f"<h3>{group}</h3>") for group in ("task", "gait", "style", "effort")]
+    assert heads == sorted(heads)
+    assert "<td>0.44</td>" in page
+    assert "<td>181 (167)</td>" in page
+
+
+def test_verdict_stands_at_the_top_of_the_report(tmp_path):
+    page = write_report(run_folder(tmp_path), "a run", figures(), {}, ["a note"], "healthy: D < 1").read_text()
+    assert page.index("a run</h1>") < page.index("healthy: D &lt; 1") < page.index("a note")
+    assert "<strong>" not in write_report(tmp_path, "a run", figures(), {}, ["a note"]).read_text()
+
+
+def test_showcase_writes_the_evaluation_and_tells_of_the_gait(amp, robot, clip, tmp_path):
+    played = recording(robot, clip.qpos, 0.6)
+    notes = showcase(run_folder(tmp_path), amp, played, evaluate(amp, played), "a verdict")
+    written = json.loads((tmp_path / "evaluation.json").read_text())
+    assert written["forward_velocity"] == pytest.approx(0.6)
+    assert [row["command"] for row in written["speeds"]] == [0.5]
+    assert notes[1].startswith("gait: 17")
+    assert "(reference 0.21), left and right" in notes[1]
+    page = (tmp_path / "report.html").read_text()
+    assert "a verdict" in page and notes[1] in page
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_showcase_of_a_robot_that_fell_at_once(amp, robot, clip, tmp_path):
+    played = recording(robot, clip.qpos, 0.6, fell=True, steps=40)
+    notes = showcase(run_folder(tmp_path), amp, played, evaluate(amp, played))
+    assert "none long enough" in notes[0] and len(notes) == 2
+    written = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=pytest.fail)
+    assert written["cadence"] is None
+    assert written["survival"] == 0.0
+
+
+def test_an_interrupted_evaluation_leaves_the_earlier_one(amp, robot, clip, tmp_path, monkeypatch):
+    result = evaluate(amp, recording(robot, clip.qpos, 0.6))
+    path = write_evaluation(tmp_path, result)
+    before = path.read_text()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_evaluation(tmp_path, dataclasses.replace(result, cadence=1.0))
+    assert path.read_text() == before

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import pytest
 
-from playground_amp import rundir, trainer
-from playground_amp.checkpoint import Checkpoints
+from playground_amp import health, rundir, trainer
+from playground_amp.checkpoint import Checkpoints, score
 from playground_amp.config import load_config
 from playground_amp.errors import InputError
 
@@ -50,6 +50,12 @@ def latest(run_dir: Path) -> int | None:
         return checkpoints.latest
 
 
+def kept(run_dir: Path) -> tuple[list[int], int | None]:
+    """Iterations of the checkpoints, and the best of them."""
+    with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
+        return checkpoints.all, checkpoints.best
+
+
 def final_state(run_dir: Path):
     amp = trainer.make_amp(rundir.read_config(run_dir, []))
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
@@ -70,8 +76,9 @@ def instant(monkeypatch):
         def chunk(state, count):
             metrics = {
                 "loss": np.zeros(length),
-                "episode_length": np.zeros(length),
+                "episode_length": np.full(length, 6.0),
                 "forward_velocity": np.zeros(length),
+                "task_reward": np.full(length, 1.0 / (1 + state.iteration)),  # the first checkpoint is the best
             }
             return state.replace(iteration=state.iteration + count), metrics
 
@@ -136,6 +143,109 @@ def test_a_run_stopped_before_its_report_is_finished_by_resume(finished, tmp_pat
         trainer.resume(str(copy), ["logging.evaluation_episodes=4"])
 
 
+def test_an_earlier_report_does_not_stand_for_a_longer_run(finished, tmp_path, monkeypatch, instant):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / "report.html").touch()
+
+    def interrupted(self, state):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer._Run, "_finish", interrupted)
+    longer = ["ppo.iterations=6", "logging.evaluation_episodes=4", "logging.wandb=off"]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.resume(str(copy), longer)
+    shown = []
+    monkeypatch.setattr(trainer._Run, "_finish", lambda self, state: shown.append(int(state.iteration)))
+    trainer.resume(str(copy), [])
+    assert shown == [6]
+
+
+def test_the_score_is_the_survived_share_times_the_weighted_rewards():
+    config = load_config("ppo_amass_training.yaml", ["env.episode_length=500"])
+    row = {"episode_length": 250.0, "task_reward": 0.8, "amp_reward": 0.4}
+    assert score(row, config) == pytest.approx(0.5 * (0.3 * 0.8 + 0.7 * 0.4))
+    alone = load_config("ppo_amass_training.yaml", ["amp.style_weight=0", "amp.task_weight=1"])
+    assert score({"episode_length": 500.0, "task_reward": 0.8}, alone) == pytest.approx(0.8)
+
+
+def test_a_checkpoint_scores_the_iterations_since_the_one_before(finished):
+    config = rundir.read_config(finished, [])
+    with Checkpoints(finished / "checkpoints", read_only=True) as checkpoints:
+        for iteration in (2, 4):
+            expected = np.mean([score(row, config) for row in rows(finished)[iteration - 2 : iteration]])
+            assert checkpoints.score(iteration) == pytest.approx(expected)
+
+
+def test_the_best_checkpoint_survives_those_after_it(tmp_path, capsys, instant):
+    folder = run(tmp_path / "run", "ppo.iterations=8", "logging.checkpoints_kept=1")
+    assert kept(folder) == ([2, 8], 2)
+    assert "best checkpoint: iteration 2, score" in capsys.readouterr().err
+    trainer.resume(str(folder), ["ppo.iterations=12"])
+    assert kept(folder) == ([2, 12], 2)
+
+
+def test_checkpoints_without_a_score_load_and_make_room(finished, tmp_path, instant):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    for metrics in (copy / "checkpoints").glob("*/metrics"):
+        shutil.rmtree(metrics)
+    assert kept(copy) == ([2, 4], None)
+    trainer.resume(str(copy), ["ppo.iterations=6", "logging.checkpoints_kept=1", "logging.wandb=off"])
+    assert kept(copy) == ([6], 6)
+
+
+def test_a_checkpoint_with_numbers_that_are_none_is_refused(finished, tmp_path):
+    state = final_state(finished)
+    bad = state.replace(episodes=state.episodes.replace(length=np.float32(np.nan)))
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        checkpoints.save(4, bad, {})
+        with pytest.raises(InputError, match="not finite"):
+            checkpoints.restore(trainer.make_amp(rundir.read_config(finished, [])))
+
+
+@pytest.fixture
+def flat(monkeypatch, instant):
+    """Training whose discriminator is flat, with a history short enough for a test."""
+
+    def make_chunk(amp, length):
+        chunk = instant(amp, length)
+        names = ("disc_real_mean", "disc_fake_mean", "disc_acc", "disc_acc_clean", "amp_reward")
+        scores = {name: np.full(length, 0.5) for name in names}
+        spread = {name: np.full(length, 1e-3) for name in ("disc_real_std", "disc_fake_std")}
+
+        def step(state, count):
+            state, metrics = chunk(state, count)
+            return state, metrics | scores | spread
+
+        return step
+
+    monkeypatch.setattr(trainer, "make_chunk", make_chunk)
+    for name, value in {"WARM_UP": 10, "WINDOW": 4, "HOLD": 6, "HISTORY": 20}.items():
+        monkeypatch.setattr(health, name, value)
+
+
+def test_a_dead_run_stops_with_its_report_and_goes_on_by_resume(tmp_path, capsys, monkeypatch, flat):
+    finished = []
+    monkeypatch.setattr(trainer._Run, "_finish", lambda self, state: finished.append(int(state.iteration)))
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path / "run", "ppo.iterations=100", "logging.stop_on_collapse=true", "logging.checkpoints_kept=1")
+    assert (stop.value.code, finished) == (trainer.COLLAPSED, [20])
+    assert kept(tmp_path / "run") == ([2, 20], 2)
+    told = capsys.readouterr().err
+    assert "stopped: discriminator flat for 20 iterations, saved iteration 20" in told
+    assert told.count("health: discriminator flat: ") == 1
+    assert "amp.r1_gamma" in told
+    trainer.resume(str(tmp_path / "run"), ["logging.stop_on_collapse=false", "ppo.iterations=50"])
+    assert kept(tmp_path / "run") == ([2, 50], 2)
+
+
+def test_a_dead_run_goes_on_unless_told_to_stop(tmp_path, capsys, flat):
+    folder = run(tmp_path / "run", "ppo.iterations=40")
+    assert rows(folder)[-1]["iteration"] == 40
+    assert "discriminator flat  D 0.50/0.50 acc 0.50" in capsys.readouterr().err
+
+
 def test_a_folder_that_holds_a_run_is_not_written_over(finished):
     with pytest.raises(InputError, match="already holds a run"):
         run(finished)
@@ -178,10 +288,10 @@ def test_a_full_disk_stops_before_anything_is_written(tmp_path, monkeypatch):
 def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path, monkeypatch, instant):
     save = Checkpoints.save
 
-    def full(self, iteration, state, about):
+    def full(self, iteration, *arguments):
         if iteration > 2:
             raise OSError(28, "No space left on device")
-        save(self, iteration, state, about)
+        save(self, iteration, *arguments)
 
     monkeypatch.setattr(Checkpoints, "save", full)
     with pytest.raises(InputError, match="No space left on device"):

@@ -19,6 +19,8 @@ from playground_amp.motion.clip import MotionClip, load_clip
 from playground_amp.robots import Robot
 from playground_amp.types import Frame
 
+HELD_OUT = "held_out"  # name of a folder of clips, inside a folder of clips, that nothing is trained on
+
 
 class Reference(struct.PyTreeNode):
     """What training knows of the recorded motion. N windows in all; window i ends at start state i."""
@@ -36,23 +38,48 @@ class Reference(struct.PyTreeNode):
 
 
 def find_clips(patterns: Sequence[str]) -> list[Path]:
-    """Clip files named by paths, folders and patterns with *; raises InputError for one that names none."""
+    """Clip files named by paths, folders and patterns with *; raises InputError for one that names none.
+
+    A folder stands for the clips right in it; neither it nor a pattern with * finds those of a folder `held_out`.
+    """
     paths: list[Path] = []
     for pattern in patterns:
         path = find_path(pattern)
-        if path.is_dir():
-            found = sorted(path.glob("*.npz"))
-        else:
-            found = [path] if path.is_file() else sorted(map(Path, glob(str(path), recursive=True)))
+        found = _named(path)
         if not found:
             raise InputError(f"reference.clips: '{pattern}' names no clip; make clips with scripts/retarget.py")
         paths += found
     return list(dict.fromkeys(paths))
 
 
+def _named(path: Path) -> list[Path]:
+    """A file, the files of a folder, or those a pattern matches; held-out ones only where it names their folder."""
+    if path.is_dir():
+        return sorted(path.glob("*.npz"))
+    if path.is_file():
+        return [path]
+    found = map(Path, glob(str(path), recursive=True))
+    return sorted(match for match in found if match.parent.name != HELD_OUT or HELD_OUT in path.parts)
+
+
 def load_clips(patterns: Sequence[str], robot: Robot, *, control_dt: float) -> list[MotionClip]:
     """Read and check every clip; their frequency must be the control rate."""
-    clips = [load_clip(path, robot) for path in find_clips(patterns)]
+    return _load(find_clips(patterns), robot, control_dt)
+
+
+def held_out_clips(patterns: Sequence[str], robot: Robot, *, control_dt: float) -> list[MotionClip]:
+    """The clips kept to measure style by: those in the folder `held_out` of every folder among `patterns`, if any.
+
+    None of them is one that training knows: a clip that `patterns` names by itself is left out.
+    """
+    folders = [path for path in map(find_path, patterns) if path.is_dir()]
+    known = {path.resolve() for path in find_clips(patterns)}
+    found = dict.fromkeys(path for folder in folders for path in sorted((folder / HELD_OUT).glob("*.npz")))
+    return _load([path for path in found if path.resolve() not in known], robot, control_dt)
+
+
+def _load(paths: Sequence[Path], robot: Robot, control_dt: float) -> list[MotionClip]:
+    clips = [load_clip(path, robot) for path in paths]
     for clip in clips:
         if abs(clip.frequency * control_dt - 1.0) > 1e-6:
             raise InputError(
@@ -66,9 +93,7 @@ def make_reference(
     clips: Sequence[MotionClip], robot: Robot, *, window: int, mirror: bool, control_dt: float
 ) -> Reference:
     """Features, start states and normaliser of `clips`; with `mirror` also of their reflections."""
-    motions = [clip.qpos for clip in clips]
-    motions += [robot.mirror_qpos(qpos) for qpos in motions] if mirror else []
-    motions = [qpos.astype(np.float32) for qpos in motions if len(qpos) > window]
+    motions = [qpos for qpos in clip_motions(clips, robot, mirror=mirror) if len(qpos) > window]
     if not motions:
         raise InputError(f"amp.window is {window}, longer than every clip; use longer clips or a smaller window")
     features = motion_features(motions, robot, control_dt=control_dt)
@@ -82,6 +107,13 @@ def make_reference(
         normalizer=make_normalizer(everything, weights, feature_floor(robot)),
         mean_pose=everything[:, : robot.num_joints].mean(axis=0),
     )
+
+
+def clip_motions(clips: Sequence[MotionClip], robot: Robot, *, mirror: bool) -> list[np.ndarray]:
+    """The motions [N_i, nq] of `clips`; with `mirror` also their reflections."""
+    motions = [clip.qpos for clip in clips]
+    motions += [robot.mirror_qpos(qpos) for qpos in motions] if mirror else []
+    return [qpos.astype(np.float32) for qpos in motions]
 
 
 def clip_frames(qpos: np.ndarray, robot: Robot) -> Frame:

@@ -1,8 +1,9 @@
-"""Measurements of a clip: is it fit to be learned from? All from MuJoCo's kinematics of the final qpos."""
+"""Measurements of a motion by MuJoCo's kinematics: is a clip fit to be learned from, and how does a robot walk?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import mujoco
 import numpy as np
@@ -12,6 +13,7 @@ from playground_amp.robots import Robot
 
 NEAR_LIMIT = 0.004  # rad from a joint limit at which a joint counts as stopped by it
 SKATING_HEIGHT = 0.008  # m below which a pad is taken to bear load
+SHORTEST_PHASE = 0.06  # s: a shorter swing is chatter of one contact, a shorter contact the scuff of a swing
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,20 @@ class Quality:
     joint_speed: float  # rad/s, fastest joint
     asymmetry: float  # left against right joint means and ranges, relative to the range; 0 is symmetric
     sway: float  # m, half of the lateral way of the root
+    steps: int  # foot strikes
+    step_asymmetry: float  # left against right: greatest of step time, step length, duty, relative to their mean
+    phase: float  # of the right foot's strikes in the stride of the left; 0.5 is even
+    alternation: float  # share of the strikes that are of the other foot than the one before
+
+
+@dataclass(frozen=True, eq=False)
+class Footfalls:
+    """The contacts of two feet whose beginning was seen, S of them in the order they begin."""
+
+    foot: np.ndarray  # [S] 0 left, 1 right
+    strike: np.ndarray  # [S] s, when it begins: between two frames, where the height crosses SKATING_HEIGHT
+    lift: np.ndarray  # [S] s, when it ends; NaN where the motion ends before
+    place: np.ndarray  # [S, 2] m, middle of the foot in the frame after the strike
 
 
 BOUNDS = {  # least and greatest value of a clip that is fit to be learned from
@@ -53,12 +69,12 @@ def measure(clip: MotionClip, robot: Robot) -> Quality:
     corners = pad_corners(clip.qpos, robot)
     heights = corners[..., 2].min(axis=-1)  # [N, P]
     feet = heights.reshape(len(heights), 2, -1).min(axis=-1)  # [N, 2]
-    contact = feet < SKATING_HEIGHT
+    falls = footfalls(feet, corners[..., :2].reshape(len(corners), 2, -1, 2).mean(axis=2), clip.frequency)
     return Quality(
         seconds=clip.duration,
         speed=float((clip.qpos[-1, 0] - clip.qpos[0, 0]) / clip.duration),
-        cadence=_cadence(contact, clip.frequency),
-        duty=_duty(contact),
+        cadence=_cadence(falls),
+        duty=_duty(falls),
         skating=_skating(corners, clip.frequency),
         penetration=float(max(0.0, -heights.min())),
         float_height=float(feet.min(axis=-1).max()),
@@ -67,6 +83,10 @@ def measure(clip: MotionClip, robot: Robot) -> Quality:
         joint_speed=float(np.abs(np.diff(clip.qpos[:, 7:], axis=0)).max() * clip.frequency),
         asymmetry=_asymmetry(clip.qpos, robot),
         sway=float(0.5 * np.ptp(clip.qpos[:, 1])),
+        steps=len(falls.foot),
+        step_asymmetry=step_asymmetry(falls),
+        phase=phase(falls),
+        alternation=alternation(falls),
     )
 
 
@@ -91,19 +111,105 @@ def _skating(corners: np.ndarray, frequency: float) -> float:
     return float(np.linalg.norm(velocity, axis=-1)[loaded].mean()) if loaded.any() else 0.0
 
 
-def _strikes(contact: np.ndarray) -> list[np.ndarray]:
-    """Frames at which each foot touches down, from contact [N, 2]."""
-    return [np.flatnonzero(contact[1:, side] & ~contact[:-1, side]) + 1 for side in (0, 1)]
+def footfalls(heights: np.ndarray, places: np.ndarray, frequency: float) -> Footfalls:
+    """Contacts of two feet (left, right) from the heights [N, 2] m of their lowest points and places [N, 2, 2] m."""
+    sides = []
+    for side, height in enumerate(heights.T):
+        on = _settled(height < SKATING_HEIGHT, round(SHORTEST_PHASE * frequency))
+        starts = np.flatnonzero(on[1:] & ~on[:-1]) + 1
+        ends = np.flatnonzero(~on[1:] & on[:-1]) + 1
+        lifts = np.append(_crossing(height, ends), np.nan)[np.searchsorted(ends, starts)]
+        sides.append((np.full(len(starts), side), _crossing(height, starts), lifts, places[starts, side]))
+    foot, strike, lift, place = (np.concatenate(both) for both in zip(*sides, strict=True))
+    order = np.argsort(strike, kind="stable")
+    return Footfalls(foot[order], strike[order] / frequency, lift[order] / frequency, place[order])
 
 
-def _cadence(contact: np.ndarray, frequency: float) -> float:
-    strides = np.concatenate([np.diff(strikes) for strikes in _strikes(contact)])
-    return float(120.0 * frequency / np.median(strides)) if len(strides) else 0.0
+def _settled(contact: np.ndarray, frames: int) -> np.ndarray:
+    """Contact [N] without swings, then without contacts, that last less than `frames`."""
+    for state in (False, True):
+        edges = np.flatnonzero(contact[1:] != contact[:-1]) + 1
+        short = [(a, b) for a, b in pairwise(edges) if contact[a] == state and b - a < frames]
+        contact = contact.copy()
+        for a, b in short:
+            contact[a:b] = not state
+    return contact
 
 
-def _duty(contact: np.ndarray) -> float:
+def _crossing(height: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """When the height [N] crossed SKATING_HEIGHT on the way to each of `frames`, in frames, by linear interpolation.
+
+    Whole frames would make two steps of 0.34 s differ by up to 0.04 s, a limp that is none.
+    """
+    before, after = height[frames - 1], height[frames]
+    return frames - 1 + (SKATING_HEIGHT - before) / (after - before)
+
+
+def step_times(falls: Footfalls) -> list[np.ndarray]:
+    """Times of the left and of the right foot's steps, s: from the other foot's strike to its own."""
+    changed = np.flatnonzero(np.diff(falls.foot)) + 1
+    times = falls.strike[changed] - falls.strike[changed - 1]
+    return [times[falls.foot[changed] == side] for side in (0, 1)]
+
+
+def step_lengths(falls: Footfalls) -> list[np.ndarray]:
+    """Lengths of the left and of the right foot's steps, m: from the other foot's place to its own.
+
+    They are taken along the way from the other foot's place before to its place after, so that a robot that walks
+    askew, or on a curve, does not limp by that.
+    """
+    inner = np.flatnonzero((falls.foot[:-2] == falls.foot[2:]) & (falls.foot[:-2] != falls.foot[1:-1])) + 1
+    stride = falls.place[inner + 1] - falls.place[inner - 1]
+    step = falls.place[inner] - falls.place[inner - 1]
+    lengths = np.sum(step * stride, axis=-1) / np.maximum(np.linalg.norm(stride, axis=-1), 1e-9)
+    return [lengths[falls.foot[inner] == side] for side in (0, 1)]
+
+
+def duty_factors(falls: Footfalls) -> list[np.ndarray]:
+    """Share of each stride that the foot is on the ground, left and right, for strides that are seen whole."""
+    sides = [falls.foot == side for side in (0, 1)]
+    return [(falls.lift[s] - falls.strike[s])[:-1] / np.diff(falls.strike[s]) for s in sides]
+
+
+def step_asymmetry(falls: Footfalls) -> float:
+    """Greatest of |L - R| / ((L + R) / 2), L and R the means over the left and the right foot's steps of their time,
+    their length and the duty factor. What differs from step to step averages out, a steady limp stays. NaN unless
+    every foot makes two strides.
+    """
+    sides = [*step_times(falls), *step_lengths(falls), *duty_factors(falls)]
+    if min(map(len, sides)) < 2:
+        return float("nan")
+    left, right = np.reshape([values.mean() for values in sides], (3, 2)).T
+    return float(np.max(np.abs(left - right) / np.maximum(np.abs(left + right) / 2.0, 1e-9)))
+
+
+def phase(falls: Footfalls) -> float:
+    """Mean place of the right strikes in the left stride cycle, 0 to 1, on the circle; 0.5 where the feet alternate
+    evenly. NaN without a whole left stride.
+    """
+    left, right = (falls.strike[falls.foot == side] for side in (0, 1))
+    stride = np.searchsorted(left, right, side="right")
+    inside = (stride > 0) & (stride < len(left))
+    start, end = left[stride[inside] - 1], left[stride[inside]]
+    if not inside.any():
+        return float("nan")
+    turns = np.exp(2j * np.pi * (right[inside] - start) / (end - start))
+    return float(np.angle(turns.mean()) / (2.0 * np.pi) % 1.0)
+
+
+def alternation(falls: Footfalls) -> float:
+    """Share of the strikes, from the second on, that are of the other foot than the one before; NaN below two."""
+    return float(np.mean(np.diff(falls.foot) != 0)) if len(falls.foot) > 1 else float("nan")
+
+
+def _cadence(falls: Footfalls) -> float:
+    strides = np.concatenate([np.diff(falls.strike[falls.foot == side]) for side in (0, 1)])
+    return float(120.0 / np.median(strides)) if len(strides) else 0.0
+
+
+def _duty(falls: Footfalls) -> float:
     """Mean over whole strides, left and right."""
-    shares = [contact[s[0] : s[-1], side].mean() for side, s in enumerate(_strikes(contact)) if len(s) > 1]
+    shares = [values.mean() for values in duty_factors(falls) if len(values)]
     return float(np.mean(shares)) if shares else 1.0
 
 

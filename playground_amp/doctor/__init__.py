@@ -1,0 +1,113 @@
+"""The doctor: finds before a training what would spoil it.
+
+An untrained policy differs from the reference in almost every feature, and honestly so: that a number tells the two
+apart is no fault. So both sides of the feature pipeline are held to the same motion (passage.py), the reference to what
+is physically plausible (reference.py, clips.py), and how well each feature separates them is shown (separability.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from playground_amp import rundir
+from playground_amp.amp import AMP, make_amp
+from playground_amp.checkpoint import Checkpoints
+from playground_amp.config import Config, load_config, resolve
+from playground_amp.doctor.clips import ClipReport, examine_clips, examine_speeds, report_clip
+from playground_amp.doctor.evidence import Evidence, Policy, gather
+from playground_amp.doctor.finding import Finding
+from playground_amp.doctor.machine import examine_machine, look_at_machine, start_rendering
+from playground_amp.doctor.order import check_order
+from playground_amp.doctor.output import NARROWEST, Diagnosis, as_json, show
+from playground_amp.doctor.passage import examine_passages, groups_of
+from playground_amp.doctor.reference import examine_reference
+from playground_amp.doctor.separability import Dimension, compare
+from playground_amp.errors import InputError
+from playground_amp.features import feature_names
+from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.library import find_clips, load_clips
+from playground_amp.robots import load_robot
+
+SPOILED = 1  # exit code
+
+
+def main(config_name: str | None, overrides: list[str], checkpoint: str | None, *, json: bool = False) -> None:
+    """Diagnose a configuration and print; leaves with exit code 1 when a run would be spoiled.
+
+    `checkpoint` is an earlier run whose mean policy takes the place of the untrained one; without `config_name` its
+    own configuration is examined.
+    """
+    run = _find_run(checkpoint) if checkpoint else None
+    config = load_config(config_name, overrides) if config_name else rundir.read_config(run or Path(), overrides)
+    diagnosis = diagnose(_resolve(config), trained(run) if run else None)
+    console = Console()
+    if json:
+        print(as_json(diagnosis))
+    else:
+        show(diagnosis, console if console.width >= NARROWEST else Console(width=NARROWEST))
+    if diagnosis.errors:
+        raise SystemExit(SPOILED)
+
+
+def diagnose(config: Config, policy: Policy | None = None) -> Diagnosis:
+    """Look at everything that a run of a resolved configuration would use."""
+    check_order(find_clips(config.reference.clips), load_robot(config.env.robot))
+    rendering = start_rendering()
+    amp = make_amp(config)
+    clips = load_clips(config.reference.clips, amp.env.robot, control_dt=config.env.control_dt)
+    reports = [report_clip(clip, amp.env.robot) for clip in clips]
+    evidence = gather(amp, policy)
+    machine = look_at_machine(config, rendering)
+    findings = examine(amp, evidence, clips, reports) + list(examine_machine(machine))
+    return Diagnosis(separabilities(amp, evidence), findings, reports, machine)
+
+
+def examine(amp: AMP, evidence: Evidence, clips: list[MotionClip], reports: list[ClipReport]) -> list[Finding]:
+    """What is wrong with the clips, with the two sides of the features, with the reference, and with the commands.
+
+    Of the reference only what is not explained yet: a clip in centimetres also starts its robots in the air.
+    """
+    env, mirrored = amp.env, amp.config.reference.mirror
+    low, high = env.config.command_speed
+    causes = [
+        *examine_clips(clips, reports, env.robot, 0.5 * (low + high)),
+        *examine_passages(evidence.passages, env.robot, env.config.control_dt),
+    ]
+    named = {name for finding in causes for name in finding.dimensions}
+    others = examine_reference(env.reference, evidence.policy, evidence.starts, env.robot, mirrored=mirrored)
+    fresh = [finding for finding in others if finding.code == "floor" or not set(finding.dimensions) <= named]
+    return [*causes, *fresh, *examine_speeds(reports, env.config.command_speed)]
+
+
+def separabilities(amp: AMP, evidence: Evidence) -> list[Dimension]:
+    """Every feature on both sides, the newest of each window."""
+    groups = groups_of(amp.env.robot)
+    kinds = [(group.name, group.unit) for group in groups for _ in range(group.where.start, group.where.stop)]
+    reference = np.asarray(amp.env.reference.windows)[:, -1]
+    return compare(evidence.policy, reference, feature_names(amp.env.robot), kinds)
+
+
+def trained(run: Path) -> Policy:
+    """Mean policy of the newest checkpoint of a run."""
+    amp = make_amp(_resolve(rundir.read_config(run, [])))
+    with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
+        if checkpoints.latest is None:
+            raise InputError(f"--checkpoint: '{run}' holds no checkpoint yet; leave --checkpoint out")
+        state, _ = checkpoints.restore(amp)
+    params, statistics = state.trainee.params.actor, state.statistics
+    return lambda observation, _: amp.policy(params, statistics, observation)[0]
+
+
+def _find_run(name: str) -> Path:
+    try:
+        return rundir.find_run(name)
+    except InputError as error:
+        raise InputError(str(error).replace("--resume", "--checkpoint")) from None
+
+
+def _resolve(config: Config) -> Config:
+    return resolve(config, accelerator=jax.default_backend() != "cpu")

@@ -1,0 +1,199 @@
+"""The clips one by one: feet, limits, symmetry, heading, units, order of the joints, and torque."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from playground_amp.doctor.finding import Finding, listed
+from playground_amp.doctor.order import FEET, badness, mending_order
+from playground_amp.doctor.passage import expected, groups_of
+from playground_amp.doctor.torque import required_torques, torque_limits
+from playground_amp.features import MOVING
+from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.quality import BOUNDS, Quality, faults, measure
+from playground_amp.robots import Robot
+
+SPOILED = 4.0  # times the bound of quality.py at which a figure is no blemish but a broken clip
+BROKEN = (*FEET, "joint_speed")  # figures that can be broken
+LIMP = 0.25  # asymmetry
+HEIGHTS = (0.5, 1.5)  # median root height, in root heights of the home pose
+UNITS = {100.0: "cm instead of m", 1000.0: "mm instead of m", 39.37: "inches instead of m"}
+SLACK = 0.05  # m/s a command may lie beyond the clips' speeds
+NAMES = {"float_height": "floating", "limit_share": "joints at their limits", "joint_speed": "joint speed"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipReport:
+    """Figures of one clip."""
+
+    name: str
+    speed: float  # m/s along its way, while moving
+    forward: float  # mean x of the direction of motion in the heading frame: 1 forward, -1 backward
+    height: float  # m, median of the root
+    quality: Quality
+    torque: float  # N m, greatest 99th percentile of a servo's torque
+    torque_joint: str
+    torque_share: float  # of the limit
+    above: float  # share of the frames with a servo above its limit
+
+
+def report_clip(clip: MotionClip, robot: Robot) -> ClipReport:
+    """Measure one clip."""
+    dt, qpos = 1.0 / clip.frequency, clip.qpos
+    velocity = np.linalg.norm(np.diff(qpos[:, :2], axis=0), axis=1) / dt
+    moving = velocity > MOVING
+    ahead = expected(qpos[:-1], qpos[1:], robot, dt)[:, groups_of(robot)[2].where.start]
+    torques, limits = np.abs(required_torques(qpos, robot, dt).joints), torque_limits(robot)
+    high = np.percentile(torques, 99, axis=0)
+    worst = int((high / limits).argmax())
+    return ClipReport(
+        name=clip.name,
+        speed=float(velocity[moving].mean()) if moving.any() else 0.0,
+        forward=float(ahead[moving].mean()) if moving.any() else 0.0,
+        height=float(np.median(qpos[:, 2])),
+        quality=measure(clip, robot),
+        torque=float(high[worst]),
+        torque_joint=robot.joints[worst],
+        torque_share=float(high[worst] / limits[worst]),
+        above=float((torques > limits).any(axis=1).mean()),
+    )
+
+
+def examine_clips(clips: list[MotionClip], reports: list[ClipReport], robot: Robot, command: float) -> list[Finding]:
+    """Faults of every clip; the policy is asked for the forward speed `command` m/s in the mean."""
+    pairs = list(zip(clips, reports, strict=True))
+    spoiling = [found for clip, report in pairs for found in _spoiling(clip, report, robot, command)]
+    named = {found.clip for found in spoiling}
+    sound = [report for report in reports if report.name not in named]
+    return [*_merged(spoiling), *_blemishes(sound), *_too_strong(sound)]
+
+
+def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]) -> Iterator[Finding]:
+    """Commands that nobody in the reference walks."""
+    walked = [report.speed * np.sign(report.forward) for report in reports if report.speed > 0.0]
+    low, high = min(walked, default=0.0), max(walked, default=0.0)
+    if command_speed[0] < low - SLACK or command_speed[1] > high + SLACK:
+        yield Finding(
+            "warning",
+            "speed",
+            f"env.command_speed asks for {command_speed[0]:g} to {command_speed[1]:g} m/s, the clips walk at "
+            f"{low:.2f} to {high:.2f} m/s: style and task pull apart beyond that; add clips or set "
+            f"env.command_speed=[{max(low, command_speed[0]):.1f},{min(high, command_speed[1]):.1f}]",
+            ("root direction x",),
+        )
+
+
+def _merged(findings: list[Finding]) -> Iterator[Finding]:
+    """One finding a cause: the first, and the names of the other clips."""
+    for code in dict.fromkeys(finding.code for finding in findings):
+        first, *others = (finding for finding in findings if finding.code == code)
+        names = listed(other.clip for other in others)
+        yield dataclasses.replace(first, sentence=f"{first.sentence} (the same: {names})") if others else first
+
+
+def _spoiling(clip: MotionClip, report: ClipReport, robot: Robot, command: float) -> list[Finding]:
+    """At most one error: the first cause that explains what is seen."""
+    for check in (_wrong_height, _wrong_heading, _wrong_order, _broken):
+        if found := check(clip, report, robot, command):
+            return [found]
+    return []
+
+
+def _wrong_height(clip: MotionClip, report: ClipReport, robot: Robot, _: float) -> Finding | None:
+    ratio = report.height / float(robot.home_qpos[2])
+    if HEIGHTS[0] <= ratio <= HEIGHTS[1]:
+        return None
+    unit = next((f", {text}" for factor, text in UNITS.items() if 0.7 < ratio / factor < 1.4), "")
+    sentence = (
+        f"clip '{clip.name}': the root is {report.height:.3g} m high, {ratio:.3g} times the standing robot's "
+        f"{robot.home_qpos[2]:.2f} m; likely a wrong unit{unit}; make the clip again with scripts/retarget.py"
+    )
+    return Finding("error", "unit", sentence, ("root height",), "reference", clip.name)
+
+
+def _wrong_heading(clip: MotionClip, report: ClipReport, _: Robot, command: float) -> Finding | None:
+    forward = report.forward * (np.sign(command) or 1.0)
+    if forward > 0.5 or report.speed == 0.0:
+        return None
+    way = "backward" if forward < -0.5 else "sideways"
+    turned = " and its feet skate, so its orientation is turned, not its way" if _breaks(report) else ""
+    sentence = (
+        f"clip '{clip.name}' walks {way} in its own heading frame (mean root direction x {report.forward:+.2f})"
+        f"{turned}, while env.command_speed asks for {command:+.2f} m/s; likely a root quaternion turned about the "
+        f"vertical; make the clip again, or leave it out of reference.clips"
+    )
+    dimensions = ("root direction x", "root direction y")
+    return Finding("error" if way == "backward" else "warning", "facing", sentence, dimensions, "reference", clip.name)
+
+
+def _wrong_order(clip: MotionClip, report: ClipReport, robot: Robot, _: float) -> Finding | None:
+    """Broken feet that an exchange of joints mends."""
+    if not _breaks(report):
+        return None
+    names = mending_order(clip, robot, below=0.5 * badness(report.quality))
+    if not names:
+        return None
+    sentence = (
+        f"clip '{clip.name}': with {listed(names)} exchanged the feet stand on the ground, as it is "
+        f"{listed(_breaks(report))}; the joints are in the wrong order; write its qpos in the robot's joint order"
+    )
+    return Finding("error", "order", sentence, tuple(f"{name} position" for name in names), "reference", clip.name)
+
+
+def _broken(clip: MotionClip, report: ClipReport, _: Robot, __: float) -> Finding | None:
+    figures = _breaks(report)
+    if not figures:
+        return None
+    sentence = (
+        f"clip '{clip.name}' is broken: {listed(figures)}; joint order, units or root height may be wrong; make it "
+        f"again with scripts/retarget.py, or leave it out of reference.clips"
+    )
+    return Finding("error", "clip", sentence, (), "reference", clip.name)
+
+
+def _breaks(report: ClipReport) -> list[str]:
+    """Figures far beyond their bounds."""
+    values = {name: getattr(report.quality, name) for name in BROKEN}
+    return [_figure(name, value) for name, value in values.items() if value > SPOILED * BOUNDS[name][1]]
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{NAMES.get(name, name)} {value:.3g} (up to {BOUNDS[name][1]:g})"
+
+
+def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
+    """What quality.py finds, one warning a figure."""
+    for name in BOUNDS:
+        clips = [report for report in reports if name in faults(report.quality)]
+        if clips:
+            values = [getattr(report.quality, name) for report in clips]
+            low, high = BOUNDS[name]
+            names = listed(report.name for report in clips)
+            sentence = (
+                f"{NAMES.get(name, name)} is {min(values):.3g} to {max(values):.3g} in {names}, a sound clip has "
+                f"{low:g} to {high:g}; the policy will learn it; retarget again or leave them out"
+            )
+            yield Finding("warning", "clip", sentence, clip=clips[0].name)
+    for report in reports:
+        if report.quality.asymmetry > LIMP:
+            sentence = (
+                f"clip '{report.name}' limps (asymmetry {report.quality.asymmetry:.2f}); keep reference.mirror=true"
+            )
+            yield Finding("warning", "clip", sentence, clip=report.name)
+
+
+def _too_strong(reports: list[ClipReport]) -> Iterator[Finding]:
+    weak = [report for report in reports if report.torque_share > 1.0]
+    if weak:
+        worst = max(weak, key=lambda report: report.torque_share)
+        limit, share = worst.torque / worst.torque_share, max(report.above for report in weak)
+        names, need = listed(report.name for report in weak), "needs" if len(weak) == 1 else "need"
+        sentence = (
+            f"{names} {need} more torque than the servos have: {worst.torque_joint} {worst.torque:.1f} N m of "
+            f"{limit:.1f} (99th percentile), above the limit in up to {share:.1%} of the frames; the robot will walk "
+            f"them a little differently; or leave them out"
+        )
+        yield Finding("warning", "torque", sentence, clip=worst.name)

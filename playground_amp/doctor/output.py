@@ -1,0 +1,126 @@
+"""The doctor's report, for a terminal of 80 columns and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from playground_amp.doctor.clips import ClipReport
+from playground_amp.doctor.finding import Finding
+from playground_amp.doctor.machine import Machine
+from playground_amp.doctor.separability import Dimension, Summary
+
+NARROWEST = 80
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """All that was seen and found."""
+
+    features: list[Dimension]
+    findings: list[Finding]
+    clips: list[ClipReport]
+    machine: Machine
+
+    @property
+    def errors(self) -> int:
+        return sum(_spoils(finding) for finding in self.findings)
+
+    @property
+    def verdict(self) -> str:
+        if not self.errors:
+            return "ready to train"
+        return f"{self.errors} problem{'s' if self.errors > 1 else ''} would spoil a run"
+
+    @property
+    def giveaway(self) -> str:
+        """The feature that tells policy from reference best, and whether that is a fault."""
+        worst = max(self.features, key=lambda dimension: dimension.separability)
+        causes = [finding.code for finding in self.findings if worst.name in finding.dimensions and _spoils(finding)]
+        cause = f"likely cause: {causes[0]}" if causes else "no fault was found, so this is what it has to learn"
+        return f"{worst.name} gives the policy away most (separability {worst.separability:.2f}); {cause}"
+
+
+def as_json(diagnosis: Diagnosis) -> str:
+    """One object; numbers that are none become null."""
+    fields: dict[str, Any] = dataclasses.asdict(diagnosis)
+    about = {"giveaway": diagnosis.giveaway, "verdict": diagnosis.verdict, "errors": diagnosis.errors}
+    return json.dumps(_plain(fields | about), allow_nan=False)
+
+
+def show(diagnosis: Diagnosis, console: Console) -> None:
+    """Tables, findings, verdict."""
+    console.print(features_table(diagnosis.features))
+    console.print(clips_table(diagnosis.clips))
+    _say(console, machine_sentence(diagnosis.machine))
+    _say(console, diagnosis.giveaway)
+    for finding in sorted(diagnosis.findings, key=lambda finding: finding.severity):
+        _say(console, f"{finding.severity} ({finding.code}): {finding.sentence}")
+    _say(console, diagnosis.verdict)
+
+
+def features_table(features: list[Dimension]) -> Table:
+    """Reference beside policy, by kind of feature, with the separability of each."""
+    table = Table(box=None, padding=(0, 1, 0, 0), title="features: mean ± std, 5th..95th percentile")
+    for column in ("", "reference", "", "policy", "", "AUC"):
+        table.add_column(column, justify="right" if table.columns else "left", no_wrap=True)
+    for group in dict.fromkeys(row.group for row in features):
+        rows = [row for row in features if row.group == group]
+        table.add_row(f"[bold]{group}[/bold]", f"[bold]{rows[0].unit}[/bold]")
+        for row in rows:
+            name = row.name.removeprefix(group).removesuffix(group.split()[-1]).strip() or group
+            style = "bold" if row.separability > 0.9 else ""
+            numbers = (*_cells(row.reference), *_cells(row.policy), f"{row.separability:.2f}")
+            table.add_row(f" {name}", *numbers, style=style)
+    return table
+
+
+def clips_table(clips: list[ClipReport]) -> Table:
+    """What decides whether a clip can be learned from."""
+    table = Table(box=None, padding=(0, 1, 0, 0), title="clips")
+    table.add_column("", max_width=24, no_wrap=True)
+    for column in ("m/s", "forward", "skating", "sinking", "at limits", "limp", "torque"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for clip in clips:
+        quality = clip.quality
+        numbers = (f"{clip.speed:.2f}", f"{clip.forward:+.2f}", f"{quality.skating:.3f}", f"{quality.penetration:.3f}")
+        shares = (f"{quality.limit_share:.0%}", f"{quality.asymmetry:.2f}", f"{clip.torque_share:.0%}")
+        table.add_row(clip.name, *numbers, *shares)
+    return table
+
+
+def machine_sentence(machine: Machine) -> str:
+    return (
+        f"machine: {', '.join(machine.devices)} ({machine.backend}), {machine.cores} cores, physics {machine.physics}, "
+        f"{machine.num_envs} robots, rendering {'works' if machine.rendering == 'yes' else 'fails'}, wandb "
+        f"{machine.wandb}, {machine.free_disk / 1e9:.1f} GB free"
+    )
+
+
+def _spoils(finding: Finding) -> bool:
+    return finding.severity == "error"
+
+
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, markup=False)
+
+
+def _cells(summary: Summary) -> tuple[str, str]:
+    return f"{_short(summary.mean)} ±{_short(summary.std)}", f"{_short(summary.low)}..{_short(summary.high)}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 100.0 else f"{value:.3g}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

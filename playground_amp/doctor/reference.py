@@ -1,0 +1,165 @@
+"""The reference on its own: normaliser, start states, contacts, left against right, and the robot's servos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+
+from playground_amp.doctor.finding import Finding, listed
+from playground_amp.doctor.passage import groups_of
+from playground_amp.env import EnvState
+from playground_amp.features import CLIP, feature_floor, feature_names
+from playground_amp.motion.clip import LIMIT_TOLERANCE
+from playground_amp.motion.library import Reference
+from playground_amp.robots import Robot
+
+LEAST_FLOOR = {  # of the standard deviation a feature may be divided by, whatever features.py says; its unit
+    "joint position": 0.01,
+    "joint velocity": 0.1,
+    "root direction": 0.03,
+    "root angular velocity": 0.1,
+    "root height": 0.005,
+    "contact": 0.05,
+}
+SATURATED = 0.5  # share of the policy's samples at the normaliser's clip
+USED = (0.02, 0.98)  # share of a motion a pad may touch the ground
+LOPSIDED = 0.5  # standard deviations between a joint's mean and its mirror image's
+DEEP, HIGH = -0.02, 0.06  # m, lowest pad of a robot at its start
+
+
+def examine_reference(
+    reference: Reference, policy: np.ndarray, starts: EnvState, robot: Robot, *, mirrored: bool
+) -> list[Finding]:
+    """Faults of the reference; `policy` [M, F] features, `starts` fresh states of the environment."""
+    features = np.asarray(reference.windows)[:, -1]
+    return [
+        *_floor(reference, robot),
+        *_saturation(reference, policy, robot),
+        *_contacts(features, robot),
+        *_symmetry(features, robot, mirrored=mirrored),
+        *_starts(starts, robot),
+        *_servos(robot),
+    ]
+
+
+def _floor(reference: Reference, robot: Robot) -> Iterator[Finding]:
+    """A deviation below the floor makes noise of a joint that hardly moves the surest sign of the policy."""
+    least = np.concatenate([np.full(g.where.stop - g.where.start, LEAST_FLOOR[g.name]) for g in groups_of(robot)])
+    std, floor = np.asarray(reference.normalizer.std), feature_floor(robot)
+    low = (std < 0.999 * np.maximum(floor, least)) | (floor < least)
+    if low.any():
+        names = [name for name, bad in zip(feature_names(robot), low, strict=True) if bad]
+        worst = int(np.argmin(np.minimum(std, floor) / least))
+        yield Finding(
+            "error",
+            "floor",
+            f"the variance floor is too low for {listed(names)}: {feature_names(robot)[worst]} is divided by "
+            f"{std[worst]:.3g} with a floor of {floor[worst]:.3g}, so that noise in what hardly moves tells policy "
+            f"from reference; restore feature_floor in features.py, and its use in make_normalizer",
+            tuple(names),
+            "reference",
+        )
+
+
+def _saturation(reference: Reference, policy: np.ndarray, robot: Robot) -> Iterator[Finding]:
+    """The normaliser has to be the reference's own, and the policy within its reach."""
+    features = np.asarray(reference.windows)[:, -1]
+    mean, std = np.asarray(reference.normalizer.mean), np.asarray(reference.normalizer.std)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (~(np.abs((policy - mean) / std) < CLIP)).mean(axis=0)
+    foreign = ~(np.abs(features.mean(axis=0) - mean) <= std)
+    for name, at_clip, far in zip(feature_names(robot), share, foreign, strict=True):
+        if far or at_clip > SATURATED:
+            what = "is not normalised by its own mean" if far else f"lies at the normaliser's clip in {at_clip:.0%}"
+            yield Finding(
+                "error",
+                "scale",
+                f"{name} {what}{'' if far else ' of the policy samples'}: it gives the policy away whatever it does; "
+                f"likely a wrong unit, or a normaliser made from other features",
+                (name,),
+                "reference" if far else "policy",
+            )
+
+
+def _contacts(features: np.ndarray, robot: Robot) -> Iterator[Finding]:
+    """A walk lifts and sets down every pad."""
+    where = groups_of(robot)[-1].where
+    share = features[:, where].mean(axis=0)
+    unused = (share < USED[0]) | (share > USED[1])
+    if unused.any():
+        names = [name for name, bad in zip(feature_names(robot)[where], unused, strict=True) if bad]
+        yield Finding(
+            "error" if unused.all() else "warning",
+            "constant",
+            f"the reference's {listed(names)} hardly ever change{'s' if len(names) == 1 else ''} "
+            f"(mean {listed([f'{value:.2f}' for value in share[unused]])}): feet that float or sink, or "
+            f"contact_clearance {robot.contact_clearance} of the robot's record is not in m",
+            tuple(names),
+            "reference",
+        )
+
+
+def _symmetry(features: np.ndarray, robot: Robot, *, mirrored: bool) -> Iterator[Finding]:
+    """With the reflections in the reference, left and right must agree: else the mirror table is wrong."""
+    joints = features[:, : robot.num_joints]
+    partner, sign = (np.array(table) for table in robot.mirror_joints)
+    mean, spread = joints.mean(axis=0), np.maximum(joints.std(axis=0), 0.1)
+    off = np.abs(mean - sign * mean[partner.astype(int)]) > LOPSIDED * spread
+    if off.any():
+        names = [name for name, bad in zip(feature_names(robot), off, strict=False) if bad]
+        why = "the mirror table of the robot's record is wrong" if mirrored else "the clips limp; set reference.mirror"
+        yield Finding(
+            "error" if mirrored else "warning",
+            "mirror",
+            f"left and right differ in the reference's {listed(names)}, likely {why}",
+            tuple(names),
+            "reference",
+        )
+
+
+def _starts(starts: EnvState, robot: Robot) -> Iterator[Finding]:
+    """Robots have to start within their joint ranges, on the ground."""
+    lower, upper = robot.joint_range.T
+    home = np.asarray(robot.home)
+    outside = (home < lower - LIMIT_TOLERANCE) | (home > upper + LIMIT_TOLERANCE)
+    advice = "degrees and radians are mixed up, in the MJCF (compiler angle) or the robot's record"
+    if outside.any():
+        names = [joint for joint, bad in zip(robot.joints, outside, strict=True) if bad]
+        sentence = f"the home pose is outside the range of {listed(names)}; likely {advice}"
+        yield Finding("error", "start", sentence, tuple(f"{name} position" for name in names), "policy")
+    wide = robot.joint_range.max(axis=1) - robot.joint_range.min(axis=1) > 4.0 * np.pi
+    if wide.any():
+        names = [joint for joint, bad in zip(robot.joints, wide, strict=True) if bad]
+        sentence = f"the range of {listed(names)} is more than two turns; likely {advice}"
+        yield Finding("error", "start", sentence, tuple(f"{name} position" for name in names), "policy")
+    lowest = np.asarray(starts.physics.pad_height).min(axis=1)
+    bad = ~((lowest > DEEP) & (lowest < HIGH))
+    if bad.mean() > 0.05:
+        yield Finding(
+            "error",
+            "start",
+            f"{bad.mean():.0%} of the robots start with their lowest pad {np.median(lowest[bad]):.3g} m above the "
+            f"ground; likely the root height of the clips is in another unit or measured from another point",
+            ("root height",),
+            "policy",
+        )
+
+
+def _servos(robot: Robot) -> Iterator[Finding]:
+    """Servo i must drive joint i, and the free joint come first in qpos."""
+    model = robot.model
+    ids = [model.joint(name).id for name in robot.joints]
+    driven = [int(joint) for joint in model.actuator_trnid[:, 0]]
+    transmission = bool((model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT).all())
+    addresses = [int(model.jnt_qposadr[joint]) for joint in ids]
+    if driven != ids or not transmission or addresses != list(range(7, 7 + len(ids))):
+        yield Finding(
+            "error",
+            "order",
+            f"servos, joints of the record and qpos are not in one order: the servos drive "
+            f"{[model.joint(joint).name for joint in driven]}; reorder 'joints' in the robot's record or the MJCF",
+            tuple(f"{name} position" for name in robot.joints),
+            "policy",
+        )

@@ -1,0 +1,371 @@
+"""The doctor: silent on the healthy default, and every classic breakage found and named, on either side."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import mujoco
+import numpy as np
+import pytest
+
+from playground_amp import doctor
+from playground_amp.amp import AMP, make_amp
+from playground_amp.config import Config, build, resolve
+from playground_amp.doctor import evidence as gathering
+from playground_amp.doctor.clips import examine_clips, examine_speeds, report_clip
+from playground_amp.doctor.evidence import Evidence, gather
+from playground_amp.doctor.finding import Finding, listed
+from playground_amp.doctor.machine import Machine, examine_machine
+from playground_amp.doctor.passage import examine_passages
+from playground_amp.doctor.reference import examine_reference
+from playground_amp.doctor.separability import auc, separability
+from playground_amp.doctor.torque import required_torques, torque_limits
+from playground_amp.env import Env
+from playground_amp.errors import InputError
+from playground_amp.features import amp_features, feature_floor
+from playground_amp.motion import library
+from playground_amp.motion.clip import MotionClip, load_clip, save_clip
+from playground_amp.robots import Robot
+from playground_amp.types import Frame
+
+ROOT = Path(__file__).parents[1]
+CLIPS = [ROOT / "data/wildrobot" / name for name in ("walk_0.5_a.npz", "walk_0.7_a.npz")]
+DT = 0.02
+TURN = np.array([0.0, 0.0, 0.0, 1.0])  # half a turn about the vertical
+VECTORS = ("root direction x", "root direction y")
+
+
+def config_of(*clips: Path) -> Config:
+    values = {
+        "reference": {"clips": [str(clip) for clip in clips]},
+        "logging": {"wandb": "off"},
+        "env": {"command_speed": [0.5, 0.7]},
+    }
+    return resolve(build(values, "test"), accelerator=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Short rollouts and few steps are enough to find what is wrong."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in {"ROBOTS": 16, "STEPS": 30, "PAIRS": 48}.items():
+            patch.setattr(gathering, name, size)
+        yield
+
+
+@pytest.fixture(scope="module")
+def amp() -> AMP:
+    return make_amp(config_of(*CLIPS))
+
+
+@pytest.fixture(scope="module")
+def healthy(amp: AMP) -> Evidence:
+    return gather(amp)
+
+
+@pytest.fixture(scope="module")
+def clips(robot: Robot) -> list[MotionClip]:
+    return [load_clip(path, robot) for path in CLIPS]
+
+
+def findings(amp: AMP, evidence: Evidence, clips: list[MotionClip]) -> list[Finding]:
+    return doctor.examine(amp, evidence, clips, [report_clip(clip, amp.env.robot) for clip in clips])
+
+
+def with_reference(amp: AMP, reference: library.Reference) -> AMP:
+    return AMP(amp.config, Env(amp.env.config, amp.env.robot, amp.env.physics, reference))
+
+
+def errors(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.side, finding.code) for finding in found if finding.severity == "error"]
+
+
+def the_error(found: list[Finding], code: str, side: str) -> Finding:
+    """The one error of that cause and side."""
+    assert (side, code) in errors(found), [finding.sentence for finding in found]
+    return next(finding for finding in found if (finding.side, finding.code) == (side, code))
+
+
+# what breaks such projects: each turns (features, previous, current) into broken features
+
+
+def contacts_zeroed(features: jax.Array, _: Frame, __: Frame) -> jax.Array:
+    return features.at[..., 25:].set(0.0)
+
+
+def world_frame(features: jax.Array, previous: Frame, current: Frame) -> jax.Array:
+    upright = Frame(
+        root_pos=current.root_pos,
+        root_quat=jax.numpy.zeros_like(current.root_quat).at[..., 0].set(1.0),
+        joint_pos=current.joint_pos,
+        pad_height=current.pad_height,
+    )
+    turned = amp_features(previous, upright, dt=DT, contact_clearance=(0.0, 1.0))
+    return features.at[..., 18:21].set(turned[..., 18:21])
+
+
+def joints_swapped(features: jax.Array, _: Frame, __: Frame) -> jax.Array:
+    return features.at[..., jax.numpy.array([3, 7, 12, 16])].set(features[..., jax.numpy.array([7, 3, 16, 12])])
+
+
+def height_in_cm(features: jax.Array, _: Frame, __: Frame) -> jax.Array:
+    return features.at[..., 24].multiply(100.0)
+
+
+def half_a_turn(features: jax.Array, _: Frame, __: Frame) -> jax.Array:
+    return features.at[..., jax.numpy.array([18, 19, 21, 22])].multiply(-1.0)
+
+
+BREAKAGES = {
+    "contacts": (contacts_zeroed, "constant", ("left_toe contact", "right_heel contact"), "stuck at 0"),
+    "frame": (world_frame, "frame", VECTORS, "world frame instead of the heading frame"),
+    "order": (
+        joints_swapped,
+        "order",
+        ("left_knee_pitch position", "right_knee_pitch velocity"),
+        "'left_knee_pitch position' holds 'right_knee_pitch position'",
+    ),
+    "height": (height_in_cm, "unit", ("root height",), "100 times the true values, cm instead of m"),
+    "facing": (half_a_turn, "facing", VECTORS, "turned by 180 degrees"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKAGES)
+def test_a_breakage_of_the_policys_features_is_named(
+    name: str, amp: AMP, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, code, dimensions, words = BREAKAGES[name]
+    sound = Env.features
+    monkeypatch.setattr(Env, "features", lambda self, a, b: broken(sound(self, a, b), a, b))
+    found = findings(amp, gather(amp), clips)
+    error = the_error(found, code, "policy")
+    assert set(dimensions) <= set(error.dimensions) and words in error.sentence
+    assert errors(found) == [("policy", code)]
+
+
+@pytest.mark.parametrize("name", BREAKAGES)
+def test_a_breakage_of_the_references_features_is_named(
+    name: str, amp: AMP, healthy: Evidence, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, code, dimensions, words = BREAKAGES[name]
+    monkeypatch.setattr(library, "amp_features", lambda a, b, **kw: broken(amp_features(a, b, **kw), a, b))
+    amp = make_amp(amp.config)
+    passages = [
+        gathering.as_stored(amp.env.reference, gathering.consecutive(amp.env.reference)),
+        gathering.on_reference_side(amp, healthy.passages[2].previous, healthy.passages[2].current),
+    ]
+    evidence = dataclasses.replace(healthy, passages=[*healthy.passages[::2], *passages])
+    found = findings(amp, evidence, clips)
+    error = the_error(found, code, "reference")
+    assert set(dimensions) <= set(error.dimensions) and words in error.sentence
+    assert ("policy", code) not in errors(found)
+
+
+def test_nothing_is_wrong_with_the_default(amp: AMP, healthy: Evidence, clips: list[MotionClip]) -> None:
+    assert findings(amp, healthy, clips) == []
+
+
+def test_a_world_frame_is_found_in_the_stored_windows_alone(amp: AMP, clips: list[MotionClip]) -> None:
+    """Along +x it is hardly another; its tolerance is tighter than the sway of the heading."""
+    reference = amp.env.reference
+    passage = gathering.as_stored(reference, gathering.consecutive(reference))
+    world = doctor.passage.expected(passage.previous, passage.current, amp.env.robot, DT, frame="world")
+    found = examine_passages([dataclasses.replace(passage, features=world)], amp.env.robot, DT)
+    assert the_error(found, "frame", "reference").dimensions
+
+
+def test_swapped_columns_in_the_reference_pytree_are_named(amp: AMP, healthy: Evidence) -> None:
+    swapped = amp.env.reference.windows[..., np.r_[0, 5:9, 1:5, 9:29]]
+    reference = amp.env.reference.replace(windows=swapped)
+    passage = gathering.as_stored(reference, gathering.consecutive(reference))
+    error = the_error(examine_passages([passage], amp.env.robot, DT), "order", "reference")
+    assert "left_hip_pitch position" in error.dimensions
+
+
+@pytest.mark.parametrize("floor", [1e-8, None])
+def test_a_variance_floor_of_nothing_is_named(
+    floor: float | None, amp: AMP, healthy: Evidence, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the library alone, and in features.py for everybody."""
+    low = lambda robot: np.full(robot.num_features, floor or 1e-8, np.float32)  # noqa: E731
+    monkeypatch.setattr(library, "feature_floor", low)
+    if floor is None:
+        monkeypatch.setattr("playground_amp.doctor.reference.feature_floor", low)
+    error = the_error(findings(make_amp(amp.config), healthy, clips), "floor", "reference")
+    assert "root direction x" in error.dimensions and "variance floor" in error.sentence
+
+
+def test_a_sound_floor_under_a_still_joint_is_no_fault(amp: AMP, robot: Robot) -> None:
+    assert (np.asarray(amp.env.reference.normalizer.std) >= 0.999 * feature_floor(robot)).all()
+
+
+def examined_clip(clip: MotionClip, robot: Robot, qpos: np.ndarray, tmp_path: Path) -> list[Finding]:
+    """Findings on an altered clip, written to a file and read again."""
+    save_clip(tmp_path / "altered.npz", dataclasses.replace(clip, qpos=qpos))
+    altered = load_clip(tmp_path / "altered.npz", robot)
+    return examine_clips([altered], [report_clip(altered, robot)], robot, 0.55)
+
+
+@pytest.mark.parametrize("factor, unit", [(100.0, "cm instead of m"), (1000.0, "mm instead of m")])
+def test_a_clip_in_another_unit_is_named(
+    factor: float, unit: str, clips: list[MotionClip], robot: Robot, tmp_path: Path
+) -> None:
+    qpos = clips[0].qpos.copy()
+    qpos[:, 2] *= factor
+    error = the_error(examined_clip(clips[0], robot, qpos, tmp_path), "unit", "reference")
+    assert error.dimensions == ("root height",) and unit in error.sentence
+
+
+def turned(qpos: np.ndarray) -> np.ndarray:
+    """Root quaternions [N, 4] turned by 180 degrees about the vertical."""
+    result = np.empty_like(qpos)
+    for row, q in zip(result, qpos, strict=True):
+        mujoco.mju_mulQuat(row, TURN, q)
+    return result
+
+
+def test_a_clip_that_faces_away_from_its_way_is_named(clips: list[MotionClip], robot: Robot, tmp_path: Path) -> None:
+    qpos = clips[0].qpos.copy()
+    qpos[:, 3:7] = turned(qpos[:, 3:7])
+    error = the_error(examined_clip(clips[0], robot, qpos, tmp_path), "facing", "reference")
+    assert set(VECTORS) == set(error.dimensions) and "orientation is turned" in error.sentence
+
+
+def test_a_clip_turned_as_a_whole_is_harmless(clips: list[MotionClip], robot: Robot, tmp_path: Path) -> None:
+    qpos = clips[0].qpos.copy()
+    qpos[:, 3:7] = turned(qpos[:, 3:7])
+    qpos[:, :2] *= -1.0
+    assert examined_clip(clips[0], robot, qpos, tmp_path) == []
+
+
+@pytest.mark.parametrize("pair", [(3, 7), (4, 8)])
+def test_joints_exchanged_in_a_clip_are_named(
+    pair: tuple[int, int], clips: list[MotionClip], robot: Robot, tmp_path: Path
+) -> None:
+    qpos, columns = clips[0].qpos.copy(), [7 + i for i in pair]
+    qpos[:, columns] = qpos[:, columns[::-1]]
+    error = the_error(examined_clip(clips[0], robot, qpos, tmp_path), "order", "reference")
+    assert error.dimensions == tuple(f"{robot.joints[i]} position" for i in pair)
+
+
+def test_a_clip_with_joints_out_of_their_ranges_names_the_order(clips: list[MotionClip], tmp_path: Path) -> None:
+    qpos = clips[0].qpos.copy()
+    qpos[:, [8, 12]] = qpos[:, [12, 8]]
+    save_clip(tmp_path / "altered.npz", dataclasses.replace(clips[0], qpos=qpos))
+    with pytest.raises(InputError, match="left_hip_pitch and right_hip_pitch exchanged"):
+        doctor.diagnose(config_of(tmp_path / "altered.npz"))
+
+
+def test_commands_that_no_clip_walks_are_a_warning(clips: list[MotionClip], robot: Robot) -> None:
+    reports = [report_clip(clip, robot) for clip in clips]
+    assert list(examine_speeds(reports, (0.5, 0.7))) == []
+    (warning,) = examine_speeds(reports, (0.5, 1.2))
+    assert (warning.severity, warning.code) == ("warning", "speed")
+
+
+def test_degrees_read_as_radians_are_named(amp: AMP, healthy: Evidence, robot: Robot) -> None:
+    degrees = dataclasses.replace(robot, home=tuple(np.rad2deg(robot.home)))
+    found = examine_reference(amp.env.reference, healthy.policy, healthy.starts, degrees, mirrored=True)
+    error = the_error(found, "start", "policy")
+    assert "left_hip_pitch position" in error.dimensions and "degrees and radians" in error.sentence
+
+
+def test_a_wrong_mirror_table_is_named(amp: AMP, healthy: Evidence, robot: Robot) -> None:
+    partner, sign = robot.mirror_joints
+    wrong = dataclasses.replace(robot, mirror_joints=(partner, tuple(-s for s in sign)))
+    found = examine_reference(amp.env.reference, healthy.policy, healthy.starts, wrong, mirrored=True)
+    assert "left_knee_pitch position" in the_error(found, "mirror", "reference").dimensions
+
+
+def test_auc_is_the_share_of_pairs_with_ties_counted_half() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.integers(0, 4, 50).astype(float), random.integers(1, 6, 70).astype(float)
+    pairs = (a[:, None] > b).mean() + 0.5 * (a[:, None] == b).mean()
+    assert auc(a, b) == pytest.approx(pairs)
+    assert separability(a, b) == pytest.approx(max(pairs, 1.0 - pairs))
+    assert separability(np.zeros(5), np.zeros(7)) == 0.5 and separability(np.zeros(5), np.ones(7)) == 1.0
+
+
+def test_torques_of_standing_hold_the_robot_still(robot: Robot) -> None:
+    """MuJoCo, given those torques at a pose it has come to rest in, accelerates nothing."""
+    data = mujoco.MjData(robot.model)
+    data.qpos[:], data.ctrl[:] = robot.home_qpos, robot.home
+    for _ in range(1000):
+        mujoco.mj_step(robot.model, data)
+    torque = required_torques(np.tile(data.qpos, (20, 1)), robot, DT).joints[10]
+    data.qvel[:], data.ctrl[:] = 0.0, data.qpos[7:]  # the servos' own torque is now zero
+    data.qfrc_applied[6:] = torque
+    mujoco.mj_forward(robot.model, data)
+    assert np.abs(data.qacc).max() < 0.2
+    assert np.abs(torque).max() > 0.1 and (np.abs(torque) < torque_limits(robot)).all()
+
+
+def test_falling_freely_needs_no_torque(robot: Robot) -> None:
+    t = DT * np.arange(30)
+    qpos = np.tile(robot.home_qpos, (30, 1))
+    qpos[:, 2] = 5.0 - 0.5 * 9.81 * t**2
+    needed = required_torques(qpos, robot, DT)
+    assert np.abs(needed.joints[5:-5]).max() < 1e-6 and needed.root[5:-5].max() < 1e-6
+
+
+def test_floating_in_the_air_cannot_be_explained(robot: Robot) -> None:
+    qpos = np.tile(robot.home_qpos, (20, 1))
+    qpos[:, 2] += 1.0
+    weight = 9.81 * robot.model.body_mass.sum()
+    np.testing.assert_allclose(required_torques(qpos, robot, DT).root, weight, rtol=1e-6)
+
+
+def test_a_clip_beyond_the_servos_is_a_warning(clips: list[MotionClip], robot: Robot) -> None:
+    fast = dataclasses.replace(clips[1], frequency=80.0)
+    found = examine_clips([fast], [report_clip(fast, robot)], robot, 0.55)
+    assert ("warning", "torque") in [(finding.severity, finding.code) for finding in found]
+
+
+def test_disk_and_rendering_are_reported() -> None:
+    machine = Machine("cpu", ("cpu",), 2, "native", 256, "no EGL", "offline", 1e6)
+    assert [(finding.severity, finding.code) for finding in examine_machine(machine)] == [
+        ("error", "disk"),
+        ("warning", "rendering"),
+    ]
+
+
+def test_names_are_listed_in_words() -> None:
+    assert [listed("a"), listed("ab"), listed("abc"), listed("abcdef")] == [
+        "a",
+        "a and b",
+        "a, b and c",
+        "a, b, c and 3 more",
+    ]
+
+
+def doctor_script(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts/doctor.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def test_json_is_one_object_and_health_is_exit_code_0() -> None:
+    done = doctor_script("--config", "ppo_amass_training", "--json", "--set", f"reference.clips={CLIPS[0]}")
+    said = json.loads(done.stdout)
+    assert done.returncode == 0 and said["verdict"] == "ready to train"
+    assert len(said["features"]) == 29 and all(0.5 <= row["separability"] <= 1.0 for row in said["features"])
+    assert {"severity", "code", "sentence", "dimensions"} <= set(said["findings"][0])
+
+
+def test_a_spoiled_run_is_exit_code_1_and_bad_input_2(
+    clips: list[MotionClip], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    qpos = clips[0].qpos.copy()
+    qpos[:, 3:7] = turned(qpos[:, 3:7])
+    save_clip(tmp_path / "away.npz", dataclasses.replace(clips[0], qpos=qpos))
+    with pytest.raises(SystemExit) as left:
+        doctor.main("ppo_amass_training", [f"reference.clips={tmp_path / 'away.npz'}"], None)
+    assert left.value.code == 1
+    assert "1 problem would spoil a run" in capsys.readouterr().out
+    done = doctor_script("--config", "no_such_config")
+    assert done.returncode == 2 and done.stderr.startswith("error: there is no configuration") and not done.stdout

@@ -1,0 +1,443 @@
+"""Gait measures on footfalls and clips whose answer is known; evaluation, its bounds, and judging a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from conftest import CONTROL_DT
+
+from playground_amp import judge, rundir
+from playground_amp.amp import AMP, make_amp
+from playground_amp.checkpoint import Checkpoints
+from playground_amp.config import AMPConfig, Config, EnvConfig, NetworksConfig, PPOConfig, ReferenceConfig, resolve
+from playground_amp.errors import InputError
+from playground_amp.evaluate import (
+    BOUNDS,
+    Pace,
+    Recording,
+    bounds,
+    evaluate,
+    faults,
+    figures,
+    make_recorder,
+    pace,
+    plain,
+    speed_near,
+)
+from playground_amp.motion.clip import MotionClip, save_clip
+from playground_amp.motion.library import load_clips
+from playground_amp.motion.quality import (
+    Footfalls,
+    alternation,
+    duty_factors,
+    footfalls,
+    measure,
+    pad_corners,
+    phase,
+    step_asymmetry,
+    step_lengths,
+    step_times,
+)
+from playground_amp.robots import Robot
+
+FREQUENCY = 50.0
+
+
+def heights(strikes: np.ndarray, lifts: np.ndarray, seconds: float) -> np.ndarray:
+    """Height [N] of a foot that passes 8 mm at 0.3 m/s at the given times and is in the air at first."""
+    t = np.arange(round(seconds * FREQUENCY)) / FREQUENCY
+    events = np.sort(np.concatenate([strikes, lifts]))
+    on = np.searchsorted(events, t) % 2 == 1
+    distance = np.abs(t[:, None] - events).min(axis=1)
+    return np.clip(0.008 + 0.3 * np.where(on, -distance, distance), -0.03, 0.05)
+
+
+def walk_of(
+    times: tuple[float, float], lengths: tuple[float, float] = (0.2, 0.2), stance: tuple[float, float] = (0.4, 0.4)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Heights [N, 2] and places [N, 2, 2] of 16 steps; times, lengths and stances of the (left, right) foot's steps."""
+    feet = np.arange(16) % 2
+    strikes = 0.11 + np.cumsum(np.array(times)[feet])
+    along = np.cumsum(np.array(lengths)[feet])
+    seconds = strikes[-1] + 1.0
+    sides = [heights(strikes[feet == s], strikes[feet == s] + stance[s], seconds) for s in (0, 1)]
+    places = np.zeros((len(sides[0]), 2, 2))
+    for side in (0, 1):
+        latest = np.searchsorted(strikes[feet == side], np.arange(len(places)) / FREQUENCY, side="right") - 1
+        places[:, side, 0] = along[feet == side][np.maximum(latest, 0)]
+        places[:, side, 1] = 0.08 * (1 - 2 * side)
+    return np.stack(sides, axis=-1), places
+
+
+def test_strikes_and_lifts_are_found_between_the_frames() -> None:
+    falls = footfalls(*walk_of((0.333, 0.347)), FREQUENCY)
+    np.testing.assert_allclose(falls.strike, 0.11 + np.cumsum([0.333, 0.347] * 8), atol=1e-9)
+    np.testing.assert_allclose(falls.lift, falls.strike + 0.4, atol=1e-9)
+    assert falls.foot.tolist() == [0, 1] * 8
+
+
+def test_measures_of_an_even_walk() -> None:
+    falls = footfalls(*walk_of((0.33, 0.33)), FREQUENCY)
+    assert step_asymmetry(falls) == pytest.approx(0.0, abs=1e-6)
+    assert phase(falls) == pytest.approx(0.5)
+    assert alternation(falls) == 1.0
+    np.testing.assert_allclose(np.concatenate(step_lengths(falls)), 0.2)
+    np.testing.assert_allclose(np.concatenate(duty_factors(falls)), 0.4 / 0.66)
+
+
+LIMPS = {  # times, lengths, stances of (left, right); the asymmetry
+    "time": ({"times": (0.36, 0.30)}, 0.06 / 0.33),
+    "length": ({"times": (0.33, 0.33), "lengths": (0.22, 0.18)}, 0.04 / 0.20),
+    "duty": ({"times": (0.33, 0.33), "stance": (0.42, 0.36)}, 0.06 / 0.39),
+    "more than one": ({"times": (0.30, 0.36), "lengths": (0.21, 0.19)}, 0.06 / 0.33),
+}
+
+
+@pytest.mark.parametrize("kind", LIMPS)
+def test_a_steady_limp_is_measured(kind: str) -> None:
+    settings, expected = LIMPS[kind]
+    assert step_asymmetry(footfalls(*walk_of(**settings), FREQUENCY)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_steps_that_differ_by_chance_are_no_limp() -> None:
+    """Every step is 0.04 s off, to both sides as often with either foot."""
+    falls = footfalls(*walk_of((0.33, 0.33)), FREQUENCY)
+    jitter = np.tile([0.02, 0.02, -0.02, -0.02], 4)
+    uneven = dataclasses.replace(falls, strike=falls.strike + jitter, lift=falls.lift + jitter)
+    assert np.std(np.concatenate(step_times(uneven))) > 0.015
+    assert step_asymmetry(uneven) < 0.03
+
+
+def test_right_strikes_late_in_the_stride_have_a_late_phase() -> None:
+    assert phase(footfalls(*walk_of((0.25, 0.35)), FREQUENCY)) == pytest.approx(0.35 / 0.60)
+    assert phase(footfalls(*walk_of((0.5, 0.06), stance=(0.3, 0.3)), FREQUENCY)) == pytest.approx(0.06 / 0.56)
+
+
+def test_walking_askew_or_sideways_of_the_heading_is_no_limp() -> None:
+    height, places = walk_of((0.33, 0.33))
+    turn = np.deg2rad(25.0)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    falls = footfalls(height, places @ rotation.T, FREQUENCY)
+    assert step_asymmetry(falls) == pytest.approx(0.0, abs=1e-6)
+    np.testing.assert_allclose(np.concatenate(step_lengths(falls)), 0.2)
+
+
+def test_chatter_of_a_contact_is_one_strike_and_a_scuff_is_none() -> None:
+    height, places = walk_of((0.33, 0.33))
+    expected = footfalls(height, places, FREQUENCY)
+    rough = height.copy()
+    strike = math.ceil(expected.strike[4] * FREQUENCY)
+    rough[strike + 3, 0] = 0.02  # bounces 60 ms after it touched
+    swing = math.ceil(expected.lift[5] * FREQUENCY) + 6
+    rough[swing, 1] = 0.0  # brushes the ground
+    found = footfalls(rough, places, FREQUENCY)
+    np.testing.assert_allclose(found.strike, expected.strike)
+    np.testing.assert_allclose(found.lift, expected.lift)
+
+
+def test_hopping_does_not_alternate() -> None:
+    falls = Footfalls(np.zeros(6, int), np.arange(6.0), np.arange(6.0) + 0.3, np.zeros((6, 2)))
+    assert alternation(falls) == 0.0
+    assert math.isnan(step_asymmetry(falls))
+    twice = dataclasses.replace(falls, foot=np.array([0, 0, 1, 1, 0, 0]))
+    assert alternation(twice) == pytest.approx(2 / 5)
+
+
+def test_who_never_steps_has_no_gait() -> None:
+    falls = footfalls(np.zeros((100, 2)), np.zeros((100, 2, 2)), FREQUENCY)
+    assert len(falls.foot) == 0
+    assert all(math.isnan(value) for value in (phase(falls), alternation(falls), step_asymmetry(falls)))
+
+
+def limping(clip: MotionClip, robot: Robot, stretch: float) -> MotionClip:
+    """The clip with its right steps slower by `stretch` and its left steps faster by as much."""
+    corners = pad_corners(clip.qpos, robot)
+    low = corners[..., 2].min(axis=-1).reshape(len(corners), 2, -1).min(axis=-1)
+    falls = footfalls(low, np.zeros((len(corners), 2, 2)), clip.frequency)
+    warped = np.cumsum(np.diff(falls.strike) * (1.0 + stretch * np.where(falls.foot[1:] == 1, 1.0, -1.0)))
+    times = np.arange(0.0, warped[-1], 1.0 / clip.frequency)
+    sources = np.interp(times, np.append(0.0, warped), falls.strike) * clip.frequency
+    frames = np.arange(len(clip.qpos))
+    return dataclasses.replace(clip, qpos=np.stack([np.interp(sources, frames, q) for q in clip.qpos.T], axis=-1))
+
+
+@pytest.fixture(scope="module")
+def clips(robot: Robot) -> dict[str, MotionClip]:
+    return {clip.name: clip for clip in load_clips(["data/wildrobot"], robot, control_dt=CONTROL_DT)}
+
+
+def test_a_limp_made_of_a_shipped_clip_is_measured(robot: Robot, clips: dict[str, MotionClip]) -> None:
+    for name in ("walk_0.4_a", "walk_0.8_a"):
+        assert measure(clips[name], robot).step_asymmetry < 0.03
+        quality = measure(limping(clips[name], robot, 0.1), robot)
+        assert quality.step_asymmetry == pytest.approx(0.2, abs=0.04)
+        assert quality.phase == pytest.approx(0.55, abs=0.01)
+        assert quality.alternation == 1.0
+
+
+def test_the_pace_is_linear_between_the_clips_and_held_beyond(robot: Robot) -> None:
+    found = Pace(np.array([0.4, 0.8]), np.array([160.0, 180.0]), np.array([0.15, 0.27]))
+    assert found.at(0.5) == pytest.approx((165.0, 0.18))
+    assert found.at(0.1) == (160.0, 0.15)
+    assert found.at(2.0) == (180.0, 0.27)
+    assert np.isnan(pace([], robot).at(0.5)).all()
+
+
+def test_the_pace_is_that_of_clips_that_walk_from_end_to_end(robot: Robot, clips: dict[str, MotionClip]) -> None:
+    names = ("walk_0.7_a", "walk_0.4_a", "stand_walk_stand")
+    found = pace([clips[name] for name in names], robot)
+    np.testing.assert_allclose(found.speed, [clips["walk_0.4_a"].speed, clips["walk_0.7_a"].speed], rtol=1e-3)
+    np.testing.assert_allclose(found.cadence * found.step_length / 60.0, found.speed)
+    short = dataclasses.replace(clips["walk_0.4_a"], qpos=clips["walk_0.4_a"].qpos[:120])
+    assert len(pace([short], robot).speed) == 0
+
+
+@pytest.fixture(scope="module")
+def amp(robot: Robot, clips: dict[str, MotionClip], tmp_path_factory: pytest.TempPathFactory) -> AMP:
+    """Trained, if it were, on walks at 0.4 and 0.8 m/s; one at 0.6 m/s is held out."""
+    folder = tmp_path_factory.mktemp("clips")
+    for name, place in (("walk_0.4_a", ""), ("walk_0.8_a", ""), ("walk_0.6_a", "held_out")):
+        save_clip(folder / place / f"{name}.npz", clips[name])
+    return make_amp(tiny(folder))
+
+
+def tiny(folder: Path) -> Config:
+    """Two robots, twenty control steps."""
+    return resolve(
+        Config(
+            env=EnvConfig(num_envs=2, episode_length=20, command_speed=(0.4, 0.8)),
+            ppo=PPOConfig(rollout_length=4, batch_size=8),
+            networks=NetworksConfig(actor=(8,), critic=(8,)),
+            amp=AMPConfig(hidden=(8,), batch_size=8, replay_size=64),
+            reference=ReferenceConfig(clips=(str(folder),)),
+        ),
+        accelerator=False,
+    )
+
+
+Play = Callable[..., Recording]
+
+
+@pytest.fixture(scope="module")
+def play(robot: Robot) -> Play:
+    def make(motions: list[np.ndarray], speeds: list[float], commands: list[float] | None = None) -> Recording:
+        """One episode a motion [N, nq], cut to the shortest, with the speeds and commands given."""
+        length, count = min(map(len, motions)), len(motions)
+        return Recording(
+            qpos=np.stack([qpos[:length] for qpos in motions], axis=1),
+            pad_height=np.stack([robot.pad_heights(qpos[:length]) for qpos in motions], axis=1),
+            torque=np.zeros((length, count, 9)),
+            qvel=np.zeros((length, count, 15)),
+            action=np.zeros((length, count, 9)),
+            forward_velocity=np.tile(speeds, (length, 1)),
+            alive=np.ones((length, count), bool),
+            fell=np.zeros(count, bool),
+            command=np.array(speeds if commands is None else commands),
+        )
+
+    return make
+
+
+def test_a_robot_that_plays_its_clips_has_their_gait_and_style(
+    amp: AMP, play: Play, clips: dict[str, MotionClip]
+) -> None:
+    motions = [clips[name] for name in ("walk_0.4_a", "walk_0.8_a")]
+    result = evaluate(amp, play([clip.qpos for clip in motions], [clip.speed for clip in motions], [0.8, 0.8]))
+    assert result.cadence_error < 0.01
+    assert result.step_length_error < 0.01, "at the speed walked, not at the one asked for"
+    assert result.alternation == 1.0
+    assert result.phase == pytest.approx(0.5, abs=0.01)
+    assert result.step_asymmetry < 0.03
+    assert result.style_frechet < 0.03 < result.held_out_frechet
+
+
+def test_style_feels_how_the_robot_moves(amp: AMP, play: Play, clips: dict[str, MotionClip], robot: Robot) -> None:
+    clip = clips["walk_0.8_a"]
+    stiff = clip.qpos.copy()
+    stiff[:, 10] = stiff[:, 10].mean()  # the left knee
+    near, far, mirrored = (
+        evaluate(amp, play([qpos], [0.8])) for qpos in (clip.qpos, stiff, robot.mirror_qpos(clip.qpos))
+    )
+    assert far.style_frechet > 1.2 * near.style_frechet
+    assert far.style_kernel > near.style_kernel
+    assert mirrored.style_frechet == pytest.approx(near.style_frechet, rel=1e-3), "the reference is mirrored, too"
+
+
+def test_the_first_second_and_what_follows_the_end_do_not_count(
+    amp: AMP, play: Play, clips: dict[str, MotionClip], robot: Robot
+) -> None:
+    clip = clips["walk_0.8_a"]
+    recording = play([clip.qpos], [0.8])
+    recording = recording.replace(alive=recording.alive & (np.arange(len(recording.alive)) < 240)[:, None])
+    spoiled = recording.qpos.copy()
+    spoiled[:50, :, 7:] = 0.3
+    spoiled[240:, :, 7:] = -0.3
+    other = recording.replace(qpos=spoiled, pad_height=robot.pad_heights(spoiled[:, 0])[:, None])
+    assert plain(evaluate(amp, other)) == plain(evaluate(amp, recording))
+
+
+def test_action_rate_is_that_of_the_servo_targets(amp: AMP, play: Play, clips: dict[str, MotionClip]) -> None:
+    recording = play([clips["walk_0.8_a"].qpos] * 2, [0.8, 0.8])
+    sign = np.where(np.arange(len(recording.qpos)) % 2, 1.0, -1.0)[:, None, None]
+    small = evaluate(amp, recording.replace(action=0.1 * sign + recording.action))
+    assert small.action_rate == pytest.approx(0.2 * amp.env.config.action_scale, rel=1e-4)
+    huge = evaluate(amp, recording.replace(action=1000.0 * sign + recording.action))
+    widths = np.ptp(amp.env.robot.joint_range, axis=1)
+    assert huge.action_rate == pytest.approx(np.sqrt(np.mean(widths**2)), rel=1e-6), "targets end at the limits"
+
+
+def test_cost_of_transport_by_hand(amp: AMP, play: Play, clips: dict[str, MotionClip]) -> None:
+    """Nine joints of 0.5 N m at -2 rad/s: 9 W, over 3.378 kg x 9.81 m/s^2 x 0.8 m/s."""
+    recording = play([clips["walk_0.8_a"].qpos], [0.8])
+    recording = recording.replace(torque=recording.torque + 0.5, qvel=recording.qvel - 2.0)
+    assert evaluate(amp, recording).cost_of_transport == pytest.approx(9.0 / (3.3782 * 9.81 * 0.8), rel=1e-4)
+
+
+def test_what_does_not_exist_is_nan(amp: AMP, play: Play, clips: dict[str, MotionClip], tmp_path: Path) -> None:
+    save_clip(tmp_path / "walk.npz", clips["walk_0.8_a"])
+    alone = AMP(dataclasses.replace(amp.config, reference=ReferenceConfig(clips=(str(tmp_path),))), amp.env)
+    recording = play([clips["walk_0.8_a"].qpos], [0.8])
+    result = evaluate(alone, recording)
+    assert math.isnan(result.held_out_frechet) and math.isnan(result.held_out_kernel)
+    assert not math.isnan(result.style_frechet)
+    fallen = recording.replace(alive=recording.alive & (np.arange(len(recording.alive)) < 40)[:, None])
+    result = evaluate(amp, fallen.replace(fell=np.array([True])))
+    missing = {name for name, value in dataclasses.asdict(result).items() if name != "speeds" and math.isnan(value)}
+    assert {"forward_velocity", "cadence_error", "phase", "style_frechet", "style_kernel_p"} <= missing
+    assert {"episodes", "episode_length", "survival", "command"}.isdisjoint(missing)
+    json.dumps(plain(result), allow_nan=False)
+    assert plain(result)["speeds"][0]["cadence"] is None
+
+
+def test_rows_are_the_parts_of_the_range_of_commands(amp: AMP, play: Play, clips: dict[str, MotionClip]) -> None:
+    qpos, commands = clips["walk_0.8_a"].qpos, [0.4, 0.41, 0.5, 0.6, 0.79, 0.8]
+    recording = play([qpos] * 6, [0.5, 0.7, 0.5, 0.5, 0.5, 0.5], commands)
+    recording = recording.replace(fell=np.array([True, False, False, False, False, False]))
+    rows = evaluate(amp, recording).speeds
+    assert [row.episodes for row in rows] == [2, 1, 1, 2]
+    assert [row.command for row in rows] == pytest.approx([0.405, 0.5, 0.6, 0.795])
+    assert rows[0].forward_velocity == pytest.approx(0.6)
+    assert rows[0].velocity_error == pytest.approx((0.1 + 0.29) / 2)
+    assert [row.survival for row in rows] == [0.5, 1.0, 1.0, 1.0]
+    low, high = clips["walk_0.4_a"], clips["walk_0.8_a"]
+    steps = np.interp(0.5, *(pace([low, high], amp.env.robot).__dict__[name] for name in ("speed", "step_length")))
+    assert rows[1].reference_step_length == pytest.approx(steps)
+
+
+def test_speed_near_a_command(amp: AMP, play: Play, clips: dict[str, MotionClip]) -> None:
+    recording = play([clips["walk_0.8_a"].qpos] * 4, [0.1, 0.5, 0.6, 0.9], [0.56, 0.58, 0.62, 0.64])
+    assert speed_near(amp, recording, 0.6) == pytest.approx(0.55)
+    assert speed_near(amp, recording, 0.6, within=0.05) == pytest.approx(0.525)
+    assert math.isnan(speed_near(amp, recording, 0.7))
+    assert figures(amp, recording, evaluate(amp, recording))["speed_at_0.6"] == pytest.approx(0.55)
+
+
+def test_faults_are_the_figures_out_of_bounds() -> None:
+    config = EnvConfig(episode_length=500, command_speed=(0.4, 0.8))
+    good = {
+        "episode_length": 460.0,
+        "velocity_error": 0.05,
+        "speed_at_0.6": 0.55,
+        "alternation": 0.99,
+        "step_asymmetry": 0.05,
+        "duty_factor": 0.6,
+        "cadence_error": 0.1,
+        "step_length_error": 0.1,
+    }
+    assert set(good) == set(BOUNDS) == set(judge.SHORT)
+    good["cadence"] = 170.0
+    assert faults(good, config) == []
+    bad = {"episode_length": 449.0, "velocity_error": 0.11, "speed_at_0.6": 0.49, "alternation": 0.9}
+    bad |= {"step_asymmetry": 0.11, "duty_factor": 0.8, "cadence_error": 0.16, "step_length_error": math.nan}
+    for name, value in bad.items():
+        assert faults(good | {name: value}, config) == [name]
+    assert faults(good | {"duty_factor": 0.45}, config) == ["duty_factor"]
+    without_pace = good | {"cadence_error": math.nan, "step_length_error": math.nan}
+    assert faults(without_pace, config) == []
+    assert faults(without_pace | {"cadence": math.nan}, config) == ["cadence_error", "step_length_error"]
+    slow = dataclasses.replace(config, command_speed=(0.2, 0.5))
+    assert "speed_at_0.6" not in bounds(slow)
+    assert faults(good | {"speed_at_0.6": math.nan}, slow) == []
+
+
+@pytest.fixture(scope="module")
+def run(amp: AMP, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with checkpoints of two untrained states."""
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    rundir.check_writable(path)
+    rundir.write_config(path, amp.config)
+    rows = [{"iteration": i, "seconds": 30.0 * i} for i in (1, 2)]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    init = jax.jit(amp.init)
+    with Checkpoints(path / "checkpoints", kept=3) as checkpoints:
+        for i in (1, 2):
+            checkpoints.save(i, init(jax.random.key(i)), {"env_steps": 8 * i})
+    return path
+
+
+def files(path: Path) -> dict[str, float]:
+    return {str(file): file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
+
+
+def test_judging_a_run_compiles_once_and_writes_nothing_into_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: list[Callable] = []
+    monkeypatch.setattr(judge, "make_recorder", lambda *a: made.append(make_recorder(*a)) or made[-1])
+    before, output = files(run), tmp_path / "figures.json"
+    judge.main([str(run)], checkpoint="all", episodes=3, speeds=(0.5, 0.7), seed=0, output=output)
+    assert len(made) == 1 and made[0]._cache_size() == 1
+    assert files(run) == before
+    found = json.loads(output.read_text())
+    assert [(one["iteration"], one["env_steps"], one["minutes"]) for one in found] == [(1, 8, 0.5), (2, 16, 1.0)]
+    assert found[0]["evaluation"]["command"] == pytest.approx(0.6)
+    assert found[0]["bounds"]["episode_length"] == [18.0, 20.0]
+    assert not found[0]["passed"] and "velocity_error" in found[0]["faults"], "20 steps tell nothing of the speed"
+    shown = capsys.readouterr().out
+    assert "none passes" in shown
+    assert [one["evaluation"]["action_rate"] for one in found] == [None, None]
+
+
+def test_the_policy_of_the_checkpoint_is_judged(amp: AMP, run: Path) -> None:
+    recorder = make_recorder(amp, 2)
+    with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
+        states = [checkpoints.restore(amp, i)[0] for i in (1, 2)]
+    first, second = (recorder(s.trainee.params.actor, s.statistics, jax.random.key(0)) for s in states)
+    np.testing.assert_array_equal(first.qpos[0], second.qpos[0])
+    assert np.abs(first.action[0] - second.action[0]).max() > 1e-4
+    assert first.action.shape == first.torque.shape == (20, 2, 9)
+
+
+def test_checkpoints_are_chosen_by_name() -> None:
+    kept = SimpleNamespace(all=[100, 200, 300], best=200)
+    expected = {"all": [100, 200, 300], "last": [300], "best": [200], "100": [100]}
+    assert {which: judge.choose(kept, which) for which in expected} == expected
+    assert judge.choose(SimpleNamespace(all=[100, 300], best=None), "best") == [300]
+    for wrong in ("150", "worst", ""):
+        with pytest.raises(InputError, match=r"expected best, last, all or one of 100, 200, 300"):
+            judge.choose(kept, wrong)
+
+
+def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:
+    settings = {"checkpoint": "last", "episodes": 2, "speeds": None, "seed": 0, "output": None}
+    for name, changes, message in (
+        (str(tmp_path / "gone"), {}, r"there is no run '.*gone'"),
+        (str(run), {"episodes": 0}, r"--episodes is 0; expected at least 1"),
+        (str(run), {"speeds": (0.7, 0.4)}, r"--speeds are 0.7 0.4; expected the lowest first"),
+        (str(run), {"output": tmp_path / "no" / "a.json"}, r"there is no folder '.*no' to write to"),
+        (str(run), {"checkpoint": "7"}, r"--checkpoint is '7'.*one of 1, 2"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            judge.main([name], **(settings | changes))
+        assert "\n" not in str(error.value)
+    rundir.write_config(tmp_path, Config())
+    with pytest.raises(InputError, match=r"holds no checkpoint"):
+        judge.main([str(tmp_path)], **settings)

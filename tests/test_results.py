@@ -1,0 +1,49 @@
+"""The tables of results: figures of curves by hand, and a table that says what passed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from playground_amp.results import CURVES, curve_figures, limit, markdown, moving_mean, number, spread
+
+
+def test_moving_means_are_those_of_whole_windows() -> None:
+    means = moving_mean(np.arange(30.0))
+    np.testing.assert_allclose(means, np.arange(9.5, 20.0))
+    np.testing.assert_allclose(moving_mean(np.array([1.0, 3.0])), [2.0])
+
+
+def test_figures_of_a_curve_by_hand() -> None:
+    """300 iterations of 10,000 steps: accuracy falls in a line from 0.9 to 0.601, the scores stand still."""
+    count = np.arange(300)
+    columns = {
+        "env_steps": (count + 1) * 1e4,
+        "disc_acc": 0.9 - 0.001 * count,
+        "disc_acc_clean": np.full(300, 0.8),
+        "disc_real_mean": np.full(300, 0.6),
+        "disc_fake_mean": np.full(300, 0.45),
+        "amp_reward": np.where(count >= 280, 0.5, 0.1),
+    }
+    figures = curve_figures(columns)
+    assert list(figures) == list(CURVES)
+    assert figures["acc at 1.3M"] == pytest.approx(0.9 - 0.001 * (129 - 9.5))  # the mean of the 20 up to it
+    assert figures["acc"] == pytest.approx(0.9 - 0.001 * 289.5)
+    assert figures["acc, last third, least"] == pytest.approx(0.9 - 0.001 * 289.5)
+    assert figures["acc, last third, most"] == pytest.approx(0.9 - 0.001 * (200 - 9.5))
+    assert figures["acc clean"] == pytest.approx(0.8)
+    assert figures["D apart"] == pytest.approx(0.15)
+    assert figures["style reward"] == pytest.approx(0.5)
+
+
+def test_numbers_and_bounds_in_few_letters() -> None:
+    assert [number(x) for x in (0.12345, 499.6, math.nan, math.inf)] == ["0.123", "500", "-", "none"]
+    assert [limit(*x) for x in ((0.5, 0.75), (0.0, 0.1), (0.5, math.inf))] == ["0.5-0.75", "≤ 0.1", "≥ 0.5"]
+    assert spread([1.0, 3.0]) == "2 (1, 3)"
+    assert spread([]) == ""
+
+
+def test_a_table_in_markdown() -> None:
+    assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
