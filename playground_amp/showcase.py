@@ -68,10 +68,11 @@ def _gait(evaluation: Evaluation, reference: dict[str, float]) -> list[str]:
 
 
 def _film(run_dir: Path, amp: AMP, recording: Recording) -> Path:
-    """The longest episode beside the clip nearest to its speed."""
-    alive = np.asarray(recording.alive)
-    best = int(alive.sum(axis=0).argmax())
-    length = min(int(alive[:, best].sum()), round(amp.config.logging.video_seconds / amp.config.env.control_dt))
+    """Of the longest episodes the one with the middlemost command, beside the clip nearest to its speed."""
+    lengths, command = np.asarray(recording.alive).sum(axis=0), np.asarray(recording.command)
+    longest = np.flatnonzero(lengths == lengths.max())
+    best = int(longest[np.abs(command[longest] - command.mean()).argmin()])
+    length = min(int(lengths[best]), round(amp.config.logging.video_seconds / amp.config.env.control_dt))
     every = max(1, round(1.0 / (visualize.FPS * amp.config.env.control_dt)))
     motion = np.asarray(recording.qpos[:length:every, best])
     clip = _nearest_clip(amp, float(recording.command[best]))

@@ -12,6 +12,7 @@ import numpy as np
 from playground_amp.robots import Robot
 
 FPS = 25
+STRIP_SECONDS = 0.8  # a little more than a stride
 SPACING = 0.55  # m, from the robot to the reference ahead of it
 GHOST = (0.95, 0.62, 0.25, 1.0)  # colour of the reference
 
@@ -77,8 +78,10 @@ def write_video(path: Path, frames: list) -> None:
         imageio.mimwrite(path, frames, fps=FPS, codec="libx264", quality=7, macro_block_size=2)
 
 
-def write_strip(path: Path, frames: list, count: int = 6) -> None:
-    """`count` stills side by side as one PNG, evenly spaced over the first two seconds."""
+def write_strip(path: Path, frames: list, count: int = 8) -> None:
+    """`count` stills side by side as one PNG, evenly spaced over STRIP_SECONDS at most two seconds after the start."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = np.linspace(0, min(len(frames) - 1, 2 * FPS), count).astype(int)
+    last = len(frames) - 1
+    first = min(2 * FPS, max(0, last - round(STRIP_SECONDS * FPS)))
+    rows = np.linspace(first, min(last, first + STRIP_SECONDS * FPS), count).astype(int)
     imageio.imwrite(path, np.concatenate([frames[row][60:-40, 100:-100] for row in rows], axis=1))
