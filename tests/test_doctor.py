@@ -288,8 +288,18 @@ def test_auc_is_the_share_of_pairs_with_ties_counted_half() -> None:
     a, b = random.integers(0, 4, 50).astype(float), random.integers(1, 6, 70).astype(float)
     pairs = (a[:, None] > b).mean() + 0.5 * (a[:, None] == b).mean()
     assert auc(a, b) == pytest.approx(pairs)
-    assert separability(a, b) == pytest.approx(max(pairs, 1.0 - pairs))
+    assert separability(a, b) == pytest.approx(max(pairs, 1.0 - pairs))  # both lie on one side of the other
     assert separability(np.zeros(5), np.zeros(7)) == 0.5 and separability(np.zeros(5), np.ones(7)) == 1.0
+
+
+def test_what_is_too_still_around_the_same_middle_is_told_apart() -> None:
+    random = np.random.default_rng(1)
+    wild, still = random.normal(0.0, 1.0, 4000), random.normal(0.0, 0.1, 4000)
+    assert max(auc(still, wild), auc(wild, still)) < 0.52
+    expected = 1.0 - 2.0 / np.pi * np.arctan(0.1)  # P(|wild| > |still|) of centred Gaussians
+    assert separability(still, wild) == pytest.approx(expected, abs=0.01)
+    assert separability(wild, still) == pytest.approx(expected, abs=0.01)
+    assert separability(wild[:2000], wild[2000:]) < 0.53
 
 
 def test_torques_of_standing_hold_the_robot_still(robot: Robot) -> None:

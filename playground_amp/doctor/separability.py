@@ -44,9 +44,14 @@ def auc(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def separability(policy: np.ndarray, reference: np.ndarray) -> float:
-    """The AUC folded to 0.5..1: how often one number, cut at the best side, tells the two apart."""
-    area = auc(policy, reference)
-    return max(area, 1.0 - area)
+    """AUC, folded to 0.5..1, of the number itself or of its distance from the reference's median, whichever is greater.
+
+    The distance finds what lies around the same middle and is too still or too wild, as the angular velocity of a
+    rigid pelvis.
+    """
+    middle = np.median(reference)
+    areas = auc(policy, reference), auc(np.abs(policy - middle), np.abs(reference - middle))
+    return max(max(area, 1.0 - area) for area in areas)
 
 
 def summarize(values: np.ndarray) -> Summary:
