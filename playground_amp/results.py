@@ -23,6 +23,7 @@ CURVES = {  # name -> bounds
     "acc, last third, most": (0.55, 0.80),
     "acc clean": (0.0, 0.85),
     "D apart": (0.1, math.inf),
+    "D apart, last third, least": (0.1, math.inf),
     "style reward": (0.2, math.inf),
 }
 
@@ -72,11 +73,12 @@ def curve_figures(columns: Columns) -> dict[str, float]:
     """Figures of the curves under the names of CURVES."""
     smooth = {name: moving_mean(columns[name]) for name in columns if name.startswith(("disc_", "amp_"))}
     steps = columns["env_steps"][-len(smooth["disc_acc"]) :]
-    third = smooth["disc_acc"][steps > 2.0 / 3.0 * steps[-1]]
+    late = steps > 2.0 / 3.0 * steps[-1]
     early = smooth["disc_acc"][np.argmin(np.abs(steps - EARLY))]
-    apart = smooth["disc_real_mean"][-1] - smooth["disc_fake_mean"][-1]
-    last = smooth["disc_acc"][-1], third.min(), third.max(), smooth["disc_acc_clean"][-1]
-    return dict(zip(CURVES, map(float, (early, *last, apart, smooth["amp_reward"][-1])), strict=True))
+    apart = smooth["disc_real_mean"] - smooth["disc_fake_mean"]
+    accuracy = smooth["disc_acc"][-1], smooth["disc_acc"][late].min(), smooth["disc_acc"][late].max()
+    rest = smooth["disc_acc_clean"][-1], apart[-1], apart[late].min(), smooth["amp_reward"][-1]
+    return dict(zip(CURVES, map(float, (early, *accuracy, *rest)), strict=True))
 
 
 def moving_mean(values: np.ndarray) -> np.ndarray:

@@ -131,7 +131,9 @@ def test_tests_named_in_the_design_exist():
         assert f"def {test}(" in (ROOT / "tests" / f"{file}.py").read_text(), f"{file}::{test}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/performance.md", "docs/results.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/performance.md", "docs/results.md"]
+)
 def test_files_named_in_a_document_exist(document):
     folders = "configs|docs|playground_amp|scripts|tests"
     named = re.findall(rf"(?<![\w/])(?:{folders})/[\w./]*\w", (ROOT / document).read_text())
