@@ -36,6 +36,8 @@ def main(runs: Sequence[str], baseline: Sequence[str], *, episodes: int) -> None
     others = [judge_last(Path(run), episodes) for run in baseline]
     print("### At the end\n")
     print(end_table(verdicts))
+    print("\n### By the speed asked for\n")
+    print(speed_table(verdicts))
     if all("disc_acc" in read_metrics(Path(run) / "metrics.jsonl") for run in runs):
         print("\n### The discriminator\n")
         print(curve_table([Path(run) for run in runs]))
@@ -61,6 +63,19 @@ def end_table(verdicts: Sequence[Verdict]) -> str:
     ]
     limits = ["within", *(limit(*verdicts[0].limits[name]) for name in names), ""]
     return markdown(["run", *(name.replace("_", " ") for name in names), "passes"], [*rows, limits])
+
+
+def speed_table(verdicts: Sequence[Verdict]) -> str:
+    """One row a part of the range of commands: means over the runs, the reference's at the speeds walked beside."""
+    rows = []
+    for parts in zip(*(v.evaluation.speeds for v in verdicts), strict=True):
+        means = {name: float(np.mean([getattr(part, name) for part in parts])) for name in vars(parts[0])}
+        pairs = [(means[name], means[f"reference_{name}"]) for name in ("cadence", "step_length")]
+        cells = [f"{number(mine)} ({number(theirs)}), {mine / theirs - 1.0:+.0%}" for mine, theirs in pairs]
+        plain = (number(means[name]) for name in ("duty_factor", "step_asymmetry"))
+        rows.append([number(means["command"]), number(means["forward_velocity"]), *cells, *plain])
+    headings = ["asked, m/s", "walked, m/s", "steps a minute", "step length, m", "duty factor", "step asymmetry"]
+    return markdown(headings, rows)
 
 
 def curve_table(runs: Sequence[Path]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from playground_amp.results import CURVES, curve_figures, limit, markdown, moving_mean, number, spread
+from playground_amp.evaluate import SpeedRow
+from playground_amp.results import CURVES, curve_figures, limit, markdown, moving_mean, number, speed_table, spread
 
 
 def test_moving_means_are_those_of_whole_windows() -> None:
@@ -37,6 +40,14 @@ def test_figures_of_a_curve_by_hand() -> None:
     assert figures["D apart"] == pytest.approx(0.15)
     assert figures["D apart, last third, least"] == pytest.approx(0.13)
     assert figures["style reward"] == pytest.approx(0.5)
+
+
+def test_means_by_speed_stand_beside_the_references() -> None:
+    row = SpeedRow(13, 0.5, 0.52, 0.02, 1.0, 180.0, 160.0, 0.17, 0.2, 0.65, 0.02)
+    quicker = dataclasses.replace(row, cadence=188.0)
+    runs = [SimpleNamespace(evaluation=SimpleNamespace(speeds=(part,))) for part in (row, quicker)]
+    last = speed_table(runs).splitlines()[-1]
+    assert last == "| 0.5 | 0.52 | 184 (160), +15% | 0.17 (0.2), -15% | 0.65 | 0.02 |"
 
 
 def test_numbers_and_bounds_in_few_letters() -> None:
