@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -43,7 +45,15 @@ def run(main: Callable[[], object]) -> None:
 
 def _refuse(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
+    atexit.register(_hush)
     sys.exit(BAD_INPUT)
+
+
+def _hush() -> None:
+    """Nothing after the sentence: threads of a library whose work was broken off complain while Python shuts down."""
+    sys.unraisablehook = lambda _: None
+    threading.excepthook = lambda _: None
+    logging.disable(logging.CRITICAL)
 
 
 def _leave() -> NoReturn:

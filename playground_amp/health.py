@@ -72,6 +72,12 @@ def judge(rows: Iterable[Row], config: Config, previous: str = "") -> Verdict:
     return Verdict(state, SENTENCES[state](_medians(rows[-WINDOW:]), config), dead)
 
 
+def is_flat(rows: Iterable[Row], config: Config) -> bool:
+    """Whether the newest rows show a discriminator that scores everything alike."""
+    newest = list(rows)[-WINDOW:]
+    return bool(newest) and _flat(_medians(newest), config)
+
+
 def _not_finite(rows: Sequence[Row]) -> str:
     bad = [(name, row["iteration"]) for row in rows for name, value in row.items() if not math.isfinite(value)]
     if not bad:
@@ -98,7 +104,8 @@ def _blocks(rows: Sequence[Row], size: int) -> list[Row]:
 
 
 def _medians(rows: Sequence[Row]) -> Row:
-    return {name: float(np.median([row[name] for row in rows])) for name in rows[-1]}
+    common = set.intersection(*(set(row) for row in rows))  # a resumed run may have begun to measure something
+    return {name: float(np.median([row[name] for row in rows])) for name in common}
 
 
 def _symptom(row: Row, config: Config) -> str:
@@ -163,14 +170,14 @@ def _swings(rows: Sequence[Row]) -> int:
 def _weaken(row: Row, config: Config) -> str:
     return (
         f"lower {_now(config, 'discriminator_lr')} or {_now(config, 'update_steps')}, "
-        f"or raise {_now(config, 'r1_gamma')} or {_now(config, 'input_noise')}{_controller(row, config)}"
+        f"or raise {_now(config, 'r1_gamma')} or {_now(config, 'input_noise')}{_controller(row, config, sure=True)}"
     )
 
 
 def _strengthen(row: Row, config: Config) -> str:
     return (
         f"raise {_now(config, 'discriminator_lr')} or {_now(config, 'update_steps')}, "
-        f"or lower {_now(config, 'r1_gamma')} or {_now(config, 'input_noise')}{_controller(row, config)}"
+        f"or lower {_now(config, 'r1_gamma')} or {_now(config, 'input_noise')}{_controller(row, config, sure=False)}"
     )
 
 
@@ -178,8 +185,13 @@ def _now(config: Config, name: str) -> str:
     return f"amp.{name} ({getattr(config.amp, name):g})"
 
 
-def _controller(row: Row, config: Config) -> str:
-    """What the controller of the discriminator can still do."""
+def _controller(row: Row, config: Config, *, sure: bool) -> str:
+    """What the controller can still do for a discriminator that is too sure, or not sure enough.
+
+    It goes by the accuracy alone: one that is flat and right by chance it would weaken further.
+    """
+    if (row["disc_acc"] > config.amp.target_accuracy) != sure:
+        return ""
     if config.amp.control == "off":
         return "; amp.control, which would do so by itself, is off"
     for end, limit in zip(("lower", "upper"), config.amp.control_range, strict=True):

@@ -73,12 +73,13 @@ def main(
     output: Path | None,
 ) -> None:
     """Judge runs (folders, or names in runs/), show tables, and write all of it to `output`."""
-    if episodes < 1:
-        raise InputError(f"--episodes is {episodes}; expected at least 1")
-    if speeds and speeds[0] > speeds[1]:
-        raise InputError(f"--speeds are {speeds[0]:g} {speeds[1]:g}; expected the lowest first")
+    check_episodes(episodes)
+    if speeds and not -math.inf < speeds[0] <= speeds[1] < math.inf:
+        raise InputError(f"--speeds are {speeds[0]:g} {speeds[1]:g}; expected two numbers, the lowest first")
+    if output and output.is_dir():
+        raise InputError(f"--json {output}: that is a folder; give the name of a file")
     if output and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
-        raise InputError(f"--json {output}: there is no folder '{output.parent}' to write to")
+        raise InputError(f"--json {output}: there is no folder '{output.parent}' that can be written to")
     found: list[Verdict] = []
     for path in [find_run(name) for name in runs]:
         verdicts = list(judge(path, checkpoint=checkpoint, episodes=episodes, speeds=speeds, seed=seed))
@@ -107,6 +108,12 @@ def judge(
                 recording = recorder(state.trainee.params.actor, state.statistics, jax.random.key(seed))
                 steps = about.get("env_steps", 0)
                 yield _verdict(amp, path, iteration, steps, recording)
+
+
+def check_episodes(episodes: int) -> None:
+    """Raise InputError unless there is something to evaluate."""
+    if episodes < 1:
+        raise InputError(f"--episodes is {episodes}; expected at least 1")
 
 
 def find_run(name: str) -> Path:

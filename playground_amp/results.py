@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from playground_amp import rundir
 from playground_amp.errors import InputError
 from playground_amp.evaluate import BOUNDS
-from playground_amp.judge import Verdict, judge
+from playground_amp.judge import Verdict, check_episodes, find_run, judge
 from playground_amp.report import read_metrics
 
 SMOOTHING = 20  # iterations that a figure of a curve is the mean of
@@ -32,25 +33,35 @@ Columns = dict[str, np.ndarray]
 
 def main(runs: Sequence[str], baseline: Sequence[str], *, episodes: int) -> None:
     """Print the tables for runs of one configuration that differ by their seeds, and for `baseline` beside them."""
-    verdicts = [judge_last(Path(run), episodes) for run in runs]
-    others = [judge_last(Path(run), episodes) for run in baseline]
+    check_episodes(episodes)
+    paths, others = [check_run(run) for run in runs], [check_run(run) for run in baseline]
+    verdicts = [judge_last(path, episodes) for path in paths]
+    beside = [judge_last(path, episodes) for path in others]
     print("### At the end\n")
     print(end_table(verdicts))
     print("\n### By the speed asked for\n")
     print(speed_table(verdicts))
-    if all("disc_acc" in read_metrics(Path(run) / "metrics.jsonl") for run in runs):
+    if all("disc_acc" in read_metrics(path / "metrics.jsonl") for path in paths):
         print("\n### The discriminator\n")
-        print(curve_table([Path(run) for run in runs]))
+        print(curve_table(paths))
     print("\n### Style\n")
-    print(style_table(verdicts, others))
+    print(style_table(verdicts, beside))
     print("\n### Minutes\n")
-    print(time_table([Path(run) for run in runs], episodes))
+    print(time_table(paths, episodes))
+
+
+def check_run(name: str) -> Path:
+    """Folder of a run that has what the tables are made of; raises InputError for one that lacks it."""
+    path = find_run(name)
+    if not (path / "metrics.jsonl").is_file():
+        raise InputError(f"'{path}' has no metrics.jsonl, which tells of its training; leave that run out")
+    if not rundir.has_checkpoint(path):
+        raise InputError(f"'{path}' holds no checkpoint to evaluate yet")
+    return path
 
 
 def judge_last(run: Path, episodes: int) -> Verdict:
     """Verdict on the last checkpoint of a run, over fresh episodes."""
-    if not (run / "config.yaml").is_file():
-        raise InputError(f"there is no run '{run}'; give the folder that holds its config.yaml")
     return next(iter(judge(run, checkpoint="last", episodes=episodes, speeds=None, seed=1)))
 
 
@@ -89,7 +100,7 @@ def curve_figures(columns: Columns) -> dict[str, float]:
     smooth = {name: moving_mean(columns[name]) for name in columns if name.startswith(("disc_", "amp_"))}
     steps = columns["env_steps"][-len(smooth["disc_acc"]) :]
     late = steps > 2.0 / 3.0 * steps[-1]
-    early = smooth["disc_acc"][np.argmin(np.abs(steps - EARLY))]
+    early = smooth["disc_acc"][np.argmin(np.abs(steps - EARLY))] if steps[-1] >= EARLY else math.nan
     apart = smooth["disc_real_mean"] - smooth["disc_fake_mean"]
     accuracy = smooth["disc_acc"][-1], smooth["disc_acc"][late].min(), smooth["disc_acc"][late].max()
     rest = smooth["disc_acc_clean"][-1], apart[-1], apart[late].min(), smooth["amp_reward"][-1]

@@ -159,7 +159,7 @@ def expected(kind: Any) -> str:
     if origin is tuple and arguments[-1] is ...:
         return f"a list of at least one, each {expected(arguments[0])}"
     if origin is tuple:
-        return f"[lowest, highest], each {expected(arguments[0])}"
+        return f"[lowest, highest] in this order, each {expected(arguments[0])}"
     return BASES.get(kind, getattr(kind, "__name__", str(kind)))
 
 

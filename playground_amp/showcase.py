@@ -12,7 +12,17 @@ import numpy as np
 
 from playground_amp import visualize
 from playground_amp.amp import AMP
-from playground_amp.evaluate import Evaluation, Recording, clip_windows, pace, plain, style_distances
+from playground_amp.config import EnvConfig
+from playground_amp.evaluate import (
+    Evaluation,
+    Recording,
+    clip_windows,
+    faults,
+    figures,
+    pace,
+    plain,
+    style_distances,
+)
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.library import held_out_clips, load_clips
 from playground_amp.motion.quality import measure
@@ -26,7 +36,8 @@ def showcase(run_dir: Path, amp: AMP, recording: Recording, evaluation: Evaluati
     """
     write_evaluation(run_dir, evaluation)
     reference = _reference(amp, evaluation)
-    notes = [_sentence(evaluation), *_gait(evaluation, reference)]
+    numbers = figures(amp, recording, evaluation)
+    notes = [_sentence(evaluation), *_gait(evaluation, reference), *_bounds(numbers, amp.env.config)]
     if amp.config.logging.video_seconds > 0.0:
         try:
             notes.append(f"video: {_film(run_dir, amp, recording)}")
@@ -65,6 +76,16 @@ def _gait(evaluation: Evaluation, reference: dict[str, float]) -> list[str]:
         f"{evaluation.step_length:.2f} m (reference {reference['step_length']:.2f}), left and right "
         f"{evaluation.step_asymmetry:.0%} apart"
     ]
+
+
+def _bounds(numbers: dict[str, float], config: EnvConfig) -> list[str]:
+    """Which figures are not those of a robot that walks like its reference; nothing where there were no steps."""
+    if not numbers["cadence"] > 0.0:
+        return []
+    wrong = [f"{name.replace('_', ' ')} {numbers[name]:.3g}" for name in faults(numbers, config)]
+    if not wrong:
+        return ["every figure is within the bounds that scripts/evaluate.py shows"]
+    return [f"out of the bounds that scripts/evaluate.py shows: {', '.join(wrong)}"]
 
 
 def _film(run_dir: Path, amp: AMP, recording: Recording) -> Path:

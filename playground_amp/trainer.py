@@ -238,7 +238,8 @@ class _Run:
         }
         if iteration == self.config.ppo.iterations:
             (self.path / "report.html").unlink(missing_ok=True)  # it shows an earlier end of this run
-        counts = self.scores and self.verdict.state != health.FLAT  # whose style reward of a half is worth nothing
+        flat = health.is_flat(self.recent, self.config)  # its style reward of a half is worth nothing
+        counts = self.scores and not flat
         self.checkpoints.save(iteration, state, about, float(np.mean(self.scores)) if counts else None)
         self.scores.clear()
 
@@ -250,6 +251,7 @@ class _Run:
     def _tell_best(self) -> None:
         best = self.checkpoints.best
         if best is None:
+            _say("no best checkpoint: whenever one was saved, the discriminator scored everything alike")
             return
         value = self.checkpoints.score(best)
         if self.wandb:

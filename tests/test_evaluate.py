@@ -431,8 +431,10 @@ def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:
     for name, changes, message in (
         (str(tmp_path / "gone"), {}, r"there is no run '.*gone'"),
         (str(run), {"episodes": 0}, r"--episodes is 0; expected at least 1"),
-        (str(run), {"speeds": (0.7, 0.4)}, r"--speeds are 0.7 0.4; expected the lowest first"),
-        (str(run), {"output": tmp_path / "no" / "a.json"}, r"there is no folder '.*no' to write to"),
+        (str(run), {"speeds": (0.7, 0.4)}, r"--speeds are 0.7 0.4; expected two numbers, the lowest first"),
+        (str(run), {"output": tmp_path / "no" / "a.json"}, r"there is no folder '.*no' that can be written to"),
+        (str(run), {"output": tmp_path}, r"that is a folder; give the name of a file"),
+        (str(run), {"speeds": (math.nan, 0.5)}, r"--speeds are nan 0.5; expected two numbers"),
         (str(run), {"checkpoint": "7"}, r"--checkpoint is '7'.*one of 1, 2"),
     ):
         with pytest.raises(InputError, match=message) as error:

@@ -9,8 +9,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from playground_amp.errors import InputError
 from playground_amp.evaluate import SpeedRow
-from playground_amp.results import CURVES, curve_figures, limit, markdown, moving_mean, number, speed_table, spread
+from playground_amp.results import (
+    CURVES,
+    curve_figures,
+    limit,
+    main,
+    markdown,
+    moving_mean,
+    number,
+    speed_table,
+    spread,
+)
 
 
 def test_moving_means_are_those_of_whole_windows() -> None:
@@ -40,6 +51,8 @@ def test_figures_of_a_curve_by_hand() -> None:
     assert figures["D apart"] == pytest.approx(0.15)
     assert figures["D apart, last third, least"] == pytest.approx(0.13)
     assert figures["style reward"] == pytest.approx(0.5)
+    short = curve_figures({name: values[:50] for name, values in columns.items()})
+    assert math.isnan(short["acc at 1.3M"]) and short["acc"] == pytest.approx(0.9 - 0.001 * 39.5)
 
 
 def test_means_by_speed_stand_beside_the_references() -> None:
@@ -59,3 +72,19 @@ def test_numbers_and_bounds_in_few_letters() -> None:
 
 def test_a_table_in_markdown() -> None:
     assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_a_run_without_its_metrics_is_refused_before_anything_is_shown(tmp_path, capsys) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("")
+    with pytest.raises(InputError, match=r"run' has no metrics.jsonl"):
+        main([str(run)], [], episodes=4)
+    (run / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"run' holds no checkpoint"):
+        main([str(run)], [], episodes=4)
+    with pytest.raises(InputError, match="--episodes is 0"):
+        main([str(run)], [], episodes=0)
+    with pytest.raises(InputError, match="there is no run"):
+        main([str(tmp_path / "gone")], [], episodes=4)
+    assert capsys.readouterr().out == ""

@@ -206,17 +206,18 @@ def test_a_checkpoint_with_numbers_that_are_none_is_refused(finished, tmp_path):
 
 @pytest.fixture
 def flat(monkeypatch, instant):
-    """Training whose discriminator is flat, with a history short enough for a test."""
+    """Training whose discriminator is flat after its first interval, with a history short enough for a test."""
 
     def make_chunk(amp, length):
         chunk = instant(amp, length)
         names = ("disc_real_mean", "disc_fake_mean", "disc_acc", "disc_acc_clean", "amp_reward")
         scores = {name: np.full(length, 0.5) for name in names}
-        spread = {name: np.full(length, 1e-3) for name in ("disc_real_std", "disc_fake_std")}
 
         def step(state, count):
+            spread = 0.2 if state.iteration < 2 else 1e-3
             state, metrics = chunk(state, count)
-            return state, metrics | scores | spread
+            spreads = {name: np.full(length, spread) for name in ("disc_real_std", "disc_fake_std")}
+            return state, metrics | scores | spreads
 
         return step
 
@@ -230,10 +231,10 @@ def test_a_dead_run_stops_with_its_report_and_goes_on_by_resume(tmp_path, capsys
     monkeypatch.setattr(trainer._Run, "_finish", lambda self, state: finished.append(int(state.iteration)))
     with pytest.raises(SystemExit) as stop:
         run(tmp_path / "run", "ppo.iterations=100", "logging.stop_on_collapse=true", "logging.checkpoints_kept=1")
-    assert (stop.value.code, finished) == (trainer.COLLAPSED, [20])
-    assert kept(tmp_path / "run") == ([2, 20], 2)
+    assert (stop.value.code, finished) == (trainer.COLLAPSED, [22])
+    assert kept(tmp_path / "run") == ([2, 22], 2)
     told = capsys.readouterr().err
-    assert "stopped: discriminator flat for 20 iterations, saved iteration 20" in told
+    assert "stopped: discriminator flat for 20 iterations, saved iteration 22" in told
     assert told.count("health: discriminator flat: ") == 1
     assert "amp.r1_gamma" in told
     trainer.resume(str(tmp_path / "run"), ["logging.stop_on_collapse=false", "ppo.iterations=50"])

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
@@ -22,15 +23,15 @@ NO_MOTION = ("shape.npz", "stagei.npz")  # how files end that hold a body's shap
 COLUMNS = {  # heading, field, factor, format
     "s": ("seconds", 1.0, ".1f"),
     "m/s": ("speed", 1.0, ".2f"),
-    "steps/min": ("cadence", 1.0, ".0f"),
+    "steps /min": ("cadence", 1.0, ".0f"),
     "duty": ("duty", 1.0, ".2f"),
-    "skating cm/s": ("skating", 100.0, ".1f"),
-    "sinking mm": ("penetration", 1000.0, ".1f"),
-    "float mm": ("float_height", 1000.0, ".1f"),
+    "slip cm/s": ("skating", 100.0, ".1f"),
+    "sunk mm": ("penetration", 1000.0, ".1f"),
+    "lift mm": ("float_height", 1000.0, ".1f"),
     "toe mm": ("clearance", 1000.0, ".0f"),
-    "limits %": ("limit_share", 100.0, ".0f"),
+    "stop %": ("limit_share", 100.0, ".0f"),
     "joint rad/s": ("joint_speed", 1.0, ".1f"),
-    "asymmetry %": ("asymmetry", 100.0, ".0f"),
+    "limp %": ("asymmetry", 100.0, ".0f"),
 }
 
 
@@ -97,7 +98,9 @@ def _save(path: Path, clip: MotionClip) -> None:
 
 def table(qualities: dict[str, Quality]) -> Table:
     """One row a clip; figures out of bounds are red."""
-    result = Table(Column("clip", no_wrap=True), *COLUMNS, title="quality of the clips")
+    columns = (Column(heading, justify="right", min_width=max(map(len, heading.split()))) for heading in COLUMNS)
+    name = Column("clip", no_wrap=True, min_width=min(24, max(map(len, qualities))))
+    result = Table(name, *columns, title="quality of the clips", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     for name, quality in qualities.items():
         wrong = faults(quality)
         cells = [
