@@ -69,7 +69,8 @@ def diagnose(config: Config, policy: Policy | None = None) -> Diagnosis:
 def examine(amp: AMP, evidence: Evidence, clips: list[MotionClip], reports: list[ClipReport]) -> list[Finding]:
     """What is wrong with the clips, with the two sides of the features, with the reference, and with the commands.
 
-    Of the reference only what is not explained yet: a clip in centimetres also starts its robots in the air.
+    Of the reference only what is not explained yet: a clip in centimetres also starts its robots in the air. Nor does
+    the speed of a clip with a wrong unit or facing say anything new.
     """
     env, mirrored = amp.env, amp.config.reference.mirror
     low, high = env.config.command_speed
@@ -80,7 +81,7 @@ def examine(amp: AMP, evidence: Evidence, clips: list[MotionClip], reports: list
     named = {name for finding in causes for name in finding.dimensions}
     others = examine_reference(env.reference, evidence.policy, evidence.starts, env.robot, mirrored=mirrored)
     fresh = [finding for finding in others if finding.code == "floor" or not set(finding.dimensions) <= named]
-    return [*causes, *fresh, *examine_speeds(reports, env.config.command_speed)]
+    return [*causes, *fresh, *([] if _misread(causes) else examine_speeds(reports, env.config.command_speed))]
 
 
 def separabilities(amp: AMP, evidence: Evidence) -> list[Dimension]:
@@ -102,10 +103,18 @@ def trained(run: Path) -> Policy:
     return lambda observation, _: amp.policy(params, statistics, observation)[0]
 
 
+def _misread(findings: list[Finding]) -> bool:
+    """Whether the unit or the facing of a clip is wrong, and so its speed."""
+    return any(found.clip and found.severity == "error" and found.code in ("facing", "unit") for found in findings)
+
+
 def _find_run(name: str) -> Path:
     try:
         return rundir.find_run(name)
     except InputError as error:
+        if not any(rundir.RUNS.glob("*/config.yaml")):
+            sentence = f"--checkpoint {name}: there is no run yet; leave --checkpoint out and give --config"
+            raise InputError(sentence) from None
         raise InputError(str(error).replace("--resume", "--checkpoint")) from None
 
 

@@ -72,18 +72,23 @@ def examine_clips(clips: list[MotionClip], reports: list[ClipReport], robot: Rob
 
 
 def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]) -> Iterator[Finding]:
-    """Commands that nobody in the reference walks."""
+    """Commands that nobody in the reference walks: an error when no speed asked for is walked."""
     walked = [report.speed * np.sign(report.forward) for report in reports if report.speed > 0.0]
     low, high = min(walked, default=0.0), max(walked, default=0.0)
-    if command_speed[0] < low - SLACK or command_speed[1] > high + SLACK:
-        yield Finding(
-            "warning",
-            "speed",
-            f"env.command_speed asks for {command_speed[0]:g} to {command_speed[1]:g} m/s, the clips walk at "
-            f"{low:.2f} to {high:.2f} m/s: style and task pull apart beyond that; add clips or set "
-            f"env.command_speed=[{max(low, command_speed[0]):.1f},{min(high, command_speed[1]):.1f}]",
-            ("root direction x",),
-        )
+    slowest, fastest = command_speed
+    if slowest >= low - SLACK and fastest <= high + SLACK:
+        return
+    apart = slowest > high + SLACK or fastest < low - SLACK
+    meets = max(low, slowest) <= min(high, fastest)
+    proposed = (max(low, slowest), min(high, fastest)) if meets else (low, high)
+    why = "nobody in the reference walks at any speed asked for" if apart else "style and task pull apart beyond that"
+    yield Finding(
+        "error" if apart else "warning",
+        "speed",
+        f"env.command_speed asks for {slowest:g} to {fastest:g} m/s, the clips walk at {low:.2f} to {high:.2f} m/s: "
+        f"{why}; add clips or set env.command_speed=[{proposed[0]:.2f},{proposed[1]:.2f}]",
+        ("root direction x",),
+    )
 
 
 def _merged(findings: list[Finding]) -> Iterator[Finding]:

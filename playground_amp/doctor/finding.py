@@ -15,7 +15,7 @@ class Finding:
     code: str  # cause: constant frame facing order unit offset floor ..., one word
     sentence: str  # what, likely cause, what to do
     dimensions: tuple[str, ...] = ()  # features concerned, by name
-    side: str = ""  # policy or reference, where it matters
+    side: str = ""  # policy, reference or both, where it matters
     clip: str = ""
 
 

@@ -16,6 +16,16 @@ from playground_amp.doctor.machine import Machine
 from playground_amp.doctor.separability import Dimension, Summary
 
 NARROWEST = 80
+AUC = "of the number or of its distance from the reference's median, the greater"
+CLIP_COLUMNS = (  # of figures, with their unit
+    "speed\nm/s",
+    "forward\n-1..1",
+    "skating\nm/s",
+    "sinking\nm",
+    "at limits\nframes",
+    "limp\nratio",
+    "torque\nof limit",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +49,13 @@ class Diagnosis:
 
     @property
     def giveaway(self) -> str:
-        """The feature that tells policy from reference best, and whether that is a fault."""
+        """The feature that tells policy from reference best, and whether that is a fault, if it can be said."""
         worst = max(self.features, key=lambda dimension: dimension.separability)
         causes = [finding.code for finding in self.findings if worst.name in finding.dimensions and _spoils(finding)]
-        cause = f"likely cause: {causes[0]}" if causes else "no fault was found, so this is what it has to learn"
-        return f"{worst.name} gives the policy away most (separability {worst.separability:.2f}); {cause}"
+        said = f"{worst.name} gives the policy away most (AUC {worst.separability:.2f})"
+        if causes:
+            return f"{said}; likely cause: {causes[0]}"
+        return said if self.errors else f"{said}; no fault was found in it, so this is what it has to learn"
 
 
 def as_json(diagnosis: Diagnosis) -> str:
@@ -66,7 +78,8 @@ def show(diagnosis: Diagnosis, console: Console) -> None:
 
 def features_table(features: list[Dimension]) -> Table:
     """Reference beside policy, by kind of feature, with the separability of each."""
-    table = Table(box=None, padding=(0, 1, 0, 0), title="features: mean ± std, 5th..95th percentile")
+    title, caption = "features: mean ± std, 5th..95th percentile", f"AUC: {AUC}"
+    table = Table(box=None, padding=(0, 1, 0, 0), title=title, caption=caption)
     for column in ("", "reference", "", "policy", "", "AUC"):
         table.add_column(column, justify="right" if table.columns else "left", no_wrap=True)
     for group in dict.fromkeys(row.group for row in features):
@@ -84,7 +97,7 @@ def clips_table(clips: list[ClipReport]) -> Table:
     """What decides whether a clip can be learned from."""
     table = Table(box=None, padding=(0, 1, 0, 0), title="clips")
     table.add_column("", max_width=24, no_wrap=True)
-    for column in ("m/s", "forward", "skating", "sinking", "at limits", "limp", "torque"):
+    for column in CLIP_COLUMNS:
         table.add_column(column, justify="right", no_wrap=True)
     for clip in clips:
         quality = clip.quality

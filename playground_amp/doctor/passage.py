@@ -4,6 +4,7 @@ anew from `qpos` with SciPy and MuJoCo alone, and a difference is explained by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,7 +20,10 @@ CHANGES = 10.0  # tolerances over which a feature has to range before standing s
 WHERE = {
     "policy": "look at Env.features and frame_of in env.py and at the engine in physics/",
     "reference": "look at make_reference and motion_features in motion/library.py and at the clips",
+    "both": "look at amp_features in features.py",
 }
+WHOSE = {"policy": "the policy's", "reference": "the reference's", "both": "the policy's and the reference's"}
+NUMBER = re.compile(r"(?<![\w'.])-?\d[\d.]*(e[+-]?\d+)?(?=[ ,]|$)")
 FACTORS = {  # of a wrong unit
     100.0: "cm instead of m",
     1000.0: "mm instead of m",
@@ -98,14 +102,20 @@ def expected(
 
 
 def examine_passages(passages: list[Passage], robot: Robot, dt: float) -> list[Finding]:
-    """One error for every side and cause."""
-    found: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+    """One error for every side and cause; the same on both sides is one error, of what they share."""
+    found: dict[tuple[str, str], list[tuple[list[str], str]]] = {}
     for passage in passages:
         for code, wrong, why in faults(passage, robot, dt):
-            names, reasons = found.setdefault((passage.side, code), ([], []))
-            names += [name for name in wrong if name not in names]
-            reasons += [why] if why not in reasons else []
-    return [_finding(side, code, names, reasons) for (side, code), (names, reasons) in found.items()]
+            found.setdefault((passage.side, code), []).append((wrong, why))
+    for side in ("policy", "reference"):
+        if "root height" in _names(found.get((side, "unit"), [])):
+            found[side, "mismatch"] = [seen for seen in found.get((side, "mismatch"), []) if not _is_direction(seen[0])]
+    for code in dict.fromkeys(code for _, code in found):
+        policy, reference = (found.get((side, code), []) for side in ("policy", "reference"))
+        if set(_names(policy)) == set(_names(reference)):
+            found["both", code] = policy + reference
+            found["policy", code] = found["reference", code] = []
+    return [_finding(side, code, seen) for (side, code), seen in found.items() if seen]
 
 
 def faults(passage: Passage, robot: Robot, dt: float) -> Iterator[tuple[str, list[str], str]]:
@@ -175,6 +185,28 @@ def _still(values: np.ndarray, tolerance: float) -> np.ndarray:
     return np.ptp(values, axis=0) < tolerance
 
 
-def _finding(side: str, code: str, names: list[str], reasons: list[str]) -> Finding:
-    what = f"the {side}'s {listed(names)} {'is' if len(names) == 1 else 'are'} not what the same motion's should be"
+def _names(seen: list[tuple[list[str], str]]) -> list[str]:
+    """The features of some faults, each once."""
+    return list(dict.fromkeys(name for names, _ in seen for name in names))
+
+
+def _is_direction(names: list[str]) -> bool:
+    """Whether only the root direction is concerned, which a wrong unit of the root height bends."""
+    return all(name.startswith("root direction") for name in names)
+
+
+def _phrases(reasons: list[str]) -> list[str]:
+    """Each wording once, of those that differ in their number alone the one with the greatest."""
+    phrases: dict[str, tuple[float, str]] = {}
+    for reason in reasons:
+        number = NUMBER.search(reason)
+        said = (abs(float(number.group())) if number else 0.0, reason)
+        wording = NUMBER.sub("", reason)
+        phrases[wording] = max(phrases.get(wording, said), said)
+    return [reason for _, reason in phrases.values()]
+
+
+def _finding(side: str, code: str, seen: list[tuple[list[str], str]]) -> Finding:
+    names, reasons = _names(seen), _phrases([why for _, why in seen])
+    what = f"{WHOSE[side]} {listed(names)} {'is' if len(names) == 1 and side != 'both' else 'are'} not what the same motion's should be"
     return Finding("error", code, f"{what}: {'; '.join(reasons)}; {WHERE[side]}", tuple(names), side)
