@@ -66,7 +66,8 @@ def find_run(name: str) -> Path:
     for path in (Path(name), RUNS / name):
         if (path / "config.yaml").is_file():
             return path
-    raise InputError(f"--resume {name}: there is no such run; {nearest(name, [run.parent.name for run in runs])}")
+    hint = nearest(name, [run.parent.name for run in runs]) if runs else f"there is none in '{RUNS}' yet"
+    raise InputError(f"--resume {name}: there is no such run; {hint}")
 
 
 def has_checkpoint(run_dir: Path) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 import mujoco
 import numpy as np
 import pytest
+from rich.console import Console
 
 from playground_amp import doctor
 from playground_amp.amp import AMP, make_amp
@@ -22,9 +24,10 @@ from playground_amp.doctor.clips import examine_clips, examine_speeds, report_cl
 from playground_amp.doctor.evidence import Evidence, gather
 from playground_amp.doctor.finding import Finding, listed
 from playground_amp.doctor.machine import Machine, examine_machine
-from playground_amp.doctor.passage import examine_passages
+from playground_amp.doctor.output import Diagnosis, clips_table
+from playground_amp.doctor.passage import Passage, examine_passages
 from playground_amp.doctor.reference import examine_reference
-from playground_amp.doctor.separability import auc, separability
+from playground_amp.doctor.separability import Dimension, Summary, auc, separability
 from playground_amp.doctor.torque import required_torques, torque_limits
 from playground_amp.env import Env
 from playground_amp.errors import InputError
@@ -167,6 +170,88 @@ def test_a_breakage_of_the_references_features_is_named(
     assert ("policy", code) not in errors(found)
 
 
+@pytest.mark.parametrize("name", BREAKAGES)
+def test_a_breakage_of_both_sides_is_one_error_of_features_py(name: str, amp: AMP, healthy: Evidence) -> None:
+    broken, code, _, words = BREAKAGES[name]
+    passages = [with_features(passage, broken) for passage in healthy.passages]
+    found = examine_passages(passages, amp.env.robot, DT)
+    assert [(finding.side, finding.code) for finding in found] == [("both", code)]
+    assert words in found[0].sentence and found[0].sentence.count("amp_features in features.py") == 1
+    assert "env.py" not in found[0].sentence and "library.py" not in found[0].sentence
+
+
+def with_features(passage: Passage, broken: Callable[[jax.Array, Frame, Frame], jax.Array]) -> Passage:
+    """A passage whose features are broken."""
+    previous, current = (frame(qpos) for qpos in (passage.previous, passage.current))
+    features = broken(jax.numpy.asarray(passage.features), previous, current)
+    return dataclasses.replace(passage, features=np.asarray(features))
+
+
+def frame(qpos: np.ndarray) -> Frame:
+    """States [N, nq] without their pads."""
+    pads = np.zeros((len(qpos), 4), np.float32)
+    parts = (jax.numpy.asarray(part) for part in (qpos[:, :3], qpos[:, 3:7], qpos[:, 7:], pads))
+    return Frame(*parts)
+
+
+@pytest.mark.parametrize("side", ["policy", "reference"])
+def test_a_root_in_another_unit_is_its_height_alone(side: str, amp: AMP, healthy: Evidence) -> None:
+    """A height in centimetres bends the root direction, too."""
+    passages = [in_cm(passage) if passage.side == side else passage for passage in healthy.passages]
+    (error,) = examine_passages(passages, amp.env.robot, DT)
+    assert (error.side, error.code, error.dimensions) == (side, "unit", ("root height",))
+
+
+def in_cm(passage: Passage) -> Passage:
+    """A passage seen by a side that takes the root height for centimetres: its vertical velocity is 100 times."""
+    features = passage.features.copy()
+    features[:, 20] *= 100.0
+    features[:, 18:21] /= np.maximum(np.linalg.norm(features[:, 18:21], axis=1, keepdims=True), 1e-6)
+    features[:, 24] *= 100.0
+    return dataclasses.replace(passage, features=features)
+
+
+def test_no_phrase_is_said_twice(amp: AMP, healthy: Evidence) -> None:
+    random = np.random.default_rng(0)
+    passages = []
+    for passage in healthy.passages:
+        features = passage.features.copy()
+        features[:, 18:21] = random.uniform(-1.0, 1.0, (len(features), 3))
+        passages.append(dataclasses.replace(passage, features=features))
+    (error,) = examine_passages(passages, amp.env.robot, DT)
+    assert (error.side, error.code) == ("both", "mismatch")
+    assert error.sentence.count("as nothing usual explains") == 1
+
+
+def test_no_fault_is_said_only_without_errors() -> None:
+    summary = Summary(0.0, 1.0, -1.0, 1.0)
+    features = [Dimension("root height", "root height", "m", summary, summary, 0.98)]
+    machine = Machine("cpu", ("cpu",), 2, "native", 256, "yes", "offline", 1e12)
+    other = Finding("error", "facing", "", ("root direction x",))
+    own = Finding("error", "unit", "", ("root height",))
+    said = [Diagnosis(features, found, [], machine).giveaway for found in ([], [other], [other, own])]
+    first = "root height gives the policy away most (AUC 0.98)"
+    assert said == [
+        f"{first}; no fault was found in it, so this is what it has to learn",
+        first,
+        f"{first}; likely cause: unit",
+    ]
+
+
+def test_the_clip_table_fits_80_columns(clips: list[MotionClip], robot: Robot) -> None:
+    report = dataclasses.replace(report_clip(clips[0], robot), name="a" * 24)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(clips_table([report]))
+    lines = console.export_text().splitlines()
+    assert any("a" * 24 in line for line in lines) and any("of limit" in line for line in lines)
+
+
+def test_a_checkpoint_before_the_first_run_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="nosuchrun: there is no run yet"):
+        doctor.main(None, [], "nosuchrun")
+
+
 def test_nothing_is_wrong_with_the_default(amp: AMP, healthy: Evidence, clips: list[MotionClip]) -> None:
     assert findings(amp, healthy, clips) == []
 
@@ -267,6 +352,29 @@ def test_commands_that_no_clip_walks_are_a_warning(clips: list[MotionClip], robo
     assert list(examine_speeds(reports, (0.5, 0.7))) == []
     (warning,) = examine_speeds(reports, (0.5, 1.2))
     assert (warning.severity, warning.code) == ("warning", "speed")
+    low, high = sorted(report.speed for report in reports)
+    assert f"env.command_speed=[{low:.2f},{high:.2f}]" in warning.sentence
+
+
+@pytest.mark.parametrize("command", [(1.0, 1.5), (0.1, 0.2), (-0.6, -0.4)])
+def test_commands_apart_from_all_clips_are_an_error(
+    command: tuple[float, float], clips: list[MotionClip], robot: Robot
+) -> None:
+    reports = [report_clip(clip, robot) for clip in clips]
+    low, high = sorted(report.speed for report in reports)
+    (error,) = examine_speeds(reports, command)
+    assert (error.severity, error.code) == ("error", "speed")
+    assert f"env.command_speed=[{low:.2f},{high:.2f}]" in error.sentence
+
+
+def test_the_speed_of_a_clip_that_faces_away_is_not_reported_again(
+    amp: AMP, healthy: Evidence, clips: list[MotionClip]
+) -> None:
+    qpos = clips[0].qpos.copy()
+    qpos[:, 3:7] = turned(qpos[:, 3:7])
+    away = dataclasses.replace(clips[0], qpos=qpos)
+    assert errors(findings(amp, healthy, [away])) == [("reference", "facing")]
+    assert "speed" not in [finding.code for finding in findings(amp, healthy, [away])]
 
 
 def test_degrees_read_as_radians_are_named(amp: AMP, healthy: Evidence, robot: Robot) -> None:

@@ -16,7 +16,7 @@ from playground_amp.doctor.machine import Machine
 from playground_amp.doctor.separability import Dimension, Summary
 
 NARROWEST = 80
-AUC = "of the number or of its distance from the reference's median, the greater"
+AUC = "the number's or its distance's from the reference's median, the greater"
 CLIP_COLUMNS = (  # of figures, with their unit
     "speed\nm/s",
     "forward\n-1..1",

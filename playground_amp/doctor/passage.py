@@ -34,6 +34,9 @@ FACTORS = {  # of a wrong unit
     -1.0: "the sign is turned",
 }
 
+Fault = tuple[list[str], str]  # names of the features, explanation
+Faults = dict[tuple[str, str], list[Fault]]  # of a side and a code
+
 
 @dataclass(frozen=True, eq=False)
 class Passage:
@@ -103,19 +106,12 @@ def expected(
 
 def examine_passages(passages: list[Passage], robot: Robot, dt: float) -> list[Finding]:
     """One error for every side and cause; the same on both sides is one error, of what they share."""
-    found: dict[tuple[str, str], list[tuple[list[str], str]]] = {}
+    found: Faults = {}
     for passage in passages:
         for code, wrong, why in faults(passage, robot, dt):
             found.setdefault((passage.side, code), []).append((wrong, why))
-    for side in ("policy", "reference"):
-        if "root height" in _names(found.get((side, "unit"), [])):
-            found[side, "mismatch"] = [seen for seen in found.get((side, "mismatch"), []) if not _is_direction(seen[0])]
-    for code in dict.fromkeys(code for _, code in found):
-        policy, reference = (found.get((side, code), []) for side in ("policy", "reference"))
-        if set(_names(policy)) == set(_names(reference)):
-            found["both", code] = policy + reference
-            found["policy", code] = found["reference", code] = []
-    return [_finding(side, code, seen) for (side, code), seen in found.items() if seen]
+    shared = _shared(_unexplained(found))
+    return [_finding(side, code, seen) for (side, code), seen in shared.items() if seen]
 
 
 def faults(passage: Passage, robot: Robot, dt: float) -> Iterator[tuple[str, list[str], str]]:
@@ -185,14 +181,29 @@ def _still(values: np.ndarray, tolerance: float) -> np.ndarray:
     return np.ptp(values, axis=0) < tolerance
 
 
-def _names(seen: list[tuple[list[str], str]]) -> list[str]:
+def _names(seen: list[Fault]) -> list[str]:
     """The features of some faults, each once."""
     return list(dict.fromkeys(name for names, _ in seen for name in names))
 
 
-def _is_direction(names: list[str]) -> bool:
-    """Whether only the root direction is concerned, which a wrong unit of the root height bends."""
-    return all(name.startswith("root direction") for name in names)
+def _unexplained(found: Faults) -> Faults:
+    """Without the root direction that a wrong unit of the root height bends, on the same side."""
+    result = dict(found)
+    for side, code in found:
+        if code == "mismatch" and "root height" in _names(found.get((side, "unit"), [])):
+            kept = [seen for seen in found[side, code] if not seen[0][0].startswith("root direction")]
+            result[side, code] = kept
+    return result
+
+
+def _shared(found: Faults) -> Faults:
+    """What both sides have, of the same features, is theirs together."""
+    result: Faults = {}
+    for (side, code), seen in found.items():
+        other = found.get(("reference" if side == "policy" else "policy", code), [])
+        whose = "both" if set(_names(seen)) == set(_names(other)) else side
+        result.setdefault((whose, code), []).extend(seen)
+    return result
 
 
 def _phrases(reasons: list[str]) -> list[str]:
@@ -206,7 +217,8 @@ def _phrases(reasons: list[str]) -> list[str]:
     return [reason for _, reason in phrases.values()]
 
 
-def _finding(side: str, code: str, seen: list[tuple[list[str], str]]) -> Finding:
+def _finding(side: str, code: str, seen: list[Fault]) -> Finding:
     names, reasons = _names(seen), _phrases([why for _, why in seen])
-    what = f"{WHOSE[side]} {listed(names)} {'is' if len(names) == 1 and side != 'both' else 'are'} not what the same motion's should be"
+    verb = "is" if len(names) == 1 and side != "both" else "are"
+    what = f"{WHOSE[side]} {listed(names)} {verb} not what the same motion's should be"
     return Finding("error", code, f"{what}: {'; '.join(reasons)}; {WHERE[side]}", tuple(names), side)
