@@ -71,10 +71,14 @@ def _gait(evaluation: Evaluation, reference: dict[str, float]) -> list[str]:
     """One line, or none where there were no steps."""
     if not evaluation.cadence > 0.0:
         return []
+    known = not math.isnan(reference["cadence"])  # the clips are long enough to tell
+    cadence, length = (
+        f" (reference {reference[name]:{style}})" if known else ""
+        for name, style in (("cadence", ".0f"), ("step_length", ".2f"))
+    )
     return [
-        f"gait: {evaluation.cadence:.0f} steps a minute (reference {reference['cadence']:.0f}) of "
-        f"{evaluation.step_length:.2f} m (reference {reference['step_length']:.2f}), left and right "
-        f"{evaluation.step_asymmetry:.0%} apart"
+        f"gait: {evaluation.cadence:.0f} steps a minute{cadence} of {evaluation.step_length:.2f} m{length}, "
+        f"left and right {evaluation.step_asymmetry:.0%} apart"
     ]
 
 

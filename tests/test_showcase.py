@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import imageio.v2 as imageio
@@ -16,7 +17,7 @@ from playground_amp.motion.clip import load_clip
 from playground_amp.motion.library import find_clips
 from playground_amp.report import GROUPS, SPEED_COLUMNS, read_metrics, write_report
 from playground_amp.robots import Robot, load_robot
-from playground_amp.showcase import showcase, write_evaluation
+from playground_amp.showcase import _gait, showcase, write_evaluation
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,12 @@ def test_showcase_writes_the_evaluation_and_tells_of_the_gait(amp, robot, clip, 
     page = (tmp_path / "report.html").read_text()
     assert "a verdict" in page and notes[1] in page
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_clips_too_short_to_show_a_pace_leave_it_out(amp, robot, clip):
+    evaluation = evaluate(amp, recording(robot, clip.qpos, 0.6))
+    (line,) = _gait(evaluation, {"cadence": math.nan, "step_length": math.nan})
+    assert "reference" not in line and "nan" not in line
 
 
 def test_showcase_of_a_robot_that_fell_at_once(amp, robot, clip, tmp_path):
