@@ -29,7 +29,7 @@ class Reference(struct.PyTreeNode):
     qpos: jax.Array  # [N, nq] state at the end of each window
     qvel: jax.Array  # [N, nv]
     normalizer: Normalizer
-    mean_pose: jax.Array  # [J] rad, mean joint positions
+    mean_pose: jax.Array  # [J] rad, mean joint positions, of the motion and its reflection: the same left and right
 
     def sample_inputs(self, key: jax.Array, count: int) -> jax.Array:
         """Normalised discriminator inputs [count, K * F], drawn uniformly with replacement; consumes `key`."""
@@ -100,12 +100,13 @@ def make_reference(
     windows = np.concatenate([_windows(feature, window) for feature in features])
     everything = jnp.asarray(np.concatenate(features))
     weights = jnp.full(len(everything), 1.0 / len(everything))
+    mean, (partner, sign) = everything[:, : robot.num_joints].mean(axis=0), robot.mirror_joints
     return Reference(
         windows=jnp.asarray(windows),
         qpos=jnp.asarray(np.concatenate([qpos[window:] for qpos in motions])),
         qvel=jnp.asarray(np.concatenate([velocities(qpos, robot, control_dt)[window:] for qpos in motions])),
         normalizer=make_normalizer(everything, weights, feature_floor(robot)),
-        mean_pose=everything[:, : robot.num_joints].mean(axis=0),
+        mean_pose=0.5 * (mean + mean[np.array(partner)] * np.array(sign, np.float32)),
     )
 
 
