@@ -167,17 +167,12 @@ def _swings(rows: Sequence[Row]) -> int:
     return int(np.count_nonzero(np.diff(side)))
 
 
-def _weaken(row: Row, config: Config) -> str:
+def _advice(row: Row, config: Config, *, sure: bool) -> str:
+    """Which settings to change for a discriminator that is too sure, or not sure enough."""
+    less, more = ("lower", "raise") if sure else ("raise", "lower")
     return (
-        f"lower {_now(config, 'discriminator_lr')} or {_now(config, 'update_steps')}, "
-        f"or raise {_now(config, 'r1_gamma')} or {_now(config, 'input_noise')}{_controller(row, config, sure=True)}"
-    )
-
-
-def _strengthen(row: Row, config: Config) -> str:
-    return (
-        f"raise {_now(config, 'discriminator_lr')} or {_now(config, 'update_steps')}, "
-        f"or lower {_now(config, 'r1_gamma')} or {_now(config, 'input_noise')}{_controller(row, config, sure=False)}"
+        f"{less} {_now(config, 'discriminator_lr')} or {_now(config, 'update_steps')}, "
+        f"or {more} {_now(config, 'r1_gamma')} or {_now(config, 'input_noise')}{_controller(row, config, sure=sure)}"
     )
 
 
@@ -219,19 +214,21 @@ def _say_learning(row: Row, config: Config) -> str:
 def _say_flat(row: Row, config: Config) -> str:
     return (
         f"{_scores(row)}: it scores everything alike, so its accuracy of {row['disc_acc']:.2f} is no balance and its "
-        f"reward teaches nothing; {_strengthen(row, config)}"
+        f"reward teaches nothing; {_advice(row, config, sure=False)}"
     )
 
 
 def _say_too_strong(row: Row, config: Config) -> str:
     return (
         f"accuracy is {row['disc_acc']:.2f} and the style reward {row['amp_reward']:.2f}, so nothing the robot tries "
-        f"is rewarded; {_weaken(row, config)}"
+        f"is rewarded; {_advice(row, config, sure=True)}"
     )
 
 
 def _say_too_weak(row: Row, config: Config) -> str:
-    return f"{_scores(row)}, accuracy {row['disc_acc']:.2f}: it cannot tell them apart; {_strengthen(row, config)}"
+    return (
+        f"{_scores(row)}, accuracy {row['disc_acc']:.2f}: it cannot tell them apart; {_advice(row, config, sure=False)}"
+    )
 
 
 def _say_suspicious(row: Row, config: Config) -> str:

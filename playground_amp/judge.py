@@ -21,6 +21,7 @@ from playground_amp.checkpoint import Checkpoints
 from playground_amp.config import resolve
 from playground_amp.errors import InputError, nearest
 from playground_amp.evaluate import Evaluation, bounds, evaluate, faults, figures, make_recorder, plain, without_nan
+from playground_amp.files import write_whole
 from playground_amp.report import GROUPS, SPEED_COLUMNS
 
 SHORT = {  # headings that let a line fit a terminal
@@ -86,7 +87,7 @@ def main(
         _show(verdicts, as_line=checkpoint == "all")
         found += verdicts
     if output:
-        _write(output, json.dumps([verdict.to_json() for verdict in found], indent=2) + "\n")
+        write_whole(output, json.dumps([verdict.to_json() for verdict in found], indent=2) + "\n")
 
 
 def judge(
@@ -244,10 +245,3 @@ def _number(value: float | None) -> str:
 
 def _short(value: float) -> str:
     return _number(value) if math.isnan(value) or value >= 10.0 else f"{value:.2f}"
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

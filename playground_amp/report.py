@@ -16,6 +16,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from playground_amp.files import write_whole
+
 PANELS = [  # title, metrics on one axis, lower and upper end of the axis
     ("Discriminator: reference and policy", ["disc_real_mean", "disc_fake_mean"], (-0.1, 1.1)),
     ("Discriminator accuracy", ["disc_acc", "disc_acc_clean"], (0.4, 1.02)),
@@ -111,9 +113,7 @@ def write_report(
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
     page += f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
     path = run_dir / "report.html"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(page)
-    temporary.replace(path)
+    write_whole(path, page)
     return path
 
 

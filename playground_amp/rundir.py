@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import yaml
 
 from playground_amp.config import Config, load_config, to_dict
 from playground_amp.errors import InputError, nearest
+from playground_amp.files import write_whole
 
 RUNS = Path("runs")
 SPACE_NEEDED = 200_000_000  # bytes: checkpoints, video, offline wandb
@@ -78,7 +78,7 @@ def has_checkpoint(run_dir: Path) -> bool:
 def write_config(run_dir: Path, config: Config) -> None:
     """Write config.yaml: the resolved configuration under the versions it ran with."""
     header = "".join(f"# {key}: {value}\n" for key, value in versions().items())
-    _write(run_dir / "config.yaml", header + yaml.safe_dump(to_dict(config), sort_keys=False))
+    write_whole(run_dir / "config.yaml", header + yaml.safe_dump(to_dict(config), sort_keys=False))
 
 
 def read_config(run_dir: Path, overrides: list[str]) -> Config:
@@ -122,11 +122,5 @@ class MetricsFile:
         """Drop the rows after `iteration`, which a resumed run writes again; returns the seconds trained until it."""
         rows = [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
         kept = [row for row in rows if row["iteration"] <= iteration]
-        _write(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        write_whole(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         return kept[-1]["seconds"] if kept else 0.0
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

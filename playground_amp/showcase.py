@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from playground_amp.evaluate import (
     plain,
     style_distances,
 )
+from playground_amp.files import write_whole
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.library import held_out_clips, load_clips
 from playground_amp.motion.quality import measure
@@ -51,9 +51,7 @@ def showcase(run_dir: Path, amp: AMP, recording: Recording, evaluation: Evaluati
 def write_evaluation(run_dir: Path, evaluation: Evaluation) -> Path:
     """Write evaluation.json, whole or not at all; what does not exist is null."""
     path = run_dir / "evaluation.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(plain(evaluation), indent=2, allow_nan=False) + "\n")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(plain(evaluation), indent=2, allow_nan=False) + "\n")
     return path
 
 

@@ -35,19 +35,13 @@ def main() -> None:
 
     from playground_amp.benchmark import benchmark, table
     from playground_amp.config import load_config, resolve
+    from playground_amp.files import write_whole
 
     config = resolve(load_config(options.config, options.set), accelerator=jax.default_backend() != "cpu")
     report = benchmark(config, repeats=options.repeats, mjx=not options.no_mjx)
     Console().print(table(report))
     if options.json:
-        write(options.json, json.dumps(dataclasses.asdict(report), indent=2) + "\n")
-
-
-def write(path: Path, text: str) -> None:
-    """Write the file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+        write_whole(options.json, json.dumps(dataclasses.asdict(report), indent=2) + "\n")
 
 
 if __name__ == "__main__":

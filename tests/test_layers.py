@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "playground_amp"
 
 # from the top; a module imports from higher layers only, never from its neighbours
 LAYERS: list[set[str]] = [
-    {"", "errors", "quiet"},  # utilities; "" is the package itself
+    {"", "errors", "files", "quiet"},  # utilities; "" is the package itself
     {"cli", "schema", "rotations", "types", "robots"},
     {"config", "networks", "replay", "motion", "motion.clip", "features"},
     {"motion.quality"},
