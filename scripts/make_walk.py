@@ -1,4 +1,4 @@
-"""Make the AMASS-layout walking takes that ship with the project, from textbook gait curves."""
+"""Make the AMASS-layout takes of walking and standing that ship with the project, from textbook gait curves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from playground_amp.cli import run
-from playground_amp.motion.normative import held_out_walks, shipped_walks, write_takes
+from playground_amp.motion.normative import held_out_walks, shipped_walks, standing, write_takes
 
 
 def main() -> None:
@@ -17,11 +17,14 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("data/takes"), help="folder for the takes (default data/takes)"
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--held-out", action="store_true", help="make the takes that style is measured on and nothing is trained on"
     )
+    which.add_argument("--standing", action="store_true", help="make the takes of standing on both feet")
     args = parser.parse_args()
-    for path in write_takes(held_out_walks() if args.held_out else shipped_walks(), args.out):
+    takes = held_out_walks() if args.held_out else standing() if args.standing else shipped_walks()
+    for path in write_takes(takes, args.out):
         print(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from playground_amp.motion.amass import load_take
 from playground_amp.motion.clip import load_clip
-from playground_amp.motion.normative import HIP, KNEE, Walk, held_out_walks, make_take, shipped_walks
+from playground_amp.motion.normative import HIP, KNEE, Walk, held_out_walks, make_take, shipped_walks, standing
 from playground_amp.motion.person import observe
 from playground_amp.motion.quality import faults, measure
 from playground_amp.motion.retarget import retarget
@@ -20,13 +21,17 @@ CLIPS = sorted((DATA / "wildrobot").glob("*.npz"))
 TAKES = sorted((DATA / "takes").glob("*.npz"))
 HELD_OUT = sorted((DATA / "wildrobot" / "held_out").glob("*.npz"))
 HELD_OUT_TAKES = sorted((DATA / "held_out_takes").glob("*.npz"))
+STANDING = sorted((DATA / "wildrobot_stand").glob("*.npz"))
+STANDING_TAKES = sorted((DATA / "standing_takes").glob("*.npz"))
 
 
 def test_the_set_is_whole_and_small() -> None:
     assert {path.stem for path in CLIPS} == {path.stem for path in TAKES} == set(shipped_walks())
     assert {path.stem for path in HELD_OUT} == {path.stem for path in HELD_OUT_TAKES} == set(held_out_walks())
-    assert sum(path.stat().st_size for path in CLIPS + TAKES + HELD_OUT + HELD_OUT_TAKES) < 3e6
-    seeds = [walk.seed for walk in (*shipped_walks().values(), *held_out_walks().values())]
+    assert {path.stem for path in STANDING} == {path.stem for path in STANDING_TAKES} == set(standing())
+    every = CLIPS + TAKES + HELD_OUT + HELD_OUT_TAKES + STANDING + STANDING_TAKES
+    assert sum(path.stat().st_size for path in every) < 3e6
+    seeds = [take.seed for takes in (shipped_walks(), held_out_walks(), standing()) for take in takes.values()]
     assert len(set(seeds)) == len(seeds)
 
 
@@ -47,11 +52,46 @@ def test_every_clip_is_fit_to_be_learned_from(path: Path, robot: Robot) -> None:
     assert "own work" in clip.source
 
 
-@pytest.mark.parametrize("name", ["walk_0.6_b", "stand_walk_stand", "walk_0.55_h"])
+@pytest.mark.parametrize("path", STANDING, ids=lambda path: path.stem)
+def test_every_standing_clip_stands(path: Path, robot: Robot) -> None:
+    clip, walking = load_clip(path, robot), load_clip(DATA / "wildrobot" / "stand_walk_stand.npz", robot)
+    quality = measure(clip, robot)
+    assert faults(quality) == [] and quality.steps == 0 and quality.limit_share == 0.0
+    assert 6.0 <= quality.seconds <= 8.0
+    assert (robot.pad_heights(clip.qpos) < robot.contact_clearance[0]).all()
+    assert quality.skating < 0.002 and abs(clip.speed) < 1e-3
+    assert np.linalg.norm(np.diff(clip.qpos[:, :2], axis=0), axis=1).max() * clip.frequency < 0.02
+    forward, sideways = np.ptp(clip.qpos[:, :2], axis=0)
+    assert 0.004 < forward < 0.012 and 0.003 < sideways < 0.012
+    np.testing.assert_allclose(clip.qpos[:, 7:], np.tile(walking.qpos[0, 7:], (len(clip.qpos), 1)), atol=0.1)
+    assert "own work" in clip.source
+
+
+def test_figures_of_steps_are_judged_where_there_are_steps(robot: Robot) -> None:
+    standing_still = measure(load_clip(STANDING[0], robot), robot)
+    assert faults(replace(standing_still, penetration=0.01)) == ["penetration"]
+    assert faults(replace(standing_still, steps=2)) == ["clearance", "duty"]
+
+
+@pytest.mark.parametrize("path", STANDING_TAKES, ids=lambda path: path.stem)
+def test_the_person_stands_on_both_feet_and_sways(path: Path) -> None:
+    person = observe(load_take(path))
+    assert person.contacts.all()
+    assert np.ptp(person.ankles, axis=1).max() < 1e-3
+    assert np.linalg.norm(np.diff(person.pelvis[:, :2], axis=0), axis=1).mean() * person.rate < 0.02
+    np.testing.assert_array_less([0.008, 0.006, -1.0], np.ptp(person.pelvis, axis=0))
+    np.testing.assert_array_less(np.ptp(person.pelvis, axis=0), [0.025, 0.020, 0.001])
+
+
+@pytest.mark.parametrize("name", ["walk_0.6_b", "stand_walk_stand", "walk_0.55_h", "stand_b"])
 def test_a_clip_comes_out_of_the_scripts_again(name: str, robot: Robot, tmp_path: Path) -> None:
-    walks = shipped_walks() | held_out_walks()
-    takes, clips = ("held_out_takes", "wildrobot/held_out") if name.endswith("_h") else ("takes", "wildrobot")
-    np.savez_compressed(tmp_path / f"{name}.npz", allow_pickle=False, **make_take(walks[name]))
+    everything = shipped_walks() | held_out_walks() | standing()
+    takes, clips = "takes", "wildrobot"
+    if name in held_out_walks():
+        takes, clips = "held_out_takes", "wildrobot/held_out"
+    if name in standing():
+        takes, clips = "standing_takes", "wildrobot_stand"
+    np.savez_compressed(tmp_path / f"{name}.npz", allow_pickle=False, **make_take(everything[name]))
     made, shipped = load_take(tmp_path / f"{name}.npz"), load_take(DATA / takes / f"{name}.npz")
     np.testing.assert_allclose(made.positions, shipped.positions, atol=1e-3)
     clip, old = retarget(made, robot), load_clip(DATA / clips / f"{name}.npz", robot)

@@ -1,16 +1,17 @@
-"""Human walking made from textbook curves, in the layout of an AMASS take: motion that may be shipped.
+"""Human walking and standing made from textbook curves, in the layout of an AMASS take: motion that may be shipped.
 
 The sagittal angles of the hip, knee and ankle over a gait cycle (after Perry and Winter) give the path of the ankle
 and the pitch of the foot under the pelvis; the steps are laid on the ground at the asked speed, the feet made to stand
 still (`footsteps`), and the legs solved again with the feet in place. Pelvis list, rotation, bounce and sway, the
 trunk's counter-rotation and the arms' swing are sines of the usual size. Stride time, size and pelvis motion wander by
-a percent or two from stride to stride, smoothly, as people's do.
+a percent or two from stride to stride, smoothly, as people's do. A person who stands keeps both feet where they are and
+sways over them by some millimetres, about three times in ten seconds, as people in quiet standing do.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,12 +30,16 @@ KNEE = np.array([5, 14, 18, 9, 5, 10, 37, 62, 52, 30, 3, 5.0])  # deg, flexion p
 ANKLE = np.array([0, -6, 1, 8, 10, 8, -16, -9, -1, 1, 0, 0.0])  # deg, dorsiflexion positive
 
 NATURAL_SPEED, NATURAL_CADENCE, CADENCE_POWER = 1.35, 115.0, 0.35  # m/s, steps per minute, cadence ~ speed^0.35
+DOUBLE_SUPPORT = 0.06  # of the cycle, when both feet are on the ground
 MID_STANCE = 0.26  # of the cycle, when the ankle is under the hip
 FLAT_PITCH = np.deg2rad(4.0)  # the curves' foot angle when the sole lies flat
 HUMAN_SOLE = Sole(heel=-0.05, toe=0.13, drop=0.08)
 STEP_WIDTH = 0.12  # m between the lines of the feet
 LEG_REACH = 0.779  # m, hip to ankle with the knee about 10 degrees short of straight
 WOBBLE = 0.015  # relative size of the variation from stride to stride
+SWAY = (0.004, 0.003)  # m, of a person who stands, forward and sideways: standard deviation
+SWAY_FREQUENCY = 0.3  # Hz, of that sway: how often in the mean it passes its middle upwards
+BREATHING_FREQUENCY = 0.25  # Hz
 REST_TO_WORLD = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # SMPL's axes, a person facing +x
 
 
@@ -48,6 +53,14 @@ class Walk:
     from_standing: bool = False  # begin and end in standing
 
 
+@dataclass(frozen=True)
+class Stand:
+    """Standing to make: both feet still, side by side."""
+
+    seed: int  # variation, heading and place on the floor
+    seconds: float  # s
+
+
 @dataclass(frozen=True, eq=False)
 class _Gait:
     """The take's clock and the way of its pelvis, facing +x. N frames."""
@@ -59,6 +72,8 @@ class _Gait:
     duty: float  # share of the cycle a foot is on the ground
     speed: float  # m/s
     wobble: np.ndarray  # [8, N] slow variations around zero
+    sway: np.ndarray  # [2, N] m, forward and to the left, of the pelvis over feet that stand
+    chest: np.ndarray  # [2, N] rad, of standing: turned to the left, tilted back
 
 
 def shipped_walks() -> dict[str, Walk]:
@@ -82,26 +97,31 @@ def held_out_walks() -> dict[str, Walk]:
     }
 
 
+def standing() -> dict[str, Stand]:
+    """The takes of data/standing_takes by name."""
+    return {f"stand_{letter}": Stand(seed=200 + i, seconds=10.5) for i, letter in enumerate("abc")}
+
+
 def _human_speed(robot_speed: float) -> float:
     """Speed of the person, by dynamic similarity, in m/s."""
     return round(robot_speed * np.sqrt(0.90 / 0.42), 3)
 
 
-def write_takes(walks: dict[str, Walk], folder: Path) -> Iterator[Path]:
+def write_takes(takes: Mapping[str, Walk | Stand], folder: Path) -> Iterator[Path]:
     """Write every take as an `.npz`, whole or not at all; yields the paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, walk in walks.items():
+    for name, take in takes.items():
         path = folder / f"{name}.npz"
         temporary = path.with_suffix(".tmp.npz")
-        np.savez_compressed(temporary, allow_pickle=False, **make_take(walk))
+        np.savez_compressed(temporary, allow_pickle=False, **make_take(take))
         os.replace(temporary, path)
         yield path
 
 
-def make_take(walk: Walk) -> dict[str, np.ndarray]:
+def make_take(take: Walk | Stand) -> dict[str, np.ndarray]:
     """Arrays of an AMASS file: poses [N, 156] rad, trans [N, 3] m, betas, gender, mocap_framerate."""
-    rng = np.random.default_rng(walk.seed)
-    gait = _gait(walk, rng)
+    rng = np.random.default_rng(take.seed)
+    gait = _gait(take, rng) if isinstance(take, Walk) else _standing_gait(take, rng)
     feet = np.stack([_foot_path(gait, side) for side in (0, 1)])
     keep = np.isfinite(feet[0, :, 0] + feet[1, :, 0])
     gait, feet = _cut(gait, keep), feet[:, keep]
@@ -115,7 +135,7 @@ def make_take(walk: Walk) -> dict[str, np.ndarray]:
 
 def _cut(gait: _Gait, keep: np.ndarray) -> _Gait:
     """The frames of the mask `keep` [N]."""
-    cut = {name: getattr(gait, name)[..., keep] for name in ("phase", "effort", "pelvis_x", "wobble")}
+    cut = {name: getattr(gait, name)[..., keep] for name in ("phase", "effort", "pelvis_x", "wobble", "sway", "chest")}
     return replace(gait, **cut)
 
 
@@ -131,12 +151,25 @@ def _gait(walk: Walk, rng: np.random.Generator) -> _Gait:
         effort = _ramp((t - stand) / stride_time) * _ramp((t[-1] - stand - t) / stride_time)
     # A person who sets off reaches the full cadence at once and the full step in about one stride.
     clock = np.minimum(1.0, 4.0 * effort) * (1.0 + wobble[0]) / stride_time
-    phase = 0.06 + np.cumsum(clock) / FPS
+    phase = DOUBLE_SUPPORT + np.cumsum(clock) / FPS
     size = (walk.speed / NATURAL_SPEED) ** (1.0 - CADENCE_POWER)
     surge = 0.012 * size * np.sin(4.0 * np.pi * (phase - 0.05))  # fastest in double support
     pelvis_x = np.cumsum(walk.speed * effort * (1.0 + wobble[0] + wobble[1])) / FPS + effort * surge
     duty = 0.60 + 0.03 * (NATURAL_SPEED - walk.speed)
-    return _Gait(phase, effort, pelvis_x, size, duty, walk.speed, wobble)
+    still = np.zeros((2, len(t)))
+    return _Gait(phase, effort, pelvis_x, size, duty, walk.speed, wobble, sway=still, chest=still)
+
+
+def _standing_gait(stand: Stand, rng: np.random.Generator) -> _Gait:
+    """A clock that rests while both feet are on the ground, no effort, and sway."""
+    t = np.arange(0.0, stand.seconds, 1.0 / FPS)
+    wobble = _wobble(t, 1.0 / (np.sqrt(8.0) * np.pi * SWAY_FREQUENCY), rng)
+    slow = wobble / WOBBLE  # of standard deviation 1
+    breath = np.sin(2.0 * np.pi * (BREATHING_FREQUENCY * t + rng.uniform()))
+    sway = np.array(SWAY)[:, None] * slow[:2]
+    chest = np.deg2rad([[0.6], [0.4]]) * np.stack([slow[4], breath])
+    phase, still = np.full_like(t, DOUBLE_SUPPORT), np.zeros_like(t)
+    return _Gait(phase, still, still, size=0.0, duty=0.64, speed=0.0, wobble=wobble, sway=sway, chest=chest)
 
 
 def _ramp(s: np.ndarray) -> np.ndarray:
@@ -190,7 +223,11 @@ def _pelvis_rotation(gait: _Gait) -> np.ndarray:
     turn, size = 2.0 * np.pi * gait.phase, np.deg2rad(4.0) * gait.size * gait.effort
     yaw = -size * np.cos(turn) * (1.0 + 2.0 * gait.wobble[4])  # the side of the leading leg turns forward
     roll = size * np.sin(turn) * (1.0 + 2.0 * gait.wobble[5])  # the side of the swinging leg drops
-    tilt = np.deg2rad(3.0) + 0.4 * size * np.cos(2.0 * turn - 0.6) * (1.0 + 2.0 * gait.wobble[6])
+    tilt = (
+        np.deg2rad(3.0)
+        + gait.sway[0] / LEG_REACH
+        + 0.4 * size * np.cos(2.0 * turn - 0.6) * (1.0 + 2.0 * gait.wobble[6])
+    )
     return Rotation.from_euler("ZYX", np.stack([yaw, tilt, roll], axis=-1)).as_matrix()
 
 
@@ -199,7 +236,8 @@ def _pelvis_position(gait: _Gait, pelvis: np.ndarray, feet: np.ndarray) -> np.nd
     turn = 2.0 * np.pi * gait.phase
     bounce = -0.02 * gait.size**1.5 * np.cos(2.0 * turn - 0.2 * np.pi) * (1.0 + 2.0 * gait.wobble[7])
     sway = 0.022 * np.sin(turn - 0.1 * np.pi) * (1.0 + 2.0 * gait.wobble[5])
-    position = np.stack([gait.pelvis_x, gait.effort * sway, gait.effort * bounce], axis=-1)
+    sideways = gait.effort * sway + gait.sway[1]
+    position = np.stack([gait.pelvis_x + gait.sway[0], sideways, gait.effort * bounce], axis=-1)
     # The sole is only flat where the pelvis is high enough: take the height from the most stretched leg.
     room = [_headroom(position + pelvis @ _hip(side), foot) for side, foot in enumerate(feet)]
     position[:, 2] += np.percentile(room, 1.0)
@@ -256,10 +294,11 @@ def _frame(down: np.ndarray, forward: np.ndarray) -> np.ndarray:
 def _set_trunk_and_arms(world: np.ndarray, gait: _Gait) -> None:
     """Turn the trunk against the pelvis and let the arms hang and swing; `world` [N, 22, 3, 3] is changed."""
     turn, size = 2.0 * np.pi * gait.phase, gait.size * gait.effort
-    counter = np.deg2rad(8.0) * size * np.cos(turn)  # the chest ends about as far turned as the pelvis, the other way
-    lean = np.deg2rad(3.0)
+    # The chest of a person who walks ends about as far turned as the pelvis, the other way.
+    counter = np.deg2rad(8.0) * size * np.cos(turn) + gait.chest[0]
+    back = np.deg2rad(3.0) + gait.chest[1]
     for name, share in (("spine1", 1 / 3), ("spine2", 2 / 3), ("spine3", 1.0)):
-        angles = np.stack([share * counter, np.full_like(turn, -share * lean)], axis=-1)
+        angles = np.stack([share * counter, -share * back], axis=-1)
         world[:, JOINTS.index(name)] = world[:, 0] @ Rotation.from_euler("YX", angles).as_matrix()
     _inherit(world, ("neck", "left_collar", "right_collar", "head"))
     for side, name in enumerate(("left", "right")):

@@ -57,11 +57,13 @@ BOUNDS = {  # least and greatest value of a clip that is fit to be learned from
     "joint_speed": (0.0, 10.0),
     "duty": (0.5, 0.75),
 }
+OF_STEPS = ("clearance", "duty")  # figures that say nothing of a motion without steps
 
 
 def faults(quality: Quality) -> list[str]:
-    """Names of the figures that are out of BOUNDS."""
-    return [name for name, (low, high) in BOUNDS.items() if not low <= getattr(quality, name) <= high]
+    """Names of the figures that are out of BOUNDS; those of steps only where there are steps."""
+    bounds = {name: bound for name, bound in BOUNDS.items() if quality.steps or name not in OF_STEPS}
+    return [name for name, (low, high) in bounds.items() if not low <= getattr(quality, name) <= high]
 
 
 def measure(clip: MotionClip, robot: Robot) -> Quality:

@@ -3,7 +3,7 @@
     take --face +x, start at the origin--> motion of pelvis, chest, ankles
          --lengths x (robot leg / human leg), time x sqrt(robot leg / human leg)--> dynamic similarity
          --contacts of heel and ball--> stances --pin the feet--> paths that do not skate
-         --root: scaled way and bounce, sway from a linear inverted pendulum--> targets
+         --root: scaled way and bounce, sway from a linear inverted pendulum (of standing: the person's)--> targets
          --inverse kinematics (mink) with joint limits--> qpos
 
 The robot walks straight along +x with its feet on two parallel lines, for its hips do not yaw.
@@ -71,7 +71,7 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
     feet = feet[:, keep]
     euler = ROOT_GAIN * (motion.pelvis_euler - motion.pelvis_euler[keep].mean(axis=0)) + [0.0, table.lean, 0.0]
     root = motion.pelvis.copy()
-    root[:, 1] = sway(motion.contacts, robot)
+    root[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
     root[:, 2] -= root[keep, 2].mean()
     root, euler = root[keep], euler[keep]
     height, reached = _reachable_height(root, euler[:, 1], feet, robot)
@@ -131,6 +131,11 @@ def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
     bands = np.tile([[-stiffness], [1.0 + 2.0 * stiffness], [-stiffness]], len(zmp))
     bands[1, [0, -1]] = 1.0 + stiffness  # y' = 0 there
     return solve_banded((1, 1), bands, zmp)[2 * len(head) : -2 * len(tail)]
+
+
+def _own_sway(motion: Motion) -> np.ndarray:
+    """Lateral way [N] m of the pelvis of a person who stands, over the middle of the feet."""
+    return motion.pelvis[:, 1] - motion.ankles[..., 1].mean()
 
 
 def _step_frames(contacts: np.ndarray) -> int:
