@@ -5,27 +5,28 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
-import optax
 from flax import struct
 
-from playground_amp import discriminator as disc
 from playground_amp import ppo, replay
-from playground_amp.config import Config
+from playground_amp.config import Config, in_use, with_numbers
 from playground_amp.env import Env, EnvState
+from playground_amp.errors import InputError
 from playground_amp.motion.library import load_clips, make_reference
 from playground_amp.networks import Actor, ActorCriticParams, Critic, gaussian_log_prob, normalize
 from playground_amp.physics import make_physics
+from playground_amp.prior import DiscriminatorState, Metrics, Prior
 from playground_amp.quiet import running_statistics
 from playground_amp.robots import load_robot
 from playground_amp.types import Outcome, Transition
 
-Metrics = dict[str, jax.Array]
-
 REWARD_SCALE = 3.0  # rewards are multiplied by this times (1 - gamma), so that values stay within 0..3
 EPISODE_MEMORY = 100.0  # finished episodes over which episode metrics are averaged
-CONTROL_GAIN = 0.2  # of the controller: change of the factor's logarithm by the error of the accuracy
 
 
 class Statistics(struct.PyTreeNode):
@@ -33,23 +34,6 @@ class Statistics(struct.PyTreeNode):
 
     observation: running_statistics.RunningStatisticsState
     privileged: running_statistics.RunningStatisticsState
-
-
-class DiscriminatorState(struct.PyTreeNode):
-    """The discriminator as the policy is rewarded by it."""
-
-    params: dict
-    optimizer: optax.OptState
-    weakening: jax.Array  # [] factor of the controller on the setting it changes; above 1 the discriminator is weaker
-
-
-class Levers(struct.PyTreeNode):
-    """The discriminator's settings as the controller has them."""
-
-    input_noise: jax.Array  # [] standard deviation, normalised input
-    r1_gamma: jax.Array  # []
-    learning_rate: jax.Array  # []
-    update_share: jax.Array  # [] share of the updates that are done
 
 
 class Episodes(struct.PyTreeNode):
@@ -82,8 +66,15 @@ class AMP:
         mirror = env.robot.mirror_joints if config.networks.symmetric else None
         self.actor = Actor(config.networks.actor, env.num_actions, config.networks.initial_log_std, mirror)
         self.critic = Critic(config.networks.critic)
-        self.discriminator = disc.make_discriminator(config.amp.hidden)
-        self.discriminator_optimizer = optax.scale_by_adam(b1=config.amp.adam_b1)
+        self.prior = Prior(config.amp, env.reference, env.robot)
+
+    def with_numbers(self, numbers: Mapping[str, jax.Array]) -> AMP:
+        """The same algorithm with other values for numeric settings such as 'amp.r1_gamma', which may be traced."""
+        changed = copy.copy(self)
+        changed.config = with_numbers(self.config, numbers)
+        changed.prior, changed.env = copy.copy(self.prior), copy.copy(self.env)
+        changed.prior.config, changed.env.config = changed.config.amp, changed.config.env
+        return changed
 
     def init(self, key: jax.Array) -> TrainState:
         """State before the first iteration; consumes `key`. To be called under jit, as train_iteration is."""
@@ -93,20 +84,14 @@ class AMP:
         params = ActorCriticParams(
             actor=self.actor.init(actor_key, self.sights(observation)), critic=self.critic.init(critic_key, privileged)
         )
-        width = env.history.shape[1] * env.history.shape[2]
-        disc_params = self.discriminator.init(disc_key, jnp.zeros((1, width)))
         return TrainState(
             trainee=ppo.Trainee(params=params, optimizer=ppo.make_optimizer(self.config.ppo).init(params)),
             statistics=Statistics(
                 observation=running_statistics.init_state(observation[0]),
                 privileged=running_statistics.init_state(privileged[0]),
             ),
-            discriminator=DiscriminatorState(
-                params=disc_params,
-                optimizer=self.discriminator_optimizer.init(disc_params),
-                weakening=jnp.float32(1.0),
-            ),
-            replay=replay.init(self.config.amp.replay_size, width),
+            discriminator=self.prior.init(disc_key),
+            replay=replay.init(self.config.amp.replay_size, self.prior.shape.width),
             env=env,
             episodes=Episodes(*(jnp.float32(0.0) for _ in range(4))),
             iteration=jnp.int32(0),
@@ -118,14 +103,14 @@ class AMP:
         key, collect_key, clean_key, disc_key, ppo_key = jax.random.split(state.key, 5)
         env, rollout = self.collect(state, collect_key)
         style, metrics = jnp.zeros_like(rollout.outcome.task_reward), {}
-        if self.config.amp.style_weight > 0.0:
-            inputs = self.inputs(rollout.outcome)
-            scores = self.score_rollout(state.discriminator.params, inputs)
-            style = disc.REWARDS[self.config.amp.reward](scores)
-            metrics = {"amp_reward": jnp.mean(style), "disc_acc_clean": self.clean_accuracy(state, scores, clean_key)}
-            fresh = inputs.reshape(-1, inputs.shape[-1])
-            state, disc_metrics = self.update_discriminator(state, fresh, disc_key)
-            metrics |= disc_metrics | {"feature_diversity": self.diversity(fresh)}
+        if in_use(self.config.amp.style_weight):
+            inputs = self.prior.inputs(rollout.outcome)
+            scores = self.prior.score_rollout(state.discriminator, inputs)
+            style = self.prior.style(state.discriminator, scores, state.iteration)
+            clean = self.prior.clean_accuracy(state.discriminator, inputs, scores, clean_key)
+            metrics = {"amp_reward": jnp.mean(style), "disc_acc_clean": clean}
+            state, disc_metrics = self.update_discriminator(state, inputs.reshape(-1, inputs.shape[-1]), disc_key)
+            metrics |= disc_metrics
         reward = self.reward(rollout.outcome, style)
         trainee, ppo_metrics = self.update_policy(state, rollout, reward, ppo_key)
         episodes = count_episodes(state.episodes, rollout.outcome)
@@ -168,99 +153,13 @@ class AMP:
             return observation
         return jnp.stack([observation, self.env.mirror(observation)], axis=-2)
 
-    def inputs(self, outcome: Outcome) -> jax.Array:
-        """Discriminator inputs [..., K * F] of a rollout, normalised by the reference."""
-        windows = self.env.reference.normalizer(outcome.amp_window)
-        return windows.reshape(*windows.shape[:-2], -1)
-
-    def score(self, params: dict, inputs: jax.Array) -> jax.Array:
-        """Discriminator scores [N] of inputs [N, K * F]."""
-        return self.discriminator.apply(params, inputs)[..., 0]
-
-    def score_rollout(self, params: dict, inputs: jax.Array) -> jax.Array:
-        """Scores [T, B] of inputs [T, B, K * F], one step after the other: the layers then stay in a CPU's cache."""
-        return jax.lax.map(lambda step: self.score(params, step), inputs)
-
-    def clean_accuracy(self, state: TrainState, fake_scores: jax.Array, key: jax.Array) -> jax.Array:
-        """Accuracy [] on inputs without noise, of the rollout's scores [T, B] and those of reference samples."""
-        real = self.env.reference.sample_inputs(key, self.config.amp.batch_size)
-        return disc.accuracy(self.score(state.discriminator.params, real), fake_scores)
-
-    def diversity(self, inputs: jax.Array) -> jax.Array:
-        """Spread [] of the rollout's inputs [N, K * F] over that of the reference's: near 0 for a single pose."""
-        reference = self.env.reference.normalizer(self.env.reference.windows)
-        return jnp.mean(inputs.std(axis=0)) / jnp.mean(reference.std(axis=0))
-
     def update_discriminator(self, state: TrainState, fresh: jax.Array, key: jax.Array) -> tuple[TrainState, Metrics]:
-        """Remember the fresh inputs [N, K * F], then learn from reference, fresh and replayed ones."""
-        buffer = replay.add(state.replay, fresh)
-
-        def step(state: DiscriminatorState, key: jax.Array) -> tuple[DiscriminatorState, Metrics]:
-            return self.discriminator_step(state, fresh, buffer, key)
-
-        keys = jax.random.split(key, self.config.amp.update_steps)
-        discriminator, metrics = jax.lax.scan(step, state.discriminator, keys)
-        metrics = jax.tree.map(jnp.mean, metrics)
-        weakening = self.steer(state.discriminator.weakening, metrics["disc_acc"])
-        levers = self.levers(state.discriminator)
-        metrics |= {
-            "disc_weakening": weakening,
-            "disc_input_noise": levers.input_noise,
-            "disc_r1_gamma": levers.r1_gamma,
-            "disc_learning_rate": levers.learning_rate,
-            "disc_update_share": levers.update_share,
-        }
-        return state.replace(discriminator=discriminator.replace(weakening=weakening), replay=buffer), metrics
-
-    def discriminator_step(
-        self, state: DiscriminatorState, fresh: jax.Array, buffer: replay.Replay, key: jax.Array
-    ) -> tuple[DiscriminatorState, Metrics]:
-        """One gradient step on noisy inputs; the metrics are those of the fresh policy samples."""
-        config, levers = self.config.amp, self.levers(state)
-        real_key, fresh_key, replay_key, noise_key, skip_key = jax.random.split(key, 5)
-        replayed = int(config.replay_share * config.batch_size)
-        recent = config.batch_size - replayed
-        real = self.env.reference.sample_inputs(real_key, config.batch_size)
-        fake = fresh[jax.random.randint(fresh_key, (recent,), 0, len(fresh))]
-        fake = jnp.concatenate([fake, replay.sample(buffer, replay_key, replayed)])
-        noise = levers.input_noise * jax.random.normal(noise_key, (2, *real.shape))
-        real, fake = real + noise[0], fake + noise[1]
-
-        def loss(params: dict) -> tuple[jax.Array, Metrics]:
-            real_scores, fake_scores = self.score(params, real), self.score(params, fake)
-            adversarial = disc.LOSSES[config.loss](real_scores, fake_scores)
-            penalty = disc.r1(lambda x: self.score(params, x), real)
-            metrics = score_metrics(real_scores, fake_scores[:recent])
-            metrics |= {"disc_loss": adversarial, "disc_r1": penalty}
-            return adversarial + 0.5 * levers.r1_gamma * penalty, metrics
-
-        gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
-        direction, optimizer = self.discriminator_optimizer.update(gradients, state.optimizer)
-        params = optax.apply_updates(state.params, jax.tree.map(lambda x: -levers.learning_rate * x, direction))
-        updated = state.replace(params=params, optimizer=optimizer)
-        done = jax.random.uniform(skip_key) < levers.update_share
-        return jax.tree.map(lambda new, old: jnp.where(done, new, old), updated, state), metrics
-
-    def levers(self, state: DiscriminatorState) -> Levers:
-        """The settings as configured, but the one of `amp.control`, which the controller has changed."""
-        config = self.config.amp
-        factor = {config.control: state.weakening}  # more noise and penalty weaken; so do smaller and fewer steps
-        return Levers(
-            input_noise=config.input_noise * factor.get("input_noise", jnp.float32(1.0)),
-            r1_gamma=config.r1_gamma * factor.get("r1_gamma", jnp.float32(1.0)),
-            learning_rate=config.discriminator_lr / factor.get("discriminator_lr", jnp.float32(1.0)),
-            update_share=jnp.minimum(1.0, 1.0 / factor.get("update_steps", jnp.float32(1.0))),
+        """Learn from the rollout's inputs [N, D], and measure their variety."""
+        discriminator, buffer, metrics = self.prior.update(
+            state.discriminator, state.replay, fresh, state.iteration, key
         )
-
-    def steer(self, weakening: jax.Array, accuracy: jax.Array) -> jax.Array:
-        """Weaken the discriminator more when it is surer than the target accuracy, less when it is less sure.
-
-        w <- clip(w exp(g (accuracy - target)), lowest, highest): an integral controller on log w.
-        """
-        config = self.config.amp
-        if config.control == "off":
-            return weakening
-        return jnp.clip(weakening * jnp.exp(CONTROL_GAIN * (accuracy - config.target_accuracy)), *config.control_range)
+        metrics |= self.prior.diversity(fresh)
+        return state.replace(discriminator=discriminator, replay=buffer), metrics
 
     def reward(self, outcome: Outcome, style: jax.Array) -> jax.Array:
         """What PPO maximises [T, B]: weighted task and style, less the cost of the action, scaled."""
@@ -293,8 +192,29 @@ class AMP:
             advantage=(advantage - advantage.mean()) / (advantage.std() + 1e-8),
             value_target=value_target,
         )
+        if config.mirror:
+            batch = self.with_reflections(state, rollout, batch)
         batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
         return ppo.update(state.trainee, batch, key, self.actor.apply, self.critic.apply, config)
+
+    def with_reflections(self, state: TrainState, rollout: Transition, batch: ppo.Batch) -> ppo.Batch:
+        """The batch [T, B] and its mirror image, [T, 2 B]: the reflected action would have done as well.
+
+        After Abdolhosseini et al. 2019, https://arxiv.org/abs/1910.01720, section 3.1 (duplicate tuples); probabilities
+        are those that the behaviour policy gives to the reflected action, so that the ratios start at 1.
+        """
+        partner, sign = (jnp.asarray(values) for values in self.env.robot.mirror_joints)
+        observation = self.env.mirror(rollout.observation)
+        mean, log_std = self.policy(state.trainee.params.actor, state.statistics, observation)
+        action = sign * rollout.action[..., partner]
+        reflected = batch.replace(
+            observation=normalize(self.sights(observation), state.statistics.observation),
+            privileged=normalize(self.env.mirror_privileged(rollout.privileged), state.statistics.privileged),
+            action=action,
+            log_prob=gaussian_log_prob(action, mean, log_std),
+            mean=mean,
+        )
+        return jax.tree.map(lambda one, other: jnp.concatenate([one, other], axis=1), batch, reflected)
 
 
 def make_amp(config: Config) -> AMP:
@@ -304,22 +224,20 @@ def make_amp(config: Config) -> AMP:
     reference = make_reference(
         load_clips(config.reference.clips, robot, control_dt=env.control_dt),
         robot,
-        window=config.amp.window,
+        window=(config.amp.window - 1) * config.amp.dilation + 1,
         mirror=config.reference.mirror,
         control_dt=env.control_dt,
     )
-    return AMP(config, Env(env, robot, physics, reference))
-
-
-def score_metrics(real: jax.Array, fake: jax.Array) -> Metrics:
-    """Mean and spread of the scores of reference [N] and policy [M], and the accuracy."""
-    return {
-        "disc_real_mean": real.mean(),
-        "disc_fake_mean": fake.mean(),
-        "disc_real_std": real.std(),
-        "disc_fake_std": fake.std(),
-        "disc_acc": disc.accuracy(real, fake),
-    }
+    if config.amp.condition not in ("label", "both"):
+        return AMP(config, Env(env, robot, physics, reference))
+    if len(reference.gaits.names) < 2:
+        raise InputError(
+            f"amp.condition is {config.amp.condition}, but reference.clips names one gait only; give at least two "
+            f"labels, such as [{{path: a.npz, label: stand}}, {{path: b.npz, label: walk}}]"
+        )
+    speeds = reference.gaits.speed_range
+    env = dataclasses.replace(env, command_speed=(float(speeds.min()), float(speeds.max())))  # what is asked for
+    return AMP(dataclasses.replace(config, env=env), Env(env, robot, physics, reference, labelled=True))
 
 
 def update_statistics(statistics: Statistics, rollout: Transition) -> Statistics:

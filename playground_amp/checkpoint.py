@@ -70,6 +70,23 @@ class Checkpoints:
         """Iterations of the complete checkpoints, ascending."""
         return sorted(self._manager.all_steps())
 
+    def choose(self, which: str) -> int:
+        """Iteration of the checkpoint that `which` names: newest, best or a number."""
+        kept = self.all
+        if not kept:
+            raise InputError(f"'{self.folder}' holds no checkpoint; start the run anew without --resume")
+        if which == "newest":
+            return kept[-1]
+        if which == "best" and self.best is not None:
+            return self.best
+        if which.isdecimal() and int(which) in kept:
+            return int(which)
+        wrong = "none has a score" if which == "best" else "it is not there"
+        raise InputError(
+            f"--checkpoint {which}: {wrong}; '{self.folder}' keeps {', '.join(map(str, kept))} (newest)"
+            + ("" if self.best is None else f", the best of them is {self.best}")
+        )
+
     def score(self, iteration: int) -> float | None:
         """Score that a checkpoint was saved with."""
         metrics = self._manager.metrics(iteration)
@@ -102,8 +119,9 @@ class Checkpoints:
         except Exception:  # Orbax raises a different type for every kind of damage
             raise InputError(
                 f"the checkpoint '{self.folder / str(iteration)}' cannot be read: either sizes were changed since "
-                f"(env.num_envs, networks, amp.hidden, amp.window or amp.replay_size), or it is damaged; undo the "
-                f"change, or delete that folder to go on from the one before"
+                f"(env.num_envs, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, "
+                f"amp.window, amp.normalization and the like), or it is damaged; undo the change, or delete that "
+                f"folder to go on from the one before"
             ) from None
         if not _finite(restored["state"]):
             raise InputError(

@@ -5,24 +5,56 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os.path
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, PlainSerializer, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from playground_amp.compatibility import contradictions
 from playground_amp.errors import InputError, nearest
-from playground_amp.schema import Flag, LowestFirst, Number, TextIsList, Values, Whole, fill, read_yaml
+from playground_amp.schema import (
+    Flag,
+    LowestFirst,
+    Number,
+    OneIsList,
+    Values,
+    Whole,
+    apply_override,
+    fill,
+    read_yaml,
+)
+from playground_amp.types import FeatureGroup
 
-__all__ = ["Config", "build", "find_path", "load_config", "resolve", "to_dict"]
+__all__ = ["Config", "build", "find_path", "in_use", "is_number", "load_config", "resolve", "to_dict", "with_numbers"]
 
 ROOT = Path(__file__).resolve().parent.parent  # of the repository
 CONFIGS = Path("configs")
+PRESETS = CONFIGS / "presets"
+
+frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+
+
+@frozen
+class ClipSource:
+    """Motion to learn from, and what gait it is."""
+
+    path: str
+    """A clip, a folder of clips, or a pattern with *."""
+    label: str = ""
+    """Name of the gait, such as walk, run, turn or stand; one network tells them apart with amp.condition."""
+
+
+def _shortest(source: ClipSource) -> str | dict[str, str]:
+    """As a YAML file would have it."""
+    return dataclasses.asdict(source) if source.label else source.path
+
 
 Seed = Annotated[Whole, Ge(0), Le(2**32 - 1)]
 PositiveInt = Annotated[Whole, Gt(0)]
@@ -35,15 +67,12 @@ Fraction = Annotated[Number, Ge(0.0), Lt(1.0)]
 Range = Annotated[tuple[Number, Number], LowestFirst]
 PositiveRange = Annotated[tuple[Positive, Positive], LowestFirst]
 Widths = Annotated[tuple[PositiveInt, ...], Len(1)]
-Paths = Annotated[tuple[str, ...], Len(1), TextIsList]
-
+Clips = Annotated[tuple[Annotated[ClipSource, PlainSerializer(_shortest)], ...], Len(1), OneIsList]
 AUTO: Any = "auto"  # until `resolve` puts the number of this machine in its place
 if TYPE_CHECKING:
     Size = int  # what reads a configuration reads a resolved one
 else:
     Size = PositiveInt | Literal["auto"]
-
-frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 
 
 @frozen
@@ -112,6 +141,8 @@ class PPOConfig:
     """Weight of the value loss."""
     max_gradient_norm: Positive = 1.0
     """Gradients longer than this are shortened."""
+    mirror: Flag = False
+    """Whether the policy also learns from the mirror image of every sample."""
 
 
 @frozen
@@ -136,22 +167,64 @@ class AMPConfig:
     """Weight of the discriminator's reward; 0 trains the task alone and never updates the discriminator."""
     task_weight: NonNegative = 0.3
     """Weight of the task reward."""
-    window: PositiveInt = 1
+    preset: str = "none"
+    """Settings of a known method, a file of configs/presets; a file's own keys and --set go over them."""
+    loss: Literal["lsgan", "vanilla", "hinge", "wasserstein"] = "lsgan"
+    """Loss of the discriminator; which rewards belong to it stands in docs/discriminators.md."""
+    targets: tuple[Number, Number, Number] = (0.0, 1.0, 1.0)
+    """[a, b, c] of lsgan: scores of policy and reference that are aimed at, and the score rewarded in full."""
+    label_smoothing: Share = 0.0
+    """Share of the way from b (or probability 1) back to the policy's label that the reference's label is moved."""
+    reward: Literal["clipped_linear", "quadratic", "sigmoid", "gail", "softplus", "linear"] = "clipped_linear"
+    """Style reward of the score D; clipped_linear is clip(D, 0, 1)."""
+    warm_up: Count = 0
+    """Iterations in which the discriminator learns and its reward does not count yet."""
+    window: Annotated[Whole, Ge(1), Le(16)] = 1
     """Feature frames in one input of the discriminator."""
+    dilation: PositiveInt = 1
+    """Control steps from one frame of the window to the next."""
+    feature_weights: dict[FeatureGroup, NonNegative] = dataclasses.field(default_factory=dict)
+    """Factor on normalised features by group; 0 drops the group, groups not named have 1."""
+    condition: Literal["none", "label", "command", "both"] = "none"
+    """What the discriminator is told beside the motion; with label, the policy is told the label, too."""
+    mirror_policy: Flag = False
+    """Whether half of the policy's samples, drawn at random, are shown to the discriminator mirrored."""
+    trunk: Literal["mlp", "convolution", "patches"] = "mlp"
+    """Network of the discriminator: all at once, convolutions over time, or a head for each body part and patch."""
+    patch_frames: PositiveInt = 1
+    """Frames that a head of the trunk patches sees at once."""
     hidden: Widths = (512, 256)
     """Hidden layers of the discriminator."""
-    loss: Literal["lsgan"] = "lsgan"
-    """Loss of the discriminator: lsgan has the targets 1 (reference) and 0 (policy)."""
-    reward: Literal["clipped_linear"] = "clipped_linear"
-    """Style reward: clipped_linear is clip(D, 0, 1)."""
+    activation: Literal["elu", "relu", "leaky_relu"] = "elu"
+    """Activation of its hidden layers."""
+    normalization: Literal["none", "layer", "spectral"] = "none"
+    """Layer norm after each hidden layer, or spectral norm of all weights."""
+    dropout: Fraction = 0.0
+    """Share of hidden units left out at random while it learns."""
+    minibatch_deviation: Flag = False
+    """Whether its last layer sees the spread of the batch, too."""
     r1_gamma: NonNegative = 1.0
     """Weight g of the penalty g/2 |grad D|^2 on reference samples, taken at the normalised, noisy input."""
+    r2_gamma: NonNegative = 0.0
+    """Weight of the same penalty on the policy's samples."""
+    gp_weight: NonNegative = 0.0
+    """Weight of the penalty (|grad D| - gp_target)^2 on samples between reference and policy."""
+    gp_target: NonNegative = 1.0
+    """Slope that gp_weight holds the discriminator to."""
+    logit_decay: NonNegative = 0.0
+    """Weight of the squared weights of the output layer."""
+    weight_decay: NonNegative = 0.0
+    """Weight of the squared weights of all layers."""
     discriminator_lr: Positive = 1e-4
     """Adam's learning rate for the discriminator."""
     adam_b1: Fraction = 0.5
     """Adam's first decay rate for the discriminator; low, because its target moves."""
+    adam_b2: Fraction = 0.999
+    """Adam's second decay rate for the discriminator."""
     update_steps: PositiveInt = 2
     """Discriminator updates in one iteration."""
+    update_every: PositiveInt = 1
+    """Iterations from one with discriminator updates to the next."""
     batch_size: Size = AUTO
     """Reference samples, and as many policy samples, of one update; auto is 512 on a CPU and 4096 on an accelerator."""
     replay_size: Size = AUTO
@@ -160,6 +233,8 @@ class AMPConfig:
     """Share of an update's policy samples from the replay buffer; below 1, as the fresh ones give the metrics."""
     input_noise: NonNegative = 0.2
     """Standard deviation of the noise on the discriminator's normalised inputs while it learns."""
+    noise_half_life: Count = 0
+    """Iterations in which the noise falls to half; 0 keeps it."""
     control: Literal["off", "input_noise", "r1_gamma", "discriminator_lr", "update_steps"] = "input_noise"
     """Which setting the controller changes to hold the target accuracy; off leaves all as they are."""
     control_range: PositiveRange = (0.1, 2.0)
@@ -172,8 +247,8 @@ class AMPConfig:
 class ReferenceConfig:
     """The motion to learn from."""
 
-    clips: Paths = ("data/wildrobot",)
-    """Clips, folders of clips, or patterns with *, made by scripts/retarget.py."""
+    clips: Clips = (ClipSource("data/wildrobot"),)
+    """Clips, folders of clips or patterns with *, made by scripts/retarget.py; {path: ..., label: ...} adds a gait."""
     mirror: Flag = True
     """Also use every clip reflected left to right."""
 
@@ -221,13 +296,78 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def build(values: Values, source: str, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of `values` (section -> key -> value); every mistake a sentence of the InputError."""
-    return fill(Config, values, source, overrides)
+    """The configuration of `values` (section -> key -> value); every mistake a sentence of the InputError.
+
+    A preset that `values` name lies under their own keys, one of the overrides goes over them; the other overrides go
+    over both.
+    """
+    config = fill(Config, _with_preset(values, source, overrides), source, overrides)
+    if mistakes := list(contradictions(config)):
+        raise InputError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
+    return config
+
+
+def _with_preset(values: Values, source: str, overrides: Sequence[str]) -> Values:
+    asked: Values = {}
+    for override in overrides:
+        if override.partition("=")[0].strip() == "amp.preset":
+            apply_override(asked, override)
+            source = f"--set {override}"
+    if "amp" in asked:
+        return _merge(values, read_preset(asked["amp"]["preset"], source))
+    amp = values.get("amp")
+    if isinstance(amp, dict) and "preset" in amp:
+        return _merge(read_preset(amp["preset"], source), values)
+    return values
+
+
+def _merge(under: Values, over: Values) -> Values:
+    """Sections of both, the keys of `over` first; what is no section is left for `fill` to complain of."""
+    merged = dict(under)
+    for section, content in over.items():
+        below = under.get(section, {})
+        wrong = next((part for part in (below, content) if not isinstance(part, dict)), None)
+        merged[section] = {**below, **content} if wrong is None else wrong
+    return merged
+
+
+def read_preset(name: object, source: str) -> Values:
+    """Sections of a preset by its name, 'none' has no values; raises InputError with the names that exist.
+
+    `source` is where the name stands.
+    """
+    if name == "none":
+        return {}
+    files = {path.stem: path for path in (ROOT / PRESETS).glob("*.yaml")}
+    if not (isinstance(name, str) and name in files):
+        raise InputError(f"{source}: amp.preset is '{name}'; {nearest(str(name), [*files, 'none'])}")
+    return read_yaml(files[name])
 
 
 def to_dict(config: Config) -> Values:
     """Plain nested dictionary of lists, numbers and strings, as YAML stores it."""
     return TypeAdapter(Config).dump_python(config, mode="json")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a setting is known before the computation runs: a sweep has arrays in the place of numbers."""
+    return isinstance(value, int | float)
+
+
+def in_use(weight: Any) -> bool:
+    """Whether a weight may be above zero: a term that surely has none is left out of the computation."""
+    return not is_number(weight) or weight > 0
+
+
+def with_numbers(config: Config, numbers: Mapping[str, Any]) -> Config:
+    """`config` with other values for keys such as 'amp.r1_gamma', unchecked: they may be traced arrays."""
+    changed = copy.copy(config)
+    for name, value in numbers.items():
+        section, key = name.split(".")
+        content = copy.copy(getattr(changed, section))
+        object.__setattr__(content, key, value)  # frozen for everyone else, and validated numbers are no arrays
+        object.__setattr__(changed, section, content)
+    return changed
 
 
 def find_config(name_or_path: str) -> Path:

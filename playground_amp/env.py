@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,34 +25,49 @@ class EnvState(struct.PyTreeNode):
     """Everything an episode remembers, for B robots."""
 
     physics: PhysicsState
-    history: jax.Array  # [B, K, F] the last K AMP features, oldest first; of the clip right after a reset
+    history: jax.Array  # [B, S, F] the last S AMP features, oldest first; of the clip right after a reset
     previous_action: jax.Array  # [B, A]
     command: jax.Array  # [B] m/s, forward speed asked for
+    label: jax.Array  # [B] int32, gait asked for, an index of the reference's labels
     steps: jax.Array  # [B] int32, control steps since the reset
     returns: jax.Array  # [B] task reward summed since the reset
     key: jax.Array  # random key
 
 
 class Env:
-    """Binds robot, physics, reference and settings; holds no state."""
+    """Binds robot, physics, reference and settings; holds no state.
 
-    def __init__(self, config: EnvConfig, robot: Robot, physics: Physics, reference: Reference):
+    With `labelled` a gait is asked for beside the speed: one of the reference's labels, at a speed of its clips.
+    """
+
+    def __init__(
+        self, config: EnvConfig, robot: Robot, physics: Physics, reference: Reference, *, labelled: bool = False
+    ):
+        self.labelled = labelled
         self.config, self.robot, self.physics, self.reference = config, robot, physics, reference
         self.num_actions = robot.model.nu
         self.joint_range = jnp.asarray(robot.joint_range, jnp.float32)
         self._home = jnp.asarray(robot.home_qpos, jnp.float32)
-        self._mirror = _observation_mirror(robot)
+        self.num_labels = len(reference.gaits.names) if labelled else 0
+        self._mirror = _observation_mirror(robot, self.num_labels)
 
-    def reset(self, key: jax.Array, num_envs: int) -> EnvState:
-        """Fresh episodes for `num_envs` robots; consumes `key`."""
+    def with_config(self, **changes: object) -> Env:
+        """The same environment under other settings."""
+        config = dataclasses.replace(self.config, **changes)
+        return Env(config, self.robot, self.physics, self.reference, labelled=self.labelled)
+
+    def reset(self, key: jax.Array, num_envs: int, asked: tuple[jax.Array, jax.Array] | None = None) -> EnvState:
+        """Fresh episodes for `num_envs` robots, `asked` for gaits [B] and speeds [B] m/s or random; consumes `key`."""
         key, start_key, command_key = jax.random.split(key, 3)
-        physics, history = self._start(start_key, num_envs)
+        label, command = asked or self._draw_command(command_key, num_envs)
+        physics, history = self._start(start_key, label)
         zeros = jnp.zeros(num_envs)
         return EnvState(
             physics=physics,
             history=history,
             previous_action=jnp.zeros((num_envs, self.num_actions)),
-            command=self._draw_command(command_key, num_envs),
+            command=command,
+            label=label,
             steps=jnp.zeros(num_envs, jnp.int32),
             returns=zeros,
             key=key,
@@ -68,6 +85,7 @@ class Env:
                 physics.qvel[:, 6:],
                 state.previous_action,
                 state.command[:, None],
+                jax.nn.one_hot(state.label, self.num_labels),
             ],
             axis=-1,
         )
@@ -78,6 +96,14 @@ class Env:
         """What the actor [..., O] would see of the robot's reflection through its own sagittal plane."""
         partner, sign = self._mirror
         return observation[..., partner] * sign
+
+    def mirror_privileged(self, privileged: jax.Array) -> jax.Array:
+        """What the critic [..., C] would see of the reflection."""
+        width = len(self._mirror[0])
+        observation, velocity, height, pads = jnp.split(privileged, [width, width + 3, width + 4], axis=-1)
+        velocity = velocity * jnp.array([1.0, -1.0, 1.0])
+        pads = pads[..., np.asarray(self.robot.mirror_pads)]
+        return jnp.concatenate([self.mirror(observation), velocity, height, pads], axis=-1)
 
     def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
         """One control step of every robot under action [B, A]; those whose episode ended start anew."""
@@ -106,6 +132,7 @@ class Env:
             terminated=terminated,
             truncated=truncated,
             command=state.command,
+            label=state.label,
             forward_velocity=velocity[:, 0],
             episode_length=moved.steps,
             episode_return=moved.returns,
@@ -119,10 +146,11 @@ class Env:
             previous, current, dt=self.config.control_dt, contact_clearance=self.robot.contact_clearance
         )
 
-    def _start(self, key: jax.Array, count: int) -> tuple[PhysicsState, jax.Array]:
-        """Start states [count], most on a frame of the clips, and the features that led to them [count, K, F]."""
+    def _start(self, key: jax.Array, label: jax.Array) -> tuple[PhysicsState, jax.Array]:
+        """Start states [B], most on a frame of the clips, and the features that led to them [B, S, F]."""
         row_key, home_key, noise_key = jax.random.split(key, 3)
-        rows = jax.random.randint(row_key, (count,), 0, len(self.reference.qpos))
+        count, reference = len(label), self.reference
+        rows = reference.draw_of(row_key, label) if self.labelled else reference.draw(row_key, count)
         at_home = jax.random.uniform(home_key, (count, 1)) >= self.config.reference_start_share
         qpos = jnp.where(at_home, self._home, self.reference.qpos[rows].at[:, :2].set(0.0))
         qvel = jnp.where(at_home, 0.0, self.reference.qvel[rows])
@@ -141,21 +169,32 @@ class Env:
 
         return jax.lax.cond(jnp.any(done), restart, lambda state: state, state)
 
-    def _draw_command(self, key: jax.Array, count: int) -> jax.Array:
-        low, high = self.config.command_speed
-        return jax.random.uniform(key, (count,), minval=low, maxval=high)
+    def _draw_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
+        """Gait [count] and speed [count] asked for: without labels any speed of `command_speed`."""
+        if not self.labelled:
+            low, high = self.config.command_speed
+            return jnp.zeros(count, jnp.int32), jax.random.uniform(key, (count,), minval=low, maxval=high)
+        label_key, speed_key = jax.random.split(key)
+        label = jax.random.randint(label_key, (count,), 0, self.num_labels)
+        low, high = self.reference.gaits.speed_range[label].T
+        return label, low + (high - low) * jax.random.uniform(speed_key, (count,))
 
     def _resample_command(self, state: EnvState, key: jax.Array) -> EnvState:
         due = state.steps % self.config.command_interval == 0
-        return state.replace(command=jnp.where(due, self._draw_command(key, len(due)), state.command))
+        label, command = self._draw_command(key, len(due))
+        return state.replace(command=jnp.where(due, command, state.command), label=jnp.where(due, label, state.label))
 
 
-def _observation_mirror(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
-    """Where each number of the actor's observation is found in its reflection, and its sign: [O] each."""
+def _observation_mirror(robot: Robot, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each number of the actor's observation is found in its reflection, and its sign: [O] each.
+
+    Speed and gait are the same for the reflection.
+    """
     joints, signs = (np.asarray(values) for values in robot.mirror_joints)
     triples = len(joints) * np.arange(3)[:, None]  # positions, velocities, previous action
-    partner = np.concatenate([np.arange(6), (6 + triples + joints).ravel(), [6 + 3 * len(joints)]])
-    sign = np.concatenate([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], np.tile(signs, 3), [1.0]])
+    asked = 6 + 3 * len(joints) + np.arange(1 + num_labels)
+    partner = np.concatenate([np.arange(6), (6 + triples + joints).ravel(), asked])
+    sign = np.concatenate([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], np.tile(signs, 3), np.ones(len(asked))])
     return partner, sign.astype(np.float32)
 
 

@@ -16,6 +16,7 @@ from playground_amp import style
 from playground_amp.amp import AMP, Statistics
 from playground_amp.config import EnvConfig
 from playground_amp.env import Env, EnvState
+from playground_amp.features import MOVING
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.library import clip_motions, held_out_clips, load_clips, motion_features
 from playground_amp.motion.quality import Quality, measure
@@ -139,27 +140,45 @@ class Pace:
         return float(cadence), float(length)
 
 
-def record(amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episodes: int) -> Recording:
-    """Run the mean policy for one whole episode each, every robot keeping one command; consumes `key`.
+class Asked(struct.PyTreeNode):
+    """What the robots are asked for: P parts of an episode, of equal length, one after the other."""
 
-    The commands are spread evenly over the range of `env.command_speed`.
-    """
+    label: jax.Array  # [P, B] int32, gait
+    command: jax.Array  # [P, B] m/s
+
+
+def one_each(amp: AMP, episodes: int) -> Asked:
+    """One gait and speed for every episode: all gaits the same number of times, speeds evenly over their range."""
+    if not amp.env.labelled:
+        low, high = amp.env.config.command_speed
+        return Asked(jnp.zeros((1, episodes), jnp.int32), jnp.linspace(low, high, episodes)[None])
+    label, rank = jnp.arange(episodes) % amp.env.num_labels, jnp.arange(episodes) // amp.env.num_labels
+    low, high = amp.env.reference.gaits.speed_range[label].T
+    return Asked(label[None], (low + (high - low) * rank / jnp.maximum(rank.max(), 1))[None])
+
+
+def record(amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episodes: int) -> Recording:
+    """Run the mean policy for one whole episode each, asked for what `one_each` says; consumes `key`."""
     return make_recorder(amp, episodes)(params, statistics, key)
 
 
-def make_recorder(amp: AMP, episodes: int) -> Callable[[dict, Statistics, jax.Array], Recording]:
+def make_recorder(
+    amp: AMP, episodes: int, asked: Asked | None = None
+) -> Callable[[dict, Statistics, jax.Array], Recording]:
     """`record` for one policy after the other, compiled once."""
-    config = dataclasses.replace(amp.env.config, command_interval=amp.env.config.episode_length + 1)
-    env = Env(config, amp.env.robot, amp.env.physics, amp.env.reference)
-    commands = jnp.linspace(*config.command_speed, episodes)
+    limit = amp.env.config.episode_length
+    env = amp.env.with_config(command_interval=limit + 1)
+    asked = asked or one_each(amp, episodes)
+    parts = len(asked.label)
 
     @jax.jit
     def run(params: dict, statistics: Statistics, key: jax.Array) -> Recording:
-        state = env.reset(key, episodes).replace(command=commands)
+        state = env.reset(key, episodes, (asked.label[0], asked.command[0]))
         start = (state, jnp.ones(episodes, bool), jnp.zeros(episodes, bool))
 
-        def step(carry: tuple[EnvState, jax.Array, jax.Array], __: None) -> tuple[tuple, dict]:
+        def step(carry: tuple[EnvState, jax.Array, jax.Array], part: jax.Array) -> tuple[tuple, dict]:
             state, alive, fell = carry
+            state = state.replace(label=asked.label[part], command=asked.command[part])
             mean, _ = amp.policy(params, statistics, env.observe(state)[0])
             after, outcome = env.step(state, mean)
             now = {
@@ -174,8 +193,8 @@ def make_recorder(amp: AMP, episodes: int) -> Callable[[dict, Statistics, jax.Ar
             fell = fell | (alive & outcome.terminated)
             return (after, alive & ~(outcome.terminated | outcome.truncated), fell), now
 
-        (_, _, fell), series = jax.lax.scan(step, start, None, config.episode_length)
-        return Recording(**series, fell=fell, command=commands)
+        (_, _, fell), series = jax.lax.scan(step, start, jnp.arange(limit) * parts // limit)
+        return Recording(**series, fell=fell, command=asked.command[0])
 
     return run
 
@@ -184,7 +203,8 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
     """Survival, speed, gait, style and effort of a recording; reads the reference's clips again."""
     recording = jax.tree.map(np.asarray, recording)
     clips = load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.env.config.control_dt)
-    walks, reference = measure_walks(amp, recording), pace(clips, amp.env.robot)
+    everything, reference = measure_walks(amp, recording), pace(clips, amp.env.robot)
+    walks = [walk for walk in everything if walk.command >= MOVING or not amp.env.labelled]  # the others stand
     speed, cadence = _mean([walk.speed for walk in walks]), _mean([walk.gait.cadence for walk in walks])
     paces = [reference.at(walk.speed) for walk in walks]
     return Evaluation(
@@ -192,8 +212,8 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
         episode_length=float(recording.alive.sum(axis=0).mean()),
         survival=float(1.0 - recording.fell.mean()),
         command=float(recording.command.mean()),
-        forward_velocity=speed,
-        velocity_error=_mean([abs(walk.speed - walk.command) for walk in walks]),
+        forward_velocity=_mean([walk.speed for walk in everything]),
+        velocity_error=_mean([abs(walk.speed - walk.command) for walk in everything]),
         cadence=cadence,
         cadence_error=_mean(
             [abs(walk.gait.cadence / there - 1.0) for walk, (there, _) in zip(walks, paces, strict=True)]
@@ -211,7 +231,7 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
         **style_distances(amp, recording_windows(amp, recording), clips),
         action_rate=_mean([walk.action_rate for walk in walks]),
         cost_of_transport=_mean([walk.cost_of_transport for walk in walks]),
-        speeds=_speed_rows(amp.env.config, recording, walks, reference),
+        speeds=_speed_rows(amp.env.config, recording, everything, reference),
     )
 
 
@@ -302,11 +322,15 @@ def without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def bounds(config: EnvConfig) -> dict[str, tuple[float, float]]:
-    """BOUNDS for an environment: lengths in control steps, nothing of a speed that is not asked for."""
+def bounds(config: EnvConfig, *, labelled: bool = False) -> dict[str, tuple[float, float]]:
+    """BOUNDS for an environment: lengths in control steps, nothing of a speed that is not asked for.
+
+    With `labelled` gaits the speeds asked for are those of their clips.
+    """
     low, high = config.command_speed
     shortest, longest = BOUNDS["episode_length"]
-    found = {name: limits for name, limits in BOUNDS.items() if name != "speed_at_0.6" or low <= 0.6 <= high}
+    asked = low <= 0.6 <= high and not labelled
+    found = {name: limits for name, limits in BOUNDS.items() if name != "speed_at_0.6" or asked}
     return found | {"episode_length": (shortest * config.episode_length, longest * config.episode_length)}
 
 
@@ -316,12 +340,12 @@ def figures(amp: AMP, recording: Recording, evaluation: Evaluation) -> dict[str,
     return numbers | {"speed_at_0.6": speed_near(amp, recording, 0.6)}
 
 
-def faults(figures: dict[str, float], config: EnvConfig) -> list[str]:
+def faults(figures: dict[str, float], config: EnvConfig, *, labelled: bool = False) -> list[str]:
     """Names of the figures that are out of bounds; what does not exist is.
 
     A robot that walks is not held to the pace of clips that are too short to have one.
     """
-    limits = bounds(config)
+    limits = bounds(config, labelled=labelled)
     if math.isnan(figures["cadence_error"]) and figures["cadence"] > 0.0:
         limits = {name: limit for name, limit in limits.items() if name not in ("cadence_error", "step_length_error")}
     return [name for name, (low, high) in limits.items() if not low <= figures[name] <= high]

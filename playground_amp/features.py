@@ -17,14 +17,18 @@ current root.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import get_args
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
 from playground_amp import rotations
+from playground_amp.errors import InputError
 from playground_amp.robots import Robot
-from playground_amp.types import Frame
+from playground_amp.types import FeatureGroup, Frame
 
 MOVING = 0.1  # m/s, below which the direction of motion is noise and reported as zero
 CLIP = 6.0  # standard deviations
@@ -74,11 +78,56 @@ def contact(pad_height: jax.Array, clearance: tuple[float, float]) -> jax.Array:
     return jnp.clip((clear - pad_height) / (clear - touching), 0.0, 1.0)
 
 
+def group_sizes(robot: Robot) -> dict[FeatureGroup, int]:
+    """Number of features in each group, in their order."""
+    joints, pads = robot.num_joints, len(robot.pads)
+    return dict(zip(get_args(FeatureGroup), (joints, joints, 3, 3, 1, pads), strict=True))
+
+
 def feature_floor(robot: Robot) -> np.ndarray:
     """Least standard deviation to divide each feature by, [F]: a joint that never moves must not be amplified."""
-    joints, pads = robot.num_joints, len(robot.pads)
-    groups = [(0.1, joints), (1.0, joints), (0.3, 3), (1.0, 3), (0.07 * robot.leg_length, 1), (0.4, pads)]
-    return np.concatenate([np.full(count, floor, np.float32) for floor, count in groups])
+    floors = (0.1, 1.0, 0.3, 1.0, 0.07 * robot.leg_length, 0.4)
+    return np.repeat(np.array(floors, np.float32), list(group_sizes(robot).values()))
+
+
+def feature_weights(robot: Robot, weights: Mapping[FeatureGroup, float]) -> np.ndarray:
+    """Factor on each normalised feature, [F]: that of its group in `weights`, else 1."""
+    sizes = group_sizes(robot)
+    factors = np.repeat([weights.get(group, 1.0) for group in sizes], list(sizes.values()))
+    if not factors.any():
+        raise InputError(f"amp.feature_weights leaves no feature; give one of {', '.join(sizes)} a weight above 0")
+    return factors.astype(np.float32)
+
+
+def feature_mirror(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
+    """Where each feature is found in the features of the reflected motion, and its sign: [F] each."""
+    joints, signs = (np.asarray(values) for values in robot.mirror_joints)
+    root = 2 * len(joints) + np.arange(7)
+    pads = root[-1] + 1 + np.asarray(robot.mirror_pads)
+    partner = np.concatenate([joints, len(joints) + joints, root, pads])
+    axes = [1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], [1.0]  # direction, angular velocity, height
+    sign = np.concatenate([signs, signs, *axes, np.ones(len(pads))])
+    return partner, sign.astype(np.float32)
+
+
+def feature_parts(robot: Robot) -> list[np.ndarray]:
+    """Features of each part of the body: a part for every chain of joints that hangs from the root, and the root."""
+    joint_chain = [_chain(robot, robot.model.jnt_bodyid[robot.model.joint(joint).id]) for joint in robot.joints]
+    pad_chain = [_chain(robot, robot.model.geom_bodyid[geoms[0]]) for geoms in robot.pad_geoms]
+    joints = np.array([*joint_chain, *joint_chain])
+    root = np.full(7, -1)
+    owner = np.concatenate([joints, root, np.array(pad_chain)])
+    return [np.flatnonzero(owner == part) for part in dict.fromkeys(owner.tolist())]
+
+
+def _chain(robot: Robot, body: int) -> int:
+    """The body next to the root that `body` hangs from; -1 is the root itself."""
+    root, parents = robot.model.body(robot.root).id, robot.model.body_parentid
+    if body == root:
+        return -1
+    while parents[body] != root:
+        body = parents[body]
+    return int(body)
 
 
 class Normalizer(struct.PyTreeNode):

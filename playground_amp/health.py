@@ -1,7 +1,8 @@
 """Health: what the curves of a run say in words, and which settings to change.
 
 Thresholds count iterations, not environment steps: an iteration holds the same number of updates whatever the number of
-robots, and discriminator and policy change by updates.
+robots, and discriminator and policy change by updates. Those of scores are in units of the loss: what lies between the
+two scores that it aims at.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from playground_amp.compatibility import LABELLED
 from playground_amp.config import Config
 
 Row = Mapping[str, float]
@@ -31,20 +33,25 @@ WINDOW = 20  # newest iterations that are judged, by the medians of their halves
 HOLD = 50  # iterations a state stays after it was last seen
 HISTORY = 200  # iterations of one fatal symptom after which a run is dead, and over which oscillation is counted
 
-FLAT_SPREAD = 0.05  # of D, and of its means' distance; healthy spreads are 0.08 to 0.2
+FLAT_SPREAD = 0.05  # of D, and of its means' distance, units; in healthy runs the wider of the two is above 0.1
 SURE = 0.95  # accuracy
-NO_REWARD = 0.1  # style reward; a healthy run's never falls below 0.2
-DEAD_REWARD = 0.05  # style reward; the clipped scores of a discriminator that is always right leave about this much
+NO_REWARD = 0.1  # style reward above a sure fake's; healthy runs' never falls below 0.15, the default's below 0.2
+DEAD_REWARD = 0.05  # the same; the clipped scores of a discriminator that is always right leave about this much
 GUESSING = 0.55  # accuracy
 WRONG_WAY = 0.45  # accuracy; only a discriminator that does not learn stays below a half
 GUESSING_DISTANCE = 0.3  # between the means of D, in standard deviations; a healthy run's stays above 1
 SEEN_THROUGH = 0.98  # accuracy without noise
+HIDING = 0.1  # input noise that may hide from the discriminator what it would be sure of
 WALKS = 0.8  # episode length relative to the time limit
-ONE_POSE = 0.3  # feature diversity
+ONE_POSE = 0.3  # feature diversity; a healthy run's is 0.95 to 1.4
+FEW_MODES = 0.25  # mode coverage of robots that stay up; once they do, healthy runs have 0.7, the slowest 0.4
+STAYS_UP = 0.5  # episode length relative to the time limit
 FALLS_AT_ONCE = 0.06  # episode length relative to the time limit; an untrained robot's is about as much
 LEARNED_TO_STAND = 3 * WARM_UP  # iterations after which falling at once is no beginner's
-SWING = 0.2  # width of a swing of the distance between the means of D; a healthy run's noise is 0.01
+SWING = 0.2  # width of a swing of the distance between the means of D, units; a healthy run's noise is 0.01
 SWINGS = 4  # changes from one side of a swing to the other within HISTORY; half of them keep the verdict
+
+WEAKENING = {"r1_gamma": 0.0, "input_noise": 0.0, "label_smoothing": 0.0, "dropout": 0.0, "update_every": 1}  # unused
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +97,12 @@ def _not_finite(rows: Sequence[Row]) -> str:
 
 def _state(rows: Sequence[Row], config: Config, previous: str) -> str:
     seen = [_symptom(block, config) for block in _blocks(rows[-HOLD:], WINDOW // 2)]
-    if seen[-1] == seen[-2] != LEARNING:
-        return seen[-1]
-    if previous != LEARNING and previous in seen:
-        return previous
+    state = seen[-1] if seen[-1] == seen[-2] else LEARNING
+    if state == LEARNING and previous in seen:
+        state = previous
     needed = SWINGS // 2 if previous == OSCILLATING else SWINGS
-    return OSCILLATING if _swings(rows) >= needed else LEARNING
+    passing = state in (LEARNING, TOO_STRONG, TOO_WEAK)  # by turns, while scores swing
+    return OSCILLATING if passing and _swings(rows, config) >= needed else state
 
 
 def _blocks(rows: Sequence[Row], size: int) -> list[Row]:
@@ -116,24 +123,57 @@ def _fatal(row: Row, config: Config) -> bool:
     """Whether the symptom leaves the policy nothing to learn from."""
     state = _symptom(row, config)
     if state in (TOO_STRONG, SUSPICIOUS):
-        return row["amp_reward"] < DEAD_REWARD
-    return state in (FLAT, COLLAPSED) or (state == TOO_WEAK and row["disc_acc"] < WRONG_WAY)
+        return _paid(row, config) < DEAD_REWARD
+    if state == COLLAPSED:
+        return _one_pose(row) or _falls_at_once(row, config)
+    return state == FLAT or (state == TOO_WEAK and row["disc_acc"] < WRONG_WAY)
+
+
+def _unit(config: Config) -> float:
+    """What lies between the scores that the loss aims at: b - a of lsgan, 2 between the margins (or logits) -1 and 1.
+
+    A critic aims at none: its unit is the slope it is held to, the score of one normalised input unit.
+    """
+    amp = config.amp
+    if amp.loss == "wasserstein":
+        return amp.gp_target if amp.gp_weight and amp.gp_target else 1.0
+    return amp.targets[1] - amp.targets[0] if amp.loss == "lsgan" else 2.0
+
+
+def _paid(row: Row, config: Config) -> float:
+    """How much of the style reward can teach the policy: what lies above the pay of a sure fake.
+
+    The mean of a linear reward follows from the accuracy and no bound cuts it, so there it is the standard deviation
+    over the robot's samples.
+    """
+    amp = config.amp
+    if amp.reward == "linear":
+        return 0.5 * row["disc_fake_std"] / max(_deviation(row), 1e-6)
+    sure_fake = math.log1p(math.exp(-1.0)) if (amp.loss, amp.reward) == ("hinge", "softplus") else 0.0
+    return row["amp_reward"] - sure_fake
 
 
 def _flat(row: Row, config: Config) -> bool:
     """Accuracy says nothing here: it is anything from 0 to 1 for scores that are all the same."""
-    spread = max(row["disc_real_std"], row["disc_fake_std"]) if "disc_acc" in row else math.inf
-    return spread < FLAT_SPREAD and abs(_distance(row)) < FLAT_SPREAD
+    if "disc_acc" not in row:
+        return False
+    return max(row["disc_real_std"], row["disc_fake_std"], abs(_distance(row))) < FLAT_SPREAD * _unit(config)
 
 
 def _too_strong(row: Row, config: Config) -> bool:
-    return "disc_acc" in row and row["disc_acc"] > SURE and row["amp_reward"] < NO_REWARD
+    rewarded = "disc_acc" in row and row["iteration"] > config.amp.warm_up
+    return rewarded and row["disc_acc"] > SURE and _paid(row, config) < NO_REWARD
 
 
 def _suspicious(row: Row, config: Config) -> bool:
-    """The robot walks, so it is no beginner, and is told from the reference all the same."""
-    walks = row["episode_length"] > WALKS * config.env.episode_length
-    return walks and "disc_acc" in row and (_too_strong(row, config) or row["disc_acc_clean"] > SEEN_THROUGH)
+    """The robot walks, so it is no beginner, and is told from the reference all the same.
+
+    Without noise on its inputs a discriminator may well be right and pay: there the reward alone counts.
+    """
+    if "disc_acc" not in row or row["episode_length"] <= WALKS * config.env.episode_length:
+        return False
+    hidden = config.amp.input_noise >= HIDING and row["disc_acc_clean"] > SEEN_THROUGH
+    return hidden or _too_strong(row, config)
 
 
 def _too_weak(row: Row, config: Config) -> bool:
@@ -144,7 +184,17 @@ def _too_weak(row: Row, config: Config) -> bool:
 
 
 def _collapsed(row: Row, config: Config) -> bool:
-    return row.get("feature_diversity", 1.0) < ONE_POSE or _falls_at_once(row, config)
+    return _one_pose(row) or _few_modes(row, config) or _falls_at_once(row, config)
+
+
+def _one_pose(row: Row) -> bool:
+    return row.get("feature_diversity", 1.0) < ONE_POSE
+
+
+def _few_modes(row: Row, config: Config) -> bool:
+    """The robot has learned to stay up, and to do little of what the reference does."""
+    stays_up = row["episode_length"] > STAYS_UP * config.env.episode_length
+    return stays_up and row.get("mode_coverage", 1.0) < FEW_MODES and row["iteration"] > WARM_UP + config.amp.warm_up
 
 
 def _falls_at_once(row: Row, config: Config) -> bool:
@@ -157,23 +207,46 @@ def _distance(row: Row) -> float:
     return row["disc_real_mean"] - row["disc_fake_mean"]
 
 
-def _swings(rows: Sequence[Row]) -> int:
-    """How often the distance between the means of D has gone from one side of its median to the other."""
-    distances = np.array([_distance(row) for row in rows if "disc_acc" in row and row["iteration"] > WARM_UP])
-    if not len(distances):
+def _deviation(row: Row) -> float:
+    """Standard deviation of all scores, reference and robot counting the same."""
+    return math.hypot(row["disc_real_std"], row["disc_fake_std"], _distance(row) / math.sqrt(2.0)) / math.sqrt(2.0)
+
+
+def _swings(rows: Sequence[Row], config: Config) -> int:
+    """How often the distance between the means of D has gone from one side of its median to the other.
+
+    Scores without bounds must swing by their own standard deviation, too: many units apart, one unit is noise.
+    """
+    rows = [row for row in rows if "disc_acc" in row and row["iteration"] > WARM_UP]
+    if not rows:
         return 0
+    width = SWING * _unit(config)
+    if config.amp.loss != "lsgan":
+        width = max(width, _deviation(_medians(rows)))
+    distances = np.array([_distance(row) for row in rows])
     offset = distances - np.median(distances)
-    side = np.sign(offset[np.abs(offset) > SWING / 2.0])
+    side = np.sign(offset[np.abs(offset) > width / 2.0])
     return int(np.count_nonzero(np.diff(side)))
 
 
 def _advice(row: Row, config: Config, *, sure: bool) -> str:
     """Which settings to change for a discriminator that is too sure, or not sure enough."""
     less, more = ("lower", "raise") if sure else ("raise", "lower")
-    return (
-        f"{less} {_now(config, 'discriminator_lr')} or {_now(config, 'update_steps')}, "
-        f"or {more} {_now(config, 'r1_gamma')} or {_now(config, 'input_noise')}{_controller(row, config, sure=sure)}"
-    )
+    amp = config.amp
+    speeds = ["discriminator_lr"] if sure and amp.update_steps == 1 else ["discriminator_lr", "update_steps"]
+    weakening = [name for name, unused in WEAKENING.items() if sure or getattr(amp, name) > unused]
+    if amp.loss not in LABELLED and "label_smoothing" in weakening:
+        weakening.remove("label_smoothing")
+    advice = f"{less} {_either([_now(config, name) for name in speeds])}"
+    if weakening:
+        advice += f", or {more} {_either([_now(config, name) for name in weakening])}"
+    if sure == (amp.normalization == "none"):
+        advice += f", or set amp.normalization ({amp.normalization}) to {'spectral' if sure else 'none'}"
+    return advice + _controller(row, config, sure=sure)
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _now(config: Config, name: str) -> str:
@@ -220,14 +293,15 @@ def _say_flat(row: Row, config: Config) -> str:
 
 def _say_too_strong(row: Row, config: Config) -> str:
     return (
-        f"accuracy is {row['disc_acc']:.2f} and the style reward {row['amp_reward']:.2f}, so nothing the robot tries "
-        f"is rewarded; {_advice(row, config, sure=True)}"
+        f"accuracy is {row['disc_acc']:.2f} and the style reward {row['amp_reward']:.2f}, no more than a sure fake's: "
+        f"nothing the robot tries is rewarded; {_advice(row, config, sure=True)}"
     )
 
 
 def _say_too_weak(row: Row, config: Config) -> str:
     return (
-        f"{_scores(row)}, accuracy {row['disc_acc']:.2f}: it cannot tell them apart; {_advice(row, config, sure=False)}"
+        f"{_scores(row)}, accuracy {row['disc_acc']:.2f}: it cannot tell them apart, the policy is too strong for it; "
+        f"{_advice(row, config, sure=False)}"
     )
 
 
@@ -240,18 +314,32 @@ def _say_suspicious(row: Row, config: Config) -> str:
 
 
 def _say_collapsed(row: Row, config: Config) -> str:
-    if row.get("feature_diversity", 1.0) < ONE_POSE:
+    if _one_pose(row):
         seen = f"the robot's motion has {row['feature_diversity']:.2f} of the reference's spread: it keeps to one pose"
         return f"{seen}; raise ppo.entropy_cost, env.reference_start_share or env.action_scale"
+    if _few_modes(row, config):
+        return (
+            f"the robot stays up for {_episodes(row, config)}, and what it does overlaps by {row['mode_coverage']:.2f} "
+            f"with all that the reference does: it keeps to a few of the reference's modes; raise ppo.entropy_cost or "
+            f"env.reference_start_share, or set {_for_modes(config)}"
+        )
     return (
         f"episodes last {_episodes(row, config)} after {row['iteration']:.0f} iterations; lower the upper end of "
         f"ppo.learning_rate_range or networks.initial_log_std, or raise env.reference_start_share or amp.task_weight"
     )
 
 
+def _for_modes(config: Config) -> str:
+    """Settings of the discriminator against few modes that are not made yet."""
+    amp = config.amp
+    settings = ["amp.condition (none), so that it knows what was asked for"] if amp.condition == "none" else []
+    settings += [] if amp.minibatch_deviation else ["amp.minibatch_deviation"]
+    return " or ".join(settings[::-1]) or "env.command_speed to what the clips show"
+
+
 def _say_oscillating(row: Row, config: Config) -> str:
     return (
-        f"the means of D swing apart and together by more than {SWING:g}, again and again; lower "
+        f"the means of D swing apart and together by more than {SWING * _unit(config):g}, again and again; lower "
         f"{_now(config, 'discriminator_lr')} or the upper end of ppo.learning_rate_range, or raise "
         f"{_now(config, 'r1_gamma')} or {_now(config, 'replay_share')}"
     )

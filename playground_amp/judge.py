@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -20,8 +21,19 @@ from playground_amp.amp import AMP, make_amp
 from playground_amp.checkpoint import Checkpoints
 from playground_amp.config import resolve
 from playground_amp.errors import InputError, nearest
-from playground_amp.evaluate import Evaluation, bounds, evaluate, faults, figures, make_recorder, plain, without_nan
+from playground_amp.evaluate import (
+    Evaluation,
+    Recording,
+    bounds,
+    evaluate,
+    faults,
+    figures,
+    make_recorder,
+    plain,
+    without_nan,
+)
 from playground_amp.files import write_whole
+from playground_amp.gaits import Gaits, evaluate_gaits, switching
 from playground_amp.report import GROUPS, SPEED_COLUMNS
 
 SHORT = {  # headings that let a line fit a terminal
@@ -48,6 +60,7 @@ class Verdict:
     figures: dict[str, float]
     limits: dict[str, tuple[float, float]]
     faults: list[str]
+    gaits: Gaits | None  # of a policy that is asked for one of several
 
     @property
     def title(self) -> str:
@@ -61,6 +74,7 @@ class Verdict:
             about
             | {"passed": not self.faults, "faults": self.faults, "bounds": self.limits}
             | {"evaluation": plain(self.evaluation) | {"speed_at_0.6": self.figures["speed_at_0.6"]}}
+            | ({"gaits": dataclasses.asdict(self.gaits)} if self.gaits else {})
         )
 
 
@@ -106,9 +120,10 @@ def judge(
             for iteration in chosen:
                 status.update(f"evaluating {path}, iteration {iteration}")
                 state, about = checkpoints.restore(amp, iteration)
-                recording = recorder(state.trainee.params.actor, state.statistics, jax.random.key(seed))
-                steps = about.get("env_steps", 0)
-                yield _verdict(amp, path, iteration, steps, recording)
+                policy = state.trainee.params.actor, state.statistics
+                recording = recorder(*policy, jax.random.key(seed))
+                asked = evaluate_gaits(amp, *policy, jax.random.key(seed + 1), episodes) if amp.env.labelled else None
+                yield _verdict(amp, path, iteration, about.get("env_steps", 0), recording, asked)
 
 
 def check_episodes(episodes: int) -> None:
@@ -141,7 +156,9 @@ def choose(checkpoints: Checkpoints, which: str) -> list[int]:
     raise InputError(f"--checkpoint is '{which}'; expected best, last, all or one of {', '.join(map(str, kept))}")
 
 
-def _verdict(amp: AMP, path: Path, iteration: int, env_steps: int, recording: Any) -> Verdict:
+def _verdict(
+    amp: AMP, path: Path, iteration: int, env_steps: int, recording: Recording, gaits: Gaits | None
+) -> Verdict:
     evaluation = evaluate(amp, recording)
     numbers = figures(amp, recording, evaluation)
     return Verdict(
@@ -151,8 +168,9 @@ def _verdict(amp: AMP, path: Path, iteration: int, env_steps: int, recording: An
         minutes=_minutes(path, iteration),
         evaluation=evaluation,
         figures=numbers,
-        limits=bounds(amp.env.config),
-        faults=faults(numbers, amp.env.config),
+        limits=bounds(amp.env.config, labelled=amp.env.labelled),
+        faults=faults(numbers, amp.env.config, labelled=amp.env.labelled),
+        gaits=gaits,
     )
 
 
@@ -170,7 +188,9 @@ def _show(verdicts: list[Verdict], *, as_line: bool) -> None:
         console.print(_history(verdicts), _first(verdicts), highlight=False)
         return
     for verdict in verdicts:
-        console.print(_figures(verdict), _speeds(verdict), _overall(verdict), highlight=False)
+        gaits = [_gaits(verdict.gaits), f"{switching(verdict.gaits)}\n"] if verdict.gaits else []
+        for part in (_figures(verdict), _speeds(verdict), *gaits, _overall(verdict)):
+            console.print(part, highlight=False)
 
 
 def _figures(verdict: Verdict) -> Table:
@@ -206,6 +226,17 @@ def _speeds(verdict: Verdict) -> Table:
     for row in plain(verdict.evaluation)["speeds"]:
         pairs = SPEED_COLUMNS.values()
         table.add_row(*(_number(row[a]) + (f" ({_number(row[b])})" if b else "") for a, b in pairs))
+    return table
+
+
+def _gaits(gaits: Gaits) -> Table:
+    """One row a gait: how it is done, and how far it is from the clips of each."""
+    labels = [gait.label for gait in gaits.gaits]
+    heads = ["gait", "episodes", "no fall", "asked (m/s)", "speed (m/s)", *(f"to {label}" for label in labels)]
+    table = _slim(heads, "by the gait asked for (distance from the clips of each)")
+    for gait in gaits.gaits:
+        figures = (gait.survival, gait.command, gait.forward_velocity, *gait.distances.values())
+        table.add_row(gait.label, str(gait.episodes), *map(_number, figures))
     return table
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from playground_amp.config import PPOConfig
+from playground_amp.config import PPOConfig, in_use
 from playground_amp.networks import ActorCriticParams, gaussian_entropy, gaussian_kl, gaussian_log_prob
 from playground_amp.quiet import compute_gae
 
@@ -127,7 +127,7 @@ def learning_rate(state: optax.OptState) -> jax.Array:
 
 def _steer_learning_rate(state: optax.OptState, kl: jax.Array, config: PPOConfig) -> optax.OptState:
     """Lower the learning rate when the policy moved over twice the target divergence, raise it below half."""
-    if config.target_kl == 0.0:
+    if not in_use(config.target_kl):
         return state
     clip, adam = state
     rate = adam.hyperparams["learning_rate"]

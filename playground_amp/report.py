@@ -18,12 +18,13 @@ import numpy as np
 
 from playground_amp.files import write_whole
 
-PANELS = [  # title, metrics on one axis, lower and upper end of the axis
+PANELS = [  # title, metrics on one axis, what the axis reaches from and to at least
     ("Discriminator: reference and policy", ["disc_real_mean", "disc_fake_mean"], (-0.1, 1.1)),
     ("Discriminator accuracy", ["disc_acc", "disc_acc_clean"], (0.4, 1.02)),
     ("Rewards", ["amp_reward", "task_reward"], (0.0, 1.0)),
     ("Episode length (control steps)", ["episode_length"], None),
     ("Forward velocity (m/s)", ["forward_velocity", "velocity_error"], None),
+    ("Variety of the policy's motion", ["feature_diversity", "mode_coverage"], (0.0, 1.2)),
     ("Input noise of the discriminator", ["disc_input_noise"], None),
     ("Policy entropy (nats)", ["policy_entropy"], None),
     ("Policy divergence per update", ["policy_kl"], None),
@@ -97,11 +98,12 @@ def write_report(
     reference: dict[str, float],
     notes: list[str],
     verdict: str = "",
+    restarts: Sequence[tuple[int, str]] = (),
 ) -> Path:
     """Write `report.html` of a run from its metrics.jsonl, its config.yaml and what its videos folder holds.
 
     `reference` has figures of the reference motion under the names of those of the evaluation they stand beside;
-    `verdict` says at the top what became of the run.
+    `verdict` says at the top what became of the run; `restarts` are iterations and what changed there.
     """
     columns = read_metrics(run_dir / "metrics.jsonl")
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(columns)}</p>"]
@@ -109,7 +111,8 @@ def write_report(
     parts += [_media(run_dir), _table(evaluation, reference), _speeds(evaluation.get("speeds", ()))]
     parts += ['<h2>Curves</h2><div class="grid">']
     parts += [_panel(columns, index) for index in range(len(PANELS))]
-    parts += ["</div><h2>Configuration</h2>", f"<pre>{escape((run_dir / 'config.yaml').read_text())}</pre>"]
+    parts += ["</div>", _restarts(restarts)]
+    parts += ["<h2>Configuration</h2>", f"<pre>{escape((run_dir / 'config.yaml').read_text())}</pre>"]
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
     page += f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
     path = run_dir / "report.html"
@@ -161,6 +164,13 @@ def _pair(row: dict[str, Any], name: str, reference: str | None) -> str:
     return _number(row[name]) + (f" ({_number(row[reference])})" if reference else "")
 
 
+def _restarts(restarts: Sequence[tuple[int, str]]) -> str:
+    if not restarts:
+        return ""
+    rows = "".join(f"<tr><td>{iteration}</td><td>{escape(text)}</td></tr>" for iteration, text in restarts)
+    return f"<h2>Restarts</h2><table><tr><th>after iteration</th><th>what changed</th></tr>{rows}</table>"
+
+
 def _number(value: Any) -> str:
     if isinstance(value, float):
         return "–" if np.isnan(value) else f"{value:.3g}"
@@ -175,7 +185,10 @@ def _panel(columns: dict[str, np.ndarray], index: int) -> str:
     figure, axis = plt.subplots(figsize=(10, 3.2) if index == 0 else (5, 2.6), layout="constrained")
     for name in names:
         axis.plot(columns["env_steps"] / 1e6, columns[name], label=name, linewidth=1.2)
-    axis.set(title=title, xlabel="million environment steps", ylim=limits)
+    axis.set(title=title, xlabel="million environment steps")
+    if limits:
+        low, high = axis.get_ylim()
+        axis.set_ylim(min(low, limits[0]), max(high, limits[1]))
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")
     buffer = io.BytesIO()

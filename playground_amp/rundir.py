@@ -1,13 +1,18 @@
-"""A run's folder: where it is, what it was made with, and its metrics, one JSON line an iteration."""
+"""A run's folder: where it is, what it was made with, its restarts, and its metrics, one JSON line an iteration."""
 
 from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import itertools
 import json
+import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +35,37 @@ def new_run_dir(config: Config, config_name: str, run_dir: Path | None) -> Path:
         raise InputError(f"'{path}' already holds a run; go on with it by --resume {path}, or choose another --run-dir")
     check_writable(path)
     return path
+
+
+def branch_dir(source: Path, iteration: int, run_dir: Path | None) -> Path:
+    """Where a run that leaves `source` at `iteration` goes: `run_dir`, or beside it; with -2, -3 ... when taken."""
+    path = run_dir or _named(source).with_name(f"{_named(source).name}-from-{iteration}")
+    others = (_named(path).with_name(f"{_named(path).name}-{number}") for number in itertools.count(2))
+    return next(free for free in itertools.chain([path], others) if not _taken(free))
+
+
+def _named(path: Path) -> Path:
+    """The same folder by its own name, which '.' and '..' do not tell."""
+    return Path(os.path.abspath(path)) if path.name in ("", "..") else path
+
+
+def _taken(path: Path) -> bool:
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+
+
+@contextmanager
+def whole_folder(path: Path) -> Generator[Path, None, None]:
+    """An empty folder to fill, which becomes `path` at the end; after an error there is none."""
+    check_writable(path.parent)
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        part.mkdir()
+        yield part
+        part.rename(path)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def check_writable(path: Path) -> None:
@@ -104,6 +140,89 @@ def _git_revision() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
+
+
+@dataclass(frozen=True)
+class Restart:
+    """One time that training went on from a checkpoint; a line of restarts.jsonl."""
+
+    iteration: int
+    time: str  # ISO 8601
+    source: str | None  # folder of the run that was left; None when the run itself went on
+    changed: dict[str, list[Any]]  # section.key -> [old, new]
+
+    @property
+    def sentence(self) -> str:
+        """What is different from there on."""
+        changed = show_changes(self.changed) if self.changed else "no setting changed"
+        return f"branched from {self.source}: {changed}" if self.source else changed
+
+
+def read_restarts(run_dir: Path) -> list[Restart]:
+    """Restarts of a run, oldest first."""
+    path = run_dir / "restarts.jsonl"
+    if not path.exists():
+        return []
+    try:
+        return [_restart(json.loads(line)) for line in path.read_text().splitlines()]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"'{path}' cannot be read; move it away to go on without the record it holds") from None
+
+
+def _restart(row: dict[str, Any]) -> Restart:
+    changed = {name: [old, new] for name, (old, new) in row["changed"].items()}
+    return Restart(int(row["iteration"]), row["time"], row["from"], changed)
+
+
+def next_restarts(
+    source: Path, iteration: int, made_with: Mapping[str, Any], config: Config, *, branches: bool
+) -> list[Restart]:
+    """Restarts of a run that goes on from a checkpoint of `source` with `config`, this one as the last.
+
+    `made_with` are the settings of the checkpoint, by sections. Restarts go the way of the metrics: those further on
+    are dropped, and by a run that branches off also those from this checkpoint, in which it has no part.
+    """
+    last = iteration - 1 if branches else iteration
+    earlier = [one for one in read_restarts(source) if one.iteration <= last]
+    changed = changes(made_with, [one for one in earlier if one.iteration == iteration], config)
+    time = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    return [*earlier, Restart(iteration, time, str(source.absolute()) if branches else None, changed)]
+
+
+def write_settings(run_dir: Path, config: Config, restarts: Sequence[Restart]) -> None:
+    """Write restarts.jsonl and config.yaml, each whole or not at all."""
+    rows = [{"iteration": r.iteration, "time": r.time, "from": r.source, "changed": r.changed} for r in restarts]
+    write_whole(run_dir / "restarts.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    write_config(run_dir, config)
+
+
+def changes(made_with: Mapping[str, Any], since: Sequence[Restart], config: Config) -> dict[str, list[Any]]:
+    """Settings of `config` that training did not have before, section.key -> [old, new].
+
+    Before are the sections that a checkpoint was made with, and what the restarts `since` then changed. A setting that
+    is newer than the checkpoint had its default.
+    """
+    before = _flat(to_dict(Config())) | _flat(made_with)
+    for restart in since:
+        before |= {name: new for name, (_, new) in restart.changed.items()}
+    return {name: [before[name], new] for name, new in _flat(to_dict(config)).items() if before[name] != new}
+
+
+def _flat(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{section}.{key}": value for section, content in sections.items() for key, value in content.items()}
+
+
+def show_changes(changed: Mapping[str, Sequence[Any]]) -> str:
+    """Changed settings in words."""
+    pairs = ((name, *(json.dumps(value, ensure_ascii=False) for value in pair)) for name, pair in changed.items())
+    return ", ".join(f"{name} {old} -> {new}" for name, old, new in pairs)
+
+
+def copy_metrics(source: Path, run_dir: Path, iteration: int) -> None:
+    """The rows of `source` up to `iteration`, for a run that goes on from there."""
+    if (source / "metrics.jsonl").exists():
+        shutil.copyfile(source / "metrics.jsonl", run_dir / "metrics.jsonl")
+    MetricsFile(run_dir).cut_after(iteration)
 
 
 class MetricsFile:

@@ -5,6 +5,7 @@ What the settings are stands in config.py; nothing here knows them. The tree is 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import types
 from collections.abc import Mapping, Sequence
@@ -30,8 +31,11 @@ def _whole(value: Any) -> Any:
 
 
 def _one_or_more(value: Any) -> Any:
-    """A text stands for a list of one."""
-    return [value] if isinstance(value, str) else value
+    """A path, or {path: ..., label: ...}, stands for a list of one, and a path for what has no other key."""
+    entries = [value] if isinstance(value, str | dict) else value
+    if not isinstance(entries, list | tuple):
+        return entries
+    return [{"path": entry} if isinstance(entry, str) else entry for entry in entries]
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -45,7 +49,7 @@ Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Flag = Annotated[bool, Strict()]
 LowestFirst = AfterValidator(_ordered)
-TextIsList = BeforeValidator(_one_or_more)
+OneIsList = BeforeValidator(_one_or_more)
 
 
 class _Loader(yaml.SafeLoader):
@@ -158,8 +162,15 @@ def expected(kind: Any) -> str:
         return _either(list(map(expected, arguments)))
     if origin is tuple and arguments[-1] is ...:
         return f"a list of at least one, each {expected(arguments[0])}"
-    if origin is tuple:
+    if origin is tuple and len(arguments) == 2:
         return f"[lowest, highest] in this order, each {expected(arguments[0])}"
+    if origin is tuple:
+        return f"a list of {len(arguments)}, each {expected(arguments[0])}"
+    if origin is dict:
+        return f"{{NAME: value, ...}}, each name {expected(arguments[0])}, each value {expected(arguments[1])}"
+    if dataclasses.is_dataclass(kind):
+        keys = ", ".join(f"{field.name}: ..." for field in dataclasses.fields(kind))
+        return f"text or {{{keys}}}"
     return BASES.get(kind, getattr(kind, "__name__", str(kind)))
 
 

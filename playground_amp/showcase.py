@@ -11,7 +11,6 @@ import numpy as np
 
 from playground_amp import visualize
 from playground_amp.amp import AMP
-from playground_amp.config import EnvConfig
 from playground_amp.evaluate import (
     Evaluation,
     Recording,
@@ -21,37 +20,52 @@ from playground_amp.evaluate import (
     pace,
     plain,
     style_distances,
+    without_nan,
 )
 from playground_amp.files import write_whole
+from playground_amp.gaits import Gaits, sentences
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.library import held_out_clips, load_clips
 from playground_amp.motion.quality import measure
 from playground_amp.report import write_report
+from playground_amp.rundir import read_restarts
 
 
-def showcase(run_dir: Path, amp: AMP, recording: Recording, evaluation: Evaluation, verdict: str = "") -> list[str]:
+def showcase(
+    run_dir: Path,
+    amp: AMP,
+    recording: Recording,
+    evaluation: Evaluation,
+    verdict: str = "",
+    gaits: Gaits | None = None,
+) -> list[str]:
     """Write videos/, evaluation.json and report.html of a run; returns what to tell the user.
 
-    `verdict` is a paragraph for the top of the report: what became of the run.
+    `verdict` is a paragraph for the top of the report: what became of the run. `gaits` are those of a policy that is
+    asked for one of several.
     """
-    write_evaluation(run_dir, evaluation)
+    write_evaluation(run_dir, evaluation, gaits)
     reference = _reference(amp, evaluation)
     numbers = figures(amp, recording, evaluation)
-    notes = [_sentence(evaluation), *_gait(evaluation, reference), *_bounds(numbers, amp.env.config)]
+    out = faults(numbers, amp.env.config, labelled=amp.env.labelled)
+    notes = [_sentence(evaluation), *_gait(evaluation, reference), *_bounds(numbers, out)]
+    notes += sentences(gaits) if gaits else []
     if amp.config.logging.video_seconds > 0.0:
         try:
             notes.append(f"video: {_film(run_dir, amp, recording)}")
         except Exception as error:  # no OpenGL on this machine must not cost the report
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             notes.append(f"no video: {reason}; on Debian or Ubuntu install libegl1 and libgl1-mesa-dri")
-    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes, verdict)
+    restarts = [(restart.iteration, restart.sentence) for restart in read_restarts(run_dir)]
+    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes, verdict, restarts)
     return [*notes, f"report: {report}"]
 
 
-def write_evaluation(run_dir: Path, evaluation: Evaluation) -> Path:
+def write_evaluation(run_dir: Path, evaluation: Evaluation, gaits: Gaits | None = None) -> Path:
     """Write evaluation.json, whole or not at all; what does not exist is null."""
     path = run_dir / "evaluation.json"
-    write_whole(path, json.dumps(plain(evaluation), indent=2, allow_nan=False) + "\n")
+    figures = plain(evaluation) | ({"gaits": without_nan(dataclasses.asdict(gaits))} if gaits else {})
+    write_whole(path, json.dumps(figures, indent=2, allow_nan=False) + "\n")
     return path
 
 
@@ -80,11 +94,11 @@ def _gait(evaluation: Evaluation, reference: dict[str, float]) -> list[str]:
     ]
 
 
-def _bounds(numbers: dict[str, float], config: EnvConfig) -> list[str]:
+def _bounds(numbers: dict[str, float], faults: list[str]) -> list[str]:
     """Which figures are not those of a robot that walks like its reference; nothing where there were no steps."""
     if not numbers["cadence"] > 0.0:
         return []
-    wrong = [f"{name.replace('_', ' ')} {numbers[name]:.3g}" for name in faults(numbers, config)]
+    wrong = [f"{name.replace('_', ' ')} {numbers[name]:.3g}" for name in faults]
     if not wrong:
         return ["every figure is within the bounds that scripts/evaluate.py shows"]
     return [f"out of the bounds that scripts/evaluate.py shows: {', '.join(wrong)}"]

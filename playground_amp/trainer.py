@@ -23,29 +23,41 @@ from playground_amp.config import Config, load_config, resolve, to_dict
 from playground_amp.errors import InputError
 from playground_amp.evaluate import evaluate, plain, record
 from playground_amp.features import feature_names
+from playground_amp.gaits import evaluate_gaits
 from playground_amp.progress import TrainingProgress
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
 
 COLLAPSED = 3  # exit code of a run ended by logging.stop_on_collapse
+AT_THE_START = ("ppo.seed", "ppo.learning_rate", "networks.initial_log_std")  # a checkpoint has its own instead
 
 
 class Diverged(RuntimeError):
     """A loss became NaN or infinite."""
 
 
-def main(config_name: str | None, overrides: list[str], run_dir: Path | None, resume_name: str | None) -> Path:
+def main(
+    config_name: str | None,
+    overrides: list[str],
+    run_dir: Path | None,
+    resume_name: str | None,
+    checkpoint: str | None = None,
+) -> Path:
     """Start a run, or go on with one; returns its folder.
 
     `resume_name` is a run's folder or name. 'auto' is the newest run with a checkpoint, or `run_dir` if one is given:
     with nothing there yet it starts, so that one command serves a job that may be interrupted and started again.
+    `checkpoint` and `run_dir` are those of `resume`.
     """
-    if resume_name and run_dir:
-        if resume_name != "auto":
-            raise InputError("--run-dir names a new run; leave it out, or use it with --resume auto")
-        resume_name = str(run_dir) if rundir.has_checkpoint(run_dir) else None
-    if resume_name:
-        return resume(resume_name, overrides)
+    if checkpoint and not resume_name:
+        raise InputError("--checkpoint says where an earlier run is gone on from; give --resume RUN, or leave it out")
+    if resume_name == "auto" and run_dir:
+        if checkpoint:
+            raise InputError("--resume auto --run-dir takes the newest checkpoint; name the run to take another")
+        if rundir.has_checkpoint(run_dir):
+            return resume(str(run_dir), overrides)
+    elif resume_name:
+        return resume(resume_name, overrides, checkpoint or "newest", run_dir)
     if not config_name:
         raise InputError(f"'{run_dir}' holds no checkpoint yet; give --config NAME_OR_PATH to start a run there")
     return train(load_config(config_name, overrides), config_name, run_dir)
@@ -57,16 +69,55 @@ def train(config: Config, config_name: str, run_dir: Path | None = None) -> Path
     amp = make_amp(config)
     path = rundir.new_run_dir(config, config_name, run_dir)
     rundir.write_config(path, config)
-    return _run(amp, path, resume=False)
+    return _run(amp, path, None)
 
 
-def resume(name: str, overrides: list[str]) -> Path:
-    """Go on with an earlier run from its newest checkpoint, with its own configuration under `overrides`."""
-    path = rundir.find_run(name)
-    _say(f"resuming {path} with its own configuration")
-    config = resolve_here(rundir.read_config(path, overrides))
-    rundir.check_writable(path)
-    return _run(make_amp(config), path, resume=True)
+def resume(name: str, overrides: list[str], which: str = "newest", run_dir: Path | None = None) -> Path:
+    """Go on with an earlier run from the checkpoint `which`, with its own configuration under `overrides`.
+
+    From the newest the run itself goes on. From an older one, or with a `run_dir`, a new run does, and the earlier one
+    keeps all it has.
+    """
+    source = rundir.find_run(name)
+    _say(f"resuming {source} with its own configuration")
+    with Checkpoints(source / "checkpoints", read_only=True) as checkpoints:
+        iteration = checkpoints.choose(which)
+        branches = run_dir is not None or iteration != checkpoints.latest
+        config = resolve_here(rundir.read_config(source, overrides))
+        _check_unfinished(source, config, iteration, branches=branches)
+        amp = make_amp(config)
+        state, about = checkpoints.restore(amp, iteration)
+        value = checkpoints.score(iteration)
+    restarts = rundir.next_restarts(source, iteration, about.get("config", {}), config, branches=branches)
+    _tell_changes(restarts[-1].changed)
+    if not branches:
+        rundir.check_writable(source)
+        rundir.write_settings(source, config, restarts)
+        return _run(amp, source, state)
+    path = rundir.branch_dir(source, iteration, run_dir)
+    with rundir.whole_folder(path) as folder:
+        with Checkpoints(folder / "checkpoints") as copies:
+            copies.save(iteration, state, about, value)
+        rundir.copy_metrics(source, folder, iteration)
+        rundir.write_settings(folder, config, restarts)
+    _say(f"going on from iteration {iteration} in the new run {path}")
+    return _run(amp, path, state)
+
+
+def _check_unfinished(source: Path, config: Config, iteration: int, *, branches: bool) -> None:
+    """Raise InputError when there is nothing left to do, not even the report of the run itself."""
+    shown = branches or config.logging.evaluation_episodes == 0 or (source / "report.html").exists()
+    if iteration >= config.ppo.iterations and shown:
+        raise InputError(
+            f"'{source}' has done its {iteration} iterations; go on with --set ppo.iterations={2 * iteration}"
+        )
+
+
+def _tell_changes(changed: dict[str, list[Any]]) -> None:
+    if changed:
+        _say(f"settings changed: {rundir.show_changes(changed)}")
+    if idle := [name for name in AT_THE_START if name in changed]:
+        _say(f"without effect on training that has begun: {', '.join(idle)}")
 
 
 def resolve_here(config: Config) -> Config:
@@ -99,9 +150,9 @@ def make_chunk(amp: AMP, length: int) -> Chunk:
     return jax.jit(chunk, donate_argnums=0)
 
 
-def _run(amp: AMP, path: Path, *, resume: bool) -> Path:
+def _run(amp: AMP, path: Path, state: TrainState | None) -> Path:
     try:
-        return _Run(amp, path).go(resume=resume)
+        return _Run(amp, path).go(state)
     except Diverged as error:
         _say(f"error: {error}")
         raise SystemExit(1) from None
@@ -122,10 +173,14 @@ class _Run:
         self.scores: list[float] = []  # of the iterations since the last checkpoint
         self.wandb = None
 
-    def go(self, *, resume: bool) -> Path:
+    def go(self, state: TrainState | None) -> Path:
+        """Train from a restored state, which is donated, or from the start."""
         logging = self.config.logging
         with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as self.checkpoints:
-            state = self._restore() if resume else jax.jit(self.amp.init)(jax.random.key(self.config.ppo.seed))
+            if state is None:
+                state = jax.jit(self.amp.init)(jax.random.key(self.config.ppo.seed))
+            else:
+                self._take_up(int(state.iteration))
             mode = tracking.choose_mode(logging.wandb)
             self.wandb = tracking.start(mode, self.path, logging.wandb_project, to_dict(self.config))
             try:
@@ -139,19 +194,10 @@ class _Run:
             self._tell_collapsed(int(state.iteration))
         return self.path
 
-    def _restore(self) -> TrainState:
-        state, _ = self.checkpoints.restore(self.amp)
-        iteration, total = int(state.iteration), self.config.ppo.iterations
-        shown = self.config.logging.evaluation_episodes == 0 or (self.path / "report.html").exists()
-        if iteration >= total and shown:
-            raise InputError(
-                f"'{self.path}' has done its {iteration} iterations; go on with --set ppo.iterations={2 * iteration}"
-            )
-        rundir.write_config(self.path, self.config)
+    def _take_up(self, iteration: int) -> None:
         self.seconds = self.metrics_file.cut_after(iteration)
-        if iteration >= total:  # else the health starts afresh: it may have other settings from here on
+        if iteration >= self.config.ppo.iterations:  # else the health starts afresh: settings may have changed
             self._judge([json.loads(line) for line in self.metrics_file.path.read_text().splitlines()])
-        return state
 
     def _train(self, state: TrainState) -> TrainState:
         logging, total = self.config.logging, self.config.ppo.iterations
@@ -271,18 +317,14 @@ class _Run:
             return
         from playground_amp.showcase import showcase  # imported late: rendering is not needed to train
 
-        key = jax.random.key(self.config.ppo.seed + 1)
+        key, episodes = jax.random.key(self.config.ppo.seed + 1), self.config.logging.evaluation_episodes
+        policy = state.trainee.params.actor, state.statistics
         with Console(stderr=True).status("evaluating, rendering, writing the report"):
-            recording = record(
-                self.amp,
-                state.trainee.params.actor,
-                state.statistics,
-                key,
-                self.config.logging.evaluation_episodes,
-            )
+            recording = record(self.amp, *policy, key, episodes)
             evaluation = evaluate(self.amp, recording)
+            gaits = evaluate_gaits(self.amp, *policy, key, episodes) if self.amp.env.labelled else None
             verdict = f"{self.verdict.state}: {self.verdict.sentence}"
-            notes = showcase(self.path, self.amp, recording, evaluation, verdict)
+            notes = showcase(self.path, self.amp, recording, evaluation, verdict, gaits)
         if self.wandb:
             figures = {name: value for name, value in plain(evaluation).items() if name != "speeds"}
             self.wandb.summary.update({f"evaluation/{name}": value for name, value in figures.items()})
@@ -291,7 +333,7 @@ class _Run:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -6,8 +6,14 @@ rotate from the body frame to the world frame. J: actuated joints, P: foot pads,
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 from flax import struct
+
+FeatureGroup = Literal[
+    "joint_positions", "joint_velocities", "root_direction", "root_angular_velocity", "root_height", "foot_contacts"
+]  # in the order of the AMP features
 
 
 class Frame(struct.PyTreeNode):
@@ -39,6 +45,7 @@ class Outcome(struct.PyTreeNode):
     terminated: jax.Array  # [...] bool, the robot fell: its future is worth nothing
     truncated: jax.Array  # [...] bool, the time limit ended the episode: its future is bootstrapped
     command: jax.Array  # [...] m/s, forward speed asked for
+    label: jax.Array  # [...] int32, gait asked for, an index of the reference's labels
     forward_velocity: jax.Array  # [...] m/s, heading frame
     episode_length: jax.Array  # [...] control steps of the episode so far
     episode_return: jax.Array  # [...] task reward of the episode so far

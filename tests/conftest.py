@@ -6,7 +6,7 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before jax is imported: the tests are small, and bits are compared
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -50,9 +50,24 @@ def synthetic_walk(robot: Robot, frames: int = 120) -> np.ndarray:
     return qpos
 
 
-def make_clip(robot: Robot, qpos: np.ndarray, name: str = "walk") -> MotionClip:
+def make_clip(robot: Robot, qpos: np.ndarray, name: str = "walk", label: str = "") -> MotionClip:
     """A clip of `robot` at the control rate."""
-    return MotionClip(name, robot.name, robot.joints, qpos, 1.0 / CONTROL_DT, "made by the tests")
+    return MotionClip(name, robot.name, robot.joints, qpos, 1.0 / CONTROL_DT, "made by the tests", label=label)
+
+
+def gait_clips(robot: Robot) -> list[MotionClip]:
+    """Walks at 0.55 and 0.25 m/s, one clip of standing between them, labelled walk and stand."""
+    walk, stand = synthetic_walk(robot), np.tile(robot.home_qpos, (60, 1))
+    stand[:, 7:] += 0.02 * np.sin(0.3 * np.arange(60))[:, None]
+    slow = walk[:80] * np.where(np.arange(walk.shape[1]) == 0, 0.25 / 0.55, 1.0)
+    motions = {"fast": (walk, "walk"), "stand": (stand, "stand"), "slow": (slow, "walk")}
+    return [make_clip(robot, qpos, name, label) for name, (qpos, label) in motions.items()]
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +103,19 @@ def reference_of(robot: Robot, walk: np.ndarray) -> Callable[[int], Reference]:
         if window not in made:
             clips = [make_clip(robot, walk)]
             made[window] = make_reference(clips, robot, window=window, mirror=False, control_dt=CONTROL_DT)
+        return made[window]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def gaits_of(robot: Robot) -> Callable[[int], Reference]:
+    """The reference of two gaits and their reflections, by length of the window: see `gait_clips`."""
+    made: dict[int, Reference] = {}
+
+    def make(window: int) -> Reference:
+        if window not in made:
+            made[window] = make_reference(gait_clips(robot), robot, window=window, mirror=True, control_dt=CONTROL_DT)
         return made[window]
 
     return make

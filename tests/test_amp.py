@@ -12,14 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import gait_clips
 
 from playground_amp import amp as algorithm
-from playground_amp import discriminator as disc
 from playground_amp import ppo, replay
-from playground_amp.amp import AMP, DiscriminatorState, Episodes, Statistics, TrainState, count_episodes, make_amp
+from playground_amp.amp import AMP, Episodes, Statistics, TrainState, count_episodes, make_amp
 from playground_amp.config import Config, build, resolve
 from playground_amp.env import Env
+from playground_amp.errors import InputError
+from playground_amp.motion.clip import save_clip
 from playground_amp.networks import gaussian_log_prob
+from playground_amp.prior import DiscriminatorState
+from playground_amp.robots import Robot
 from playground_amp.types import Transition
 
 ROBOTS, STEPS, WINDOW = 8, 8, 2
@@ -44,6 +48,8 @@ METRICS = {
     "forward_velocity",
     "velocity_error",
     "fall_rate",
+    "feature_diversity",
+    "mode_coverage",
     "policy_kl",
     "policy_entropy",
     "value_loss",
@@ -93,7 +99,7 @@ def third(amp: AMP, run: list) -> SimpleNamespace:
         metrics=metrics,
         env=env,
         rollout=rollout,
-        inputs=amp.inputs(rollout.outcome),
+        inputs=amp.prior.inputs(rollout.outcome),
         ppo_key=ppo_key,
     )
 
@@ -116,7 +122,7 @@ def same(a: object, b: object) -> bool:
 
 
 def score(amp: AMP, params: dict, inputs: jax.Array) -> np.ndarray:
-    return np.asarray(amp.discriminator.apply(params, inputs)[..., 0])
+    return np.asarray(amp.prior.network.apply(params, inputs))
 
 
 # --- what is rewarded
@@ -298,14 +304,15 @@ def test_replayed_samples_enter_the_update_by_their_share(amp: AMP, first: Train
 @pytest.fixture(scope="module")
 def discriminator_step(amp: AMP, first: TrainState) -> Callable[[float], dict[str, jax.Array]]:
     """Metrics of one step under an input noise; the reference is one sample, the policy's inputs are zeros."""
-    prior, reference = with_amp(amp, input_noise=1.0), amp.env.reference
+    env, reference = amp.env, amp.env.reference
     constant = reference.replace(windows=jnp.tile(reference.windows[:1], (3, 1, 1)))
-    prior.env = Env(amp.env.config, amp.env.robot, amp.env.physics, constant)
-    compiled, fresh, buffer = jax.jit(prior.discriminator_step), jnp.zeros((4, WIDTH)), replay.init(8, WIDTH)
+    settings = with_amp(amp, input_noise=1.0).config
+    prior = AMP(settings, Env(env.config, env.robot, env.physics, constant)).prior
+    compiled, fresh, buffer = jax.jit(prior.step), jnp.zeros((4, WIDTH)), replay.init(8, WIDTH)
 
     def step(noise: float) -> dict[str, jax.Array]:
         state = first.discriminator.replace(weakening=jnp.float32(noise))
-        return compiled(state, fresh, buffer, jax.random.key(0))[1]
+        return compiled(state, prior.levers(state, jnp.int32(0)), fresh, buffer, jax.random.key(0))[1]
 
     return step
 
@@ -334,7 +341,7 @@ def test_discriminator_metrics_are_those_of_fresh_samples(amp: AMP, third: Simpl
     real = score(
         amp, third.before.discriminator.params, amp.env.reference.normalizer(windows).reshape(len(windows), -1)
     )
-    expected = 0.5 * ((real > disc.MIDPOINT).mean() + (fake < disc.MIDPOINT).mean())
+    expected = 0.5 * ((real > 0.5).mean() + (fake < 0.5).mean())
     assert metrics["disc_acc_clean"] == pytest.approx(expected, abs=0.15)  # 32 of the reference are drawn
     assert 0.0 <= metrics["disc_acc"] <= 1.0
 
@@ -350,9 +357,9 @@ def test_discriminator_metrics_are_those_of_fresh_samples(amp: AMP, third: Simpl
     ],
 )
 def test_the_controller_holds_the_target_accuracy(amp: AMP, weakening: float, accuracy: float, expected: float) -> None:
-    steered = with_amp(amp, control_range=(0.5, 4.0)).steer(jnp.float32(weakening), jnp.float32(accuracy))
+    steered = with_amp(amp, control_range=(0.5, 4.0)).prior.steer(jnp.float32(weakening), jnp.float32(accuracy))
     assert float(steered) == pytest.approx(expected, rel=1e-5)
-    kept = with_amp(amp, control="off").steer(jnp.float32(weakening), jnp.float32(accuracy))
+    kept = with_amp(amp, control="off").prior.steer(jnp.float32(weakening), jnp.float32(accuracy))
     assert float(kept) == weakening
 
 
@@ -372,16 +379,18 @@ LEVERS = {"input_noise": 0.2, "r1_gamma": 3.0, "discriminator_lr": 1e-3, "update
 def test_the_controller_changes_the_setting_it_is_told_to(
     amp: AMP, first: TrainState, control: str, expected: tuple[float, ...]
 ) -> None:
-    levers = with_amp(amp, control=control, **LEVERS).levers(first.discriminator.replace(weakening=jnp.float32(4.0)))
+    state = first.discriminator.replace(weakening=jnp.float32(4.0))
+    levers = with_amp(amp, control=control, **LEVERS).prior.levers(state, jnp.int32(5))
     assert (levers.input_noise, levers.r1_gamma, levers.learning_rate, levers.update_share) == pytest.approx(expected)
 
 
 def test_updates_are_skipped_by_the_controllers_share(amp: AMP, first: TrainState) -> None:
     """Of 40 single updates at a share of 1/4, about ten move the discriminator, the others nothing of it."""
-    prior = with_amp(amp, control="update_steps")
+    prior = with_amp(amp, control="update_steps").prior
     state = first.discriminator.replace(weakening=jnp.float32(4.0))
-    fresh, buffer, step = jnp.zeros((4, WIDTH)), replay.init(8, WIDTH), jax.jit(prior.discriminator_step)
-    moved = [not same(step(state, fresh, buffer, jax.random.key(i))[0], state) for i in range(40)]
+    fresh, buffer, step = jnp.zeros((4, WIDTH)), replay.init(8, WIDTH), jax.jit(prior.step)
+    levers = prior.levers(state, jnp.int32(0))
+    moved = [not same(step(state, levers, fresh, buffer, jax.random.key(i))[0], state) for i in range(40)]
     assert 4 <= sum(moved) <= 17
 
 
@@ -389,9 +398,10 @@ def test_penalty_noise_and_learning_rate_act_by_their_levers(amp: AMP, first: Tr
     """Adam's first step is the learning rate in size whatever the gradient: a lever of 1/4 makes it a quarter."""
 
     def step(control: str, weakening: float) -> np.ndarray:
-        prior = with_amp(amp, control=control, input_noise=0.0, r1_gamma=50.0)
+        prior = with_amp(amp, control=control, input_noise=0.0, r1_gamma=50.0).prior
         state = first.discriminator.replace(weakening=jnp.float32(weakening))
-        after, _ = jax.jit(prior.discriminator_step)(state, fresh, replay.init(8, WIDTH), jax.random.key(0))
+        levers = prior.levers(state, jnp.int32(0))
+        after, _ = jax.jit(prior.step)(state, levers, fresh, replay.init(8, WIDTH), jax.random.key(0))
         new, old = jax.tree.leaves(after.params), jax.tree.leaves(state.params)
         return np.concatenate([np.ravel(a - b) for a, b in zip(new, old, strict=True)])
 
@@ -412,6 +422,175 @@ def test_without_style_the_discriminator_is_left_alone(amp: AMP, first: TrainSta
         assert jax.tree.leaves(getattr(returned, part)) == jax.tree.leaves(getattr(given, part)), part
     assert jax.tree.leaves(returned.trainee) != jax.tree.leaves(given.trainee)
     assert not any(name.startswith(("disc_", "amp_")) for name in metrics)
+
+
+# --- the mirror image of every sample
+
+
+@pytest.fixture(scope="module")
+def reflected(amp: AMP, first: TrainState, third: SimpleNamespace) -> SimpleNamespace:
+    """A policy that is not symmetric, its rollout, and the batch of that with and without reflections."""
+    networks = dataclasses.replace(amp.config.networks, symmetric=False)
+    plain = AMP(dataclasses.replace(amp.config, networks=networks), amp.env)
+    actor = jax.tree.map(
+        lambda p: p + 0.2 * jax.random.normal(jax.random.key(3), p.shape), third.after.trainee.params.actor
+    )
+    params = third.after.trainee.params.replace(actor=actor)
+    state = third.after.replace(trainee=third.after.trainee.replace(params=params))
+    rollout, rng = third.rollout, np.random.default_rng(0)
+    mean, log_std = plain.policy(actor, state.statistics, rollout.observation)
+    rollout = rollout.replace(mean=mean, log_prob=gaussian_log_prob(rollout.action, mean, log_std))
+    numbers = (jnp.asarray(rng.normal(size=(STEPS, ROBOTS)), jnp.float32) for _ in range(2))
+    batch = ppo.Batch(
+        observation=algorithm.normalize(rollout.observation, state.statistics.observation),
+        privileged=algorithm.normalize(rollout.privileged, state.statistics.privileged),
+        action=rollout.action,
+        log_prob=rollout.log_prob,
+        mean=mean,
+        advantage=next(numbers),
+        value_target=next(numbers),
+    )
+    both = plain.with_reflections(state, rollout, batch)
+    return SimpleNamespace(amp=plain, state=state, rollout=rollout, batch=batch, both=both)
+
+
+def test_reflections_are_as_many_samples_more_and_leave_the_others_alone(reflected: SimpleNamespace) -> None:
+    for one, two in zip(jax.tree.leaves(reflected.batch), jax.tree.leaves(reflected.both), strict=True):
+        assert two.shape == (STEPS, 2 * ROBOTS, *one.shape[2:])
+        np.testing.assert_array_equal(two[:, :ROBOTS], one)
+    for name in ("advantage", "value_target"):
+        np.testing.assert_array_equal(getattr(reflected.both, name)[:, ROBOTS:], getattr(reflected.batch, name))
+
+
+def test_a_reflected_sample_is_what_the_robots_reflection_would_have_seen_and_done(
+    amp: AMP, reflected: SimpleNamespace
+) -> None:
+    env, statistics = amp.env, reflected.state.statistics
+    partner, sign = (np.asarray(values) for values in env.robot.mirror_joints)
+    mine = jax.tree.map(lambda x: x[:, ROBOTS:], reflected.both)
+    np.testing.assert_allclose(mine.action, np.asarray(reflected.rollout.action)[..., partner] * sign, atol=1e-6)
+    seen = algorithm.normalize(env.mirror(reflected.rollout.observation), statistics.observation)
+    np.testing.assert_allclose(mine.observation, seen, atol=1e-5)
+    seen = algorithm.normalize(env.mirror_privileged(reflected.rollout.privileged), statistics.privileged)
+    np.testing.assert_allclose(mine.privileged, seen, atol=1e-5)
+    assert np.abs(mine.privileged - reflected.batch.privileged).max() > 0.1
+
+
+def test_probability_ratios_of_reflected_samples_start_at_one(reflected: SimpleNamespace) -> None:
+    """Also under a policy that is not symmetric, which would not do the reflected action in the reflected state."""
+    params, both = reflected.state.trainee.params.actor, reflected.both
+    mean, log_std = reflected.amp.actor.apply(params, both.observation)
+    ratio = np.exp(np.asarray(gaussian_log_prob(both.action, mean, log_std) - both.log_prob))
+    np.testing.assert_allclose(ratio, 1.0, atol=1e-3)
+    np.testing.assert_allclose(mean, both.mean, atol=1e-4)
+    partner, sign = (np.asarray(values) for values in reflected.amp.env.robot.mirror_joints)
+    carried_over = np.asarray(reflected.batch.mean)[..., partner] * sign
+    assert np.abs(carried_over - both.mean[:, ROBOTS:]).max() > 0.05  # the policy is not symmetric
+    assert np.abs(reflected.batch.log_prob - both.log_prob[:, ROBOTS:]).max() > 0.05
+
+
+def test_a_symmetric_policy_gives_a_sample_and_its_reflection_the_same_probability(
+    amp: AMP, third: SimpleNamespace
+) -> None:
+    before, rollout = third.before, third.rollout
+    batch = ppo.Batch(
+        observation=algorithm.normalize(amp.sights(rollout.observation), before.statistics.observation),
+        privileged=rollout.privileged,
+        action=rollout.action,
+        log_prob=rollout.log_prob,
+        mean=rollout.mean,
+        advantage=rollout.log_prob,
+        value_target=rollout.log_prob,
+    )
+    both = amp.with_reflections(before, rollout, batch)
+    np.testing.assert_allclose(both.log_prob[:, ROBOTS:], rollout.log_prob, atol=1e-3)
+
+
+def test_ppo_learns_from_the_reflections_when_it_is_told_to(
+    amp: AMP, third: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def update(trainee: ppo.Trainee, data: ppo.Batch, *_: object) -> tuple[ppo.Trainee, dict]:
+        seen.append({leaf.shape[0] for leaf in jax.tree.leaves(data)})
+        return trainee, {}
+
+    monkeypatch.setattr(ppo, "update", update)
+    reward = third.rollout.outcome.task_reward
+    for mirror in (False, True):
+        config = dataclasses.replace(amp.config, ppo=dataclasses.replace(amp.config.ppo, mirror=mirror))
+        AMP(config, amp.env).update_policy(third.before, third.rollout, reward, third.ppo_key)
+    assert seen == [{FRESH}, {2 * FRESH}]
+
+
+# --- several gaits
+
+
+@pytest.fixture(scope="module")
+def labelled(robot: Robot, tmp_path_factory: pytest.TempPathFactory) -> AMP:
+    """Told the gait and the speed, with dilated windows; everything that can be told or mirrored is."""
+    folder = tmp_path_factory.mktemp("gaits")
+    for clip in gait_clips(robot):
+        save_clip(folder / f"{clip.name}.npz", clip)
+    clips = [{"path": str(folder / "stand.npz"), "label": "stand"}, {"path": str(folder), "label": "walk"}]
+    settings = {"condition": "both", "window": 2, "dilation": 3, "mirror_policy": True, "update_every": 2}
+    values = SETTINGS | {"reference": {"clips": clips}, "amp": SETTINGS["amp"] | settings}
+    values["ppo"] = SETTINGS["ppo"] | {"mirror": True}
+    return make_amp(resolve(build(values, "the tests"), accelerator=False))
+
+
+def test_a_policy_of_several_gaits_trains_on_windows_of_its_labels(labelled: AMP) -> None:
+    assert labelled.env.reference.gaits.names == ("stand", "walk")
+    state = jax.jit(labelled.init)(jax.random.key(0))
+    assert state.env.history.shape == (ROBOTS, 4, 29)
+    assert labelled.env.observe(state.env)[0].shape == (ROBOTS, 34 + 2)
+    assert state.replay.data.shape == (4 * FRESH, 2 * 29 + 2 + 1)
+    iterate, moved = jax.jit(labelled.train_iteration), []
+    for _ in range(3):
+        after, metrics = iterate(state)
+        moved.append(not same(after.discriminator.params, state.discriminator.params))
+        state = after
+        assert all(np.isfinite(value) for value in metrics.values())
+    assert moved == [True, False, True]
+    asked = np.asarray(state.replay.data[: 3 * FRESH, 58:])
+    assert set(map(tuple, asked[:, :2])) == {(1.0, 0.0), (0.0, 1.0)}
+    walks = asked[:, 1] == 1.0
+    assert (asked[~walks, 2] < 0.01 / 0.2).all() and (asked[walks, 2] > 0.2 / 0.2).all()
+
+
+def test_a_symmetric_policy_is_symmetric_under_every_label(labelled: AMP) -> None:
+    """The gait asked for is the same for the reflection."""
+    state, env = jax.jit(labelled.init)(jax.random.key(1)), labelled.env
+    params = jax.tree.map(lambda p: p + 0.3 * jax.random.normal(jax.random.key(3), p.shape), state.trainee.params.actor)
+    observation = jnp.asarray(np.random.default_rng(0).normal(size=(5, 36)), jnp.float32)
+    mean, _ = labelled.policy(params, state.statistics, observation)
+    mirrored, _ = labelled.policy(params, state.statistics, env.mirror(observation))
+    partner, sign = (np.asarray(values) for values in env.robot.mirror_joints)
+    np.testing.assert_allclose(np.asarray(mean)[:, partner] * sign, mirrored, atol=1e-4)
+    other, _ = labelled.policy(params, state.statistics, observation.at[:, 34].add(1.0))
+    assert np.abs(other - mean).max() > 1e-3
+
+
+@pytest.mark.parametrize("condition", ["label", "both"])
+def test_a_label_needs_two_gaits_to_tell_apart(clips_folder: Path, condition: str) -> None:
+    values = SETTINGS | {"reference": {"clips": str(clips_folder)}, "amp": SETTINGS["amp"] | {"condition": condition}}
+    config = resolve(build(values, "the tests"), accelerator=False)
+    with pytest.raises(InputError, match=rf"amp.condition is {condition}, but reference.clips names one gait only"):
+        make_amp(config)
+
+
+# --- two time scales
+
+
+def test_discriminator_and_policy_have_each_their_own_learning_rate(amp: AMP, first: TrainState) -> None:
+    """Adam's first step is the learning rate in size: 1e-3 here, 40 times that there."""
+    prior = with_amp(amp, discriminator_lr=4e-2, update_steps=1, control="off").prior
+    fresh, update = jnp.ones((4, WIDTH)), jax.jit(prior.update)
+    after, _, metrics = update(first.discriminator, first.replay, fresh, jnp.int32(0), jax.random.key(0))
+    pairs = zip(jax.tree.leaves(after.params), jax.tree.leaves(first.discriminator.params), strict=True)
+    assert max(float(np.abs(a - b).max()) for a, b in pairs) == pytest.approx(4e-2, rel=0.02)
+    assert float(metrics["disc_learning_rate"]) == pytest.approx(4e-2)
+    assert float(ppo.learning_rate(first.trainee.optimizer)) == pytest.approx(1e-3)
 
 
 # --- what is reported

@@ -116,6 +116,14 @@ def test_scripts_are_short(script):
     assert len(script.read_text().splitlines()) <= 60
 
 
+@pytest.mark.parametrize("start", [["--config", "ppo_amass_training.yaml"], ["--resume", "auto", "--run-dir", "new"]])
+def test_a_checkpoint_wants_a_run_that_is_named(start, tmp_path):
+    done = python(str(ROOT / "scripts/train.py"), *start, "--checkpoint", "best", cwd=tmp_path)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("error: ")
+
+
 def test_nearest_names_one_choice_or_all():
     assert nearest("discriminator_rl", ["discriminator_lr", "hidden"]) == "did you mean 'discriminator_lr'?"
     assert nearest("zzz", ["b", "a"]) == "valid: a, b"

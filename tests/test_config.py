@@ -8,11 +8,25 @@ import pytest
 import yaml
 
 from playground_amp import config as config_module
-from playground_amp.config import CONFIGS, ROOT, Config, find_path, load_config, resolve, to_dict
+from playground_amp.config import (
+    CONFIGS,
+    PRESETS,
+    ROOT,
+    ClipSource,
+    Config,
+    find_path,
+    in_use,
+    load_config,
+    resolve,
+    to_dict,
+    with_numbers,
+)
 from playground_amp.errors import InputError
+from playground_amp.schema import read_yaml
 
 DEFAULT = ROOT / CONFIGS / "ppo_amass_training.yaml"
 YAMLS = sorted((ROOT / CONFIGS).glob("*.yaml"))
+METHODS = sorted((ROOT / PRESETS).glob("*.yaml"))
 KEYS = [(section, key) for section, keys in to_dict(Config()).items() for key in keys]
 NUMBERS = [(section, key) for section, key in KEYS if type(to_dict(Config())[section][key]) in (int, float)]
 
@@ -40,6 +54,7 @@ def override_sentence(override: str) -> str:
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.name)
 def test_every_yaml_loads_and_resolves(path):
+    """Presets are parts of one: see below."""
     for accelerator in (False, True):
         resolved = resolve(load_config(str(path)), accelerator=accelerator)
         assert "auto" not in (resolved.env.num_envs, resolved.env.physics, resolved.ppo.batch_size)
@@ -65,11 +80,156 @@ def test_every_field_has_a_sentence_under_it():
             assert ast.literal_eval(below.value).endswith(".")
 
 
-def test_to_dict_survives_yaml(tmp_path):
-    config = resolve(load_config("ppo_amass_training", ["ppo.learning_rate=1e-5"]), accelerator=False)
+LABELLED = "reference.clips=[a.npz, {path: 'b*.npz', label: run}, {path: c, label: stand}]"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["ppo.learning_rate=1e-5"],
+        [LABELLED, "amp.condition=both"],
+        ["amp.feature_weights={foot_contacts: 0, joint_velocities: 0.5}"],
+        ["amp.preset=peng2021", "amp.window=4"],
+        *([f"amp.preset={path.stem}"] for path in METHODS),
+    ],
+)
+@pytest.mark.parametrize("resolved", [True, False])
+def test_to_dict_survives_yaml(overrides, resolved, tmp_path):
+    config = load_config("ppo_amass_training", overrides)
+    config = resolve(config, accelerator=False) if resolved else config
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(to_dict(config)))
     assert load_config(str(path)) == config
+
+
+def test_to_dict_is_as_one_would_write_it():
+    config = load_config("ppo_amass_training", [LABELLED, "amp.targets=[-1, 1, 1]", "amp.reward=quadratic"])
+    written = to_dict(config)
+    labelled = [{"path": "b*.npz", "label": "run"}, {"path": "c", "label": "stand"}]
+    assert written["reference"]["clips"] == ["a.npz", *labelled]
+    assert written["amp"]["targets"] == [-1.0, 1.0, 1.0]
+    assert written["amp"]["feature_weights"] == {}
+
+
+# Presets
+
+
+def preset_of(path):
+    return read_yaml(path)["amp"]
+
+
+def as_given(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
+def test_every_preset_sets_what_it_says_and_nothing_else(path):
+    config, plain = load_config("ppo_amass_training", [f"amp.preset={path.stem}"]), Config()
+    values = preset_of(path)
+    assert config.amp.preset == path.stem
+    assert {key: getattr(config.amp, key) for key in values} == {key: as_given(value) for key, value in values.items()}
+    changed = dataclasses.replace(config.amp, preset="none", **{key: getattr(plain.amp, key) for key in values})
+    assert dataclasses.replace(config, amp=changed) == plain
+    resolve(config, accelerator=True)
+
+
+def test_a_presets_first_lines_say_whose_method_it_is():
+    for path in METHODS:
+        assert path.read_text().startswith("# "), path.name
+
+
+def test_a_files_own_keys_go_over_its_preset_and_overrides_over_both(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("amp: {window: 4, preset: peng2021}\nppo: {seed: 3}")
+    config = load_config(str(path))
+    peng = preset_of(ROOT / PRESETS / "peng2021.yaml")
+    assert peng["window"] == 2 and config.amp.window == 4
+    assert config.amp.reward == "quadratic" and config.amp.batch_size == peng["batch_size"]
+    assert config.ppo.seed == 3
+    assert load_config(str(path), ["amp.window=7", "amp.batch_size=64"]).amp.window == 7
+    assert load_config(str(path), ["amp.batch_size=64"]).amp.batch_size == 64
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_overriding_preset_goes_over_the_file_and_under_the_other_overrides(first, tmp_path):
+    """In whatever order they are given."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("amp: {window: 4, hidden: [32], discriminator_lr: 1.0e-3, condition: command}")
+    overrides = ["amp.preset=peng2021", "amp.discriminator_lr=5e-5"]
+    amp = load_config(str(path), overrides if first else overrides[::-1]).amp
+    assert (amp.window, amp.hidden, amp.reward) == (2, (1024, 512), "quadratic")  # the preset's
+    assert amp.discriminator_lr == 5e-5  # the override's
+    assert amp.condition == "command"  # the file's, of which the preset says nothing
+
+
+def test_the_last_overriding_preset_wins_and_replaces_the_files_own(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("amp: {preset: wgan-gp}")
+    assert load_config(str(path)).amp.gp_weight == 10.0
+    amp = load_config(str(path), ["amp.preset=review", "amp.preset=peng2021"]).amp
+    assert (amp.preset, amp.gp_weight, amp.normalization, amp.window) == ("peng2021", 0.0, "none", 2)
+    none = load_config(str(path), ["amp.preset=none"])
+    assert none == Config()
+
+
+@pytest.mark.parametrize("override", ["amp.preset=peng2021", "amp.preset =peng2021", " amp.preset=peng2021"])
+def test_a_preset_is_never_named_without_its_values(override):
+    """Spaces around a key are allowed in other overrides, too."""
+    assert load_config("ppo_amass_training", [override]).amp.reward == "quadratic"
+
+
+def test_a_runs_configuration_with_a_preset_reloads_and_can_change_its_preset(tmp_path):
+    config = resolve(load_config("ppo_amass_training", ["amp.preset=isaacgym", "amp.window=3"]), accelerator=False)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(to_dict(config)))
+    assert load_config(str(path)) == config
+    assert load_config(str(path)).amp.window == 3
+    other = load_config(str(path), ["amp.preset=nonsaturating-r1"]).amp
+    assert (other.reward, other.window, other.logit_decay) == ("softplus", 3, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("peng", "amp.preset is 'peng'; did you mean 'peng2021'?"),
+        ("zzz", f"amp.preset is 'zzz'; valid: {', '.join(sorted(['none', *(path.stem for path in METHODS)]))}"),
+    ],
+)
+def test_an_unknown_preset_is_named_with_those_that_exist(value, expected, tmp_path):
+    assert override_sentence(f"amp.preset={value}") == f"--set amp.preset={value}: {expected}"
+    assert sentence(f"amp: {{preset: {value}}}", tmp_path) == f"FILE: {expected}"
+
+
+@pytest.mark.parametrize("value", ["[1]", "{a: 1}", "3", "null", "''", "../ppo_amass_training"])
+def test_a_preset_that_is_no_name_is_one_sentence(value, tmp_path):
+    assert "amp.preset is" in override_sentence(f"amp.preset={value}")
+    assert "amp.preset is" in sentence(f"amp: {{preset: {value}}}", tmp_path)
+
+
+def test_a_preset_beside_other_mistakes_is_no_reason_to_hide_them(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("amp: {preset: peng2021, windw: 2}\nppo: 3")
+    with pytest.raises(InputError) as caught:
+        load_config(str(path))
+    assert len(str(caught.value).splitlines()) == 2
+    assert "amp.windw" in str(caught.value) and "section 'ppo' is 3" in str(caught.value)
+    assert "section 'amp' is 3" in sentence("amp: 3", tmp_path, "amp.preset=review")
+
+
+# Settings a sweep changes
+
+
+def test_numbers_are_put_into_a_copy_and_the_rest_stays():
+    config = Config()
+    other = with_numbers(config, {"amp.r1_gamma": 7.0, "ppo.clip": 0.3})
+    assert (other.amp.r1_gamma, other.ppo.clip) == (7.0, 0.3)
+    assert (config.amp.r1_gamma, config.ppo.clip) == (1.0, 0.2) and config == Config()
+    assert other.env is config.env and other.amp.hidden == config.amp.hidden
+
+
+def test_only_a_weight_that_is_surely_zero_is_left_out():
+    assert in_use(0.5) and not in_use(0.0) and not in_use(0)
+    assert in_use(object())  # an array that is not known yet
 
 
 # Finding files
@@ -99,8 +259,10 @@ def test_paths_fall_back_to_the_repository(tmp_path, monkeypatch):
 
 
 def test_a_missing_configuration_names_those_that_exist(tmp_path):
-    with pytest.raises(InputError, match=r"no configuration 'ppo_amas.yaml'; did you mean 'ppo_amass_training.yaml'"):
-        load_config("ppo_amas.yaml")
+    with pytest.raises(
+        InputError, match=r"no configuration 'ppo_amass.yaml'; did you mean 'ppo_amass_(training|gaits)"
+    ):
+        load_config("ppo_amass.yaml")
     with pytest.raises(InputError, match=r"is a folder; give the YAML file, valid: .*ppo_amass_training.yaml"):
         load_config(str(tmp_path))
 
@@ -119,8 +281,13 @@ def test_a_missing_configuration_names_those_that_exist(tmp_path):
         ("amp.batch_size=auto", "auto"),
         ("env.command_speed=[0.5, 0.5]", (0.5, 0.5)),
         ("networks.actor=[64]", (64,)),
-        ("reference.clips=clips/a.npz", ("clips/a.npz",)),
-        ("reference.clips=[a.npz, 'b*.npz']", ("a.npz", "b*.npz")),
+        ("reference.clips=clips/a.npz", (ClipSource("clips/a.npz"),)),
+        ("reference.clips=[a.npz, 'b*.npz']", (ClipSource("a.npz"), ClipSource("b*.npz"))),
+        ("reference.clips={path: a, label: run}", (ClipSource("a", "run"),)),
+        ("reference.clips=[a, {path: b, label: run}]", (ClipSource("a"), ClipSource("b", "run"))),
+        ("amp.targets=[0, 2, 1]", (0.0, 2.0, 1.0)),
+        ("amp.feature_weights={foot_contacts: 0, root_height: 2.5}", {"foot_contacts": 0.0, "root_height": 2.5}),
+        ("amp.feature_weights={}", {}),
         ("reference.mirror=false", False),
         ("logging.wandb=off", "off"),
         ("logging.run_name=2026-11-21", "2026-11-21"),
@@ -145,6 +312,12 @@ def test_an_empty_file_or_section_means_the_defaults(tmp_path):
 
 
 # Values that are wrong
+
+CLIPS = "a list of at least one, each text or {path: ..., label: ...}"
+WEIGHTS = (
+    "{NAME: value, ...}, each name joint_positions, joint_velocities, root_direction, root_angular_velocity, "
+    "root_height or foot_contacts, each value a number at least 0"
+)
 
 
 @pytest.mark.parametrize(("section", "key"), NUMBERS)
@@ -177,10 +350,20 @@ def test_a_number_must_be_a_number(section, key, value):
         ),
         ("networks.actor=[]", "is []; expected a list of at least one, each a whole number above 0"),
         ("networks.actor=[64, true]", "is [64, True]; expected a list of at least one, each a whole number above 0"),
-        ("reference.clips=[]", "is []; expected a list of at least one, each text"),
+        ("reference.clips=[]", f"is []; expected {CLIPS}"),
+        ("reference.clips=3", f"is 3; expected {CLIPS}"),
+        ("reference.clips=[3]", f"is [3]; expected {CLIPS}"),
+        ("reference.clips=[{path: a, lable: b}]", f"is [{{'path': 'a', 'lable': 'b'}}]; expected {CLIPS}"),
+        ("reference.clips=[{label: b}]", f"is [{{'label': 'b'}}]; expected {CLIPS}"),
+        ("amp.targets=[0, 1]", "is [0, 1]; expected a list of 3, each a number"),
+        ("amp.feature_weights=3", f"is 3; expected {WEIGHTS}"),
+        ("amp.feature_weights={feet: 0}", f"is {{'feet': 0}}; expected {WEIGHTS}"),
+        ("amp.feature_weights={foot_contacts: -1}", f"is {{'foot_contacts': -1}}; expected {WEIGHTS}"),
+        ("amp.window=17", "is 17; expected a whole number at least 1 and at most 16"),
+        ("amp.replay_share=1", "is 1; expected a number at least 0 and below 1"),
         ("reference.mirror=yes", "is 'yes'; expected true or false"),
         ("env.robot=3", "is 3; expected text"),
-        ("amp.loss=hinge", "is 'hinge'; expected lsgan"),
+        ("amp.loss=hing", "is 'hing'; expected lsgan, vanilla, hinge or wasserstein"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_valid(override, expected):

@@ -10,7 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from playground_amp.config import EnvConfig
 from playground_amp.env import Env, EnvState, frame_of, has_fallen, track_speed
+from playground_amp.motion.library import Reference
+from playground_amp.robots import Robot
 from playground_amp.rotations import from_yaw, multiply, rotate
 from playground_amp.types import Frame, Outcome, PhysicsState
 
@@ -365,9 +368,12 @@ def test_a_reflected_robot_sees_and_does_the_reflection(env: Env, reset: Callabl
             np.concatenate([qvel[:, :6] * [1, -1, 1, -1, 1, -1], qvel[:, 6:][:, partner] * sign], axis=-1)
         ),
         warmstart=jnp.zeros_like(state.physics.warmstart),
+        pad_height=state.physics.pad_height[:, np.asarray(robot.mirror_pads)],
     )
     mirrored = state.replace(physics=physics, previous_action=state.previous_action[:, partner] * sign)
     np.testing.assert_allclose(env.observe(mirrored)[0], env.mirror(env.observe(state)[0]), atol=1e-5)
+    np.testing.assert_allclose(env.observe(mirrored)[1], env.mirror_privileged(env.observe(state)[1]), atol=1e-5)
+    assert np.abs(env.observe(mirrored)[1] - env.observe(state)[1])[:, 34:].max() > 1e-2
     state = state.replace(physics=state.physics.replace(warmstart=physics.warmstart))
     (_, ours), (_, theirs) = step(mirrored, action[:, partner] * sign), step(state, action)
     np.testing.assert_allclose(ours.forward_velocity, theirs.forward_velocity, atol=2e-3)
@@ -395,6 +401,118 @@ def test_observation_by_hand(env: Env, reset: Callable) -> None:
     np.testing.assert_array_equal(privileged[:, :34], observation)
     np.testing.assert_allclose(privileged[:, 37], qpos[:, 2])
     np.testing.assert_allclose(privileged[:, 38:], state.physics.pad_height)
+
+
+# --- several gaits
+
+GAIT_ROBOTS, GAIT_STEPS = 40, 12
+WALK, STAND = 0, 1
+
+
+@pytest.fixture(scope="module")
+def labelled(robot: Robot, gaits_of: Callable[[int], Reference]) -> Env:
+    """Walking at 0.25 to 0.55 m/s or standing; no robot moves but by its servos."""
+    config = EnvConfig(episode_length=8, command_interval=3, reference_start_share=0.75, start_noise=0.0)
+    return Env(config, robot, Puppet(), gaits_of(WINDOW), labelled=True)
+
+
+@pytest.fixture(scope="module")
+def labelled_steps(labelled: Env) -> list[Step]:
+    state, action, result = labelled.reset(jax.random.key(0), GAIT_ROBOTS), np.zeros((GAIT_ROBOTS, 9)), []
+    step = jax.jit(labelled.step)
+    for _ in range(GAIT_STEPS):
+        after, outcome = step(state, action)
+        result.append(Step(host(state), action, host(outcome), host(after)))
+        state = after
+    return result
+
+
+def test_the_policy_is_told_the_gait_after_the_speed(labelled: Env, labelled_steps: list[Step]) -> None:
+    for one in labelled_steps:
+        state = one.before.replace(key=jax.random.key(0))
+        observation, privileged = (np.asarray(x) for x in labelled.observe(state))
+        assert observation.shape == (GAIT_ROBOTS, 34 + 2) and privileged.shape == (GAIT_ROBOTS, 36 + 8)
+        np.testing.assert_array_equal(observation[:, 33], one.before.command)
+        np.testing.assert_array_equal(observation[:, 34:], np.eye(2)[one.before.label])
+        np.testing.assert_array_equal(privileged[:, :36], observation)
+        np.testing.assert_array_equal(privileged[:, 39], one.before.physics.qpos[:, 2])
+
+
+def test_the_speed_asked_for_is_one_of_the_gaits_clips(labelled: Env) -> None:
+    state = jax.jit(lambda key: labelled.reset(key, 2000))(jax.random.key(3))
+    label, command = np.asarray(state.label), np.asarray(state.command)
+    assert 900 < (label == WALK).sum() < 1100
+    low, high = np.asarray(labelled.reference.gaits.speed_range[WALK])
+    walks = command[label == WALK]
+    assert low <= walks.min() < low + 0.02 and high - 0.02 < walks.max() <= high
+    assert abs(walks.mean() - 0.5 * (low + high)) < 0.02
+    assert command[label == STAND].max() < 0.01
+    assert (command < 0.4).any(), "env.command_speed is for policies without labels"
+
+
+def test_robots_start_on_frames_of_the_gait_they_are_asked_for(labelled: Env) -> None:
+    state = jax.jit(lambda key: labelled.reset(key, 400))(jax.random.key(4))
+    reference = labelled.reference
+    windows, of = np.asarray(reference.windows), np.asarray(reference.gaits.of)
+    rows = [np.flatnonzero((windows == one).all(axis=(1, 2))) for one in np.asarray(state.history)]
+    on_clip = np.array([len(found) > 0 for found in rows])
+    assert 270 < on_clip.sum() < 330
+    for robot in np.flatnonzero(on_clip):
+        assert int(state.label[robot]) in of[rows[robot]]
+        poses = np.asarray(reference.qpos)[rows[robot], 7:]
+        assert np.abs(poses - np.asarray(state.physics.qpos[robot, 7:])).max(axis=1).min() < 1e-6
+    of_walk = [int(rows[i][0]) for i in np.flatnonzero(on_clip) if state.label[i] == WALK]
+    assert len(set(of_walk)) > 80  # of them all, left and right
+
+
+def test_gait_and_speed_are_asked_for_anew_at_the_interval_and_a_reset_only(labelled_steps: list[Step]) -> None:
+    changed = 0
+    for one in labelled_steps:
+        due = (one.outcome.episode_length % 3 == 0) | ended(one.outcome)
+        changed += (one.after.label != one.before.label).sum()
+        np.testing.assert_array_equal(one.after.label[~due], one.before.label[~due])
+        np.testing.assert_array_equal(one.after.command[~due], one.before.command[~due])
+        np.testing.assert_array_equal(one.outcome.label, one.before.label)  # what the step was asked for
+        np.testing.assert_array_equal(one.outcome.command, one.before.command)
+        walks = one.after.label == WALK
+        assert (one.after.command[walks] > 0.2).all() and (one.after.command[~walks] < 0.01).all()
+    assert changed > 20
+    assert sum(int(ended(one.outcome).sum()) for one in labelled_steps) >= GAIT_ROBOTS
+
+
+def test_what_is_asked_for_may_be_given(labelled: Env) -> None:
+    label, command = jnp.array([STAND, WALK, WALK]), jnp.array([0.0, 0.3, 0.5])
+    state = labelled.reset(jax.random.key(0), 3, (label, command))
+    np.testing.assert_array_equal(state.label, label)
+    np.testing.assert_array_equal(state.command, command)
+
+
+def test_the_reflection_is_asked_for_the_same(labelled: Env) -> None:
+    observation = jnp.asarray(np.random.default_rng(0).normal(size=(4, 36)), jnp.float32)
+    mirrored = labelled.mirror(observation)
+    np.testing.assert_array_equal(mirrored[:, 33:], observation[:, 33:])
+    np.testing.assert_allclose(labelled.mirror(mirrored), observation)
+    privileged = jnp.asarray(np.random.default_rng(1).normal(size=(4, 44)), jnp.float32)
+    np.testing.assert_array_equal(labelled.mirror_privileged(privileged)[:, :36], labelled.mirror(privileged[:, :36]))
+    np.testing.assert_allclose(labelled.mirror_privileged(labelled.mirror_privileged(privileged)), privileged)
+
+
+def test_without_labels_nothing_is_told_of_the_gait(robot: Robot, gaits_of: Callable[[int], Reference]) -> None:
+    """Clips with labels serve a policy that is not asked for them as clips without."""
+    env = Env(EnvConfig(start_noise=0.0, reference_start_share=1.0), robot, Puppet(), gaits_of(1))
+    state = jax.jit(lambda key: env.reset(key, 600))(jax.random.key(0))
+    assert env.observe(state)[0].shape == (600, 34)
+    np.testing.assert_array_equal(state.label, 0)
+    assert float(state.command.min()) >= 0.4 and float(state.command.max()) <= 0.8
+    moving = np.abs(np.asarray(state.physics.qvel[:, 0])) > 0.1
+    assert 0.15 < 1.0 - moving.mean() < 0.35  # 118 of 510 windows stand
+
+
+def test_an_environment_under_other_settings_keeps_everything_else(labelled: Env) -> None:
+    other = labelled.with_config(command_interval=99)
+    assert (other.config.command_interval, labelled.config.command_interval) == (99, 3)
+    assert other.config.episode_length == 8
+    assert other.labelled and other.reference is labelled.reference and other.physics is labelled.physics
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,16 @@ from conftest import CONTROL_DT
 from playground_amp import judge, rundir
 from playground_amp.amp import AMP, make_amp
 from playground_amp.checkpoint import Checkpoints
-from playground_amp.config import AMPConfig, Config, EnvConfig, NetworksConfig, PPOConfig, ReferenceConfig, resolve
+from playground_amp.config import (
+    AMPConfig,
+    ClipSource,
+    Config,
+    EnvConfig,
+    NetworksConfig,
+    PPOConfig,
+    ReferenceConfig,
+    resolve,
+)
 from playground_amp.errors import InputError
 from playground_amp.evaluate import (
     BOUNDS,
@@ -171,7 +180,7 @@ def limping(clip: MotionClip, robot: Robot, stretch: float) -> MotionClip:
 
 @pytest.fixture(scope="module")
 def clips(robot: Robot) -> dict[str, MotionClip]:
-    return {clip.name: clip for clip in load_clips(["data/wildrobot"], robot, control_dt=CONTROL_DT)}
+    return {clip.name: clip for clip in load_clips([ClipSource("data/wildrobot")], robot, control_dt=CONTROL_DT)}
 
 
 def test_a_limp_made_of_a_shipped_clip_is_measured(robot: Robot, clips: dict[str, MotionClip]) -> None:
@@ -217,7 +226,7 @@ def tiny(folder: Path) -> Config:
             ppo=PPOConfig(rollout_length=4, batch_size=8),
             networks=NetworksConfig(actor=(8,), critic=(8,)),
             amp=AMPConfig(hidden=(8,), batch_size=8, replay_size=64),
-            reference=ReferenceConfig(clips=(str(folder),)),
+            reference=ReferenceConfig(clips=(ClipSource(str(folder)),)),
         ),
         accelerator=False,
     )
@@ -303,7 +312,7 @@ def test_cost_of_transport_by_hand(amp: AMP, play: Play, clips: dict[str, Motion
 
 def test_what_does_not_exist_is_nan(amp: AMP, play: Play, clips: dict[str, MotionClip], tmp_path: Path) -> None:
     save_clip(tmp_path / "walk.npz", clips["walk_0.8_a"])
-    alone = AMP(dataclasses.replace(amp.config, reference=ReferenceConfig(clips=(str(tmp_path),))), amp.env)
+    alone = AMP(dataclasses.replace(amp.config, reference=ReferenceConfig(clips=(ClipSource(str(tmp_path)),))), amp.env)
     recording = play([clips["walk_0.8_a"].qpos], [0.8])
     result = evaluate(alone, recording)
     assert math.isnan(result.held_out_frechet) and math.isnan(result.held_out_kernel)

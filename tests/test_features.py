@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -27,12 +27,6 @@ from playground_amp.types import Frame
 
 DT = 0.02
 CLEARANCE = (0.004, 0.012)
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    with jax.enable_x64(True):
-        yield
 
 
 def frame(pos: list, yaw: float, joints: float, pads: list) -> Frame:

@@ -1,15 +1,22 @@
-"""Health: each symptom has its name and its remedy, flatness is never balance, and a healthy run raises no alarm."""
+"""Health: each symptom has its name and its remedy, flatness is never balance, and a healthy run raises no alarm.
+
+Every symptom is also made on purpose: by a discriminator that learns from a made-up policy, and by a small training.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from playground_amp import health, trainer
+from playground_amp import health, replay, trainer
+from playground_amp.amp import make_amp
 from playground_amp.config import Config, load_config, resolve
+from playground_amp.prior import DiscriminatorState, Prior
 
 CONFIG = resolve(Config(), accelerator=False)
 
@@ -209,20 +216,304 @@ def test_the_controller_is_mentioned_at_the_end_of_its_range():
     assert "amp.control" in health.judge(rows(20, strong), amp_config(control="off")).sentence
 
 
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        (["amp.discriminator_lr=3e-3", "amp.update_steps=4", "amp.r1_gamma=0"], "discriminator too strong"),
-        (["amp.r1_gamma=1e5"], "discriminator flat"),
-        (["env.action_scale=1e-6", "env.reference_start_share=0", "env.start_noise=0"], "policy collapsed"),
-    ],
-)
-def test_sick_training_is_recognised(overrides, expected):
+# --- losses and rewards
+
+LOSSES = {
+    "lsgan": {},
+    "lsgan of -1 and 1": {"targets": (-1.0, 1.0, 1.0), "reward": "quadratic"},
+    "vanilla": {"loss": "vanilla", "reward": "gail"},
+    "hinge": {"loss": "hinge", "reward": "softplus"},
+    "hinge, linear": {"loss": "hinge", "reward": "linear"},
+    "wasserstein": {"loss": "wasserstein", "reward": "linear", "r1_gamma": 0.0, "gp_weight": 10.0},
+}
+UNITS = {name: 1.0 if name in ("lsgan", "wasserstein") else 2.0 for name in LOSSES}
+
+
+def scores(real: float, fake: float, spread: float, unit: float) -> dict[str, float]:
+    """Scores of an lsgan as those of a loss of another unit, by their distance from the midpoint."""
+    means = {"disc_real_mean": unit * (real - 0.5), "disc_fake_mean": unit * (fake - 0.5)}
+    return means | {"disc_real_std": unit * spread, "disc_fake_std": unit * spread}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_thresholds_are_in_units_of_the_loss(name):
+    config, unit = amp_config(**LOSSES[name]), UNITS[name]
+    assert state(scores(0.57, 0.43, 0.1, unit), config) == "learning"
+    assert state(scores(0.52, 0.48, 0.04, unit), config) == "discriminator flat"
+    assert state(scores(0.52, 0.48, 0.06, unit) | {"disc_acc": 0.65}, config) == "learning"
+    assert state(scores(0.50, 0.50, 0.06, unit) | {"disc_acc": 0.5}, config) == "discriminator too weak"
+
+
+def test_a_critic_held_to_another_slope_has_another_unit():
+    steep = amp_config(**LOSSES["wasserstein"], gp_target=10.0)
+    small = scores(0.5, 0.5, 0.4, 1.0)
+    assert state(small, steep) == "discriminator flat"
+    assert state(small, amp_config(**LOSSES["wasserstein"] | {"gp_target": 0.0})) == "learning"
+
+
+def test_what_a_sure_fake_earns_depends_on_loss_and_reward():
+    sure = {"disc_acc": 0.99, "episode_length": 60.0}
+    margins = scores(1.05, -0.05, 0.02, 2.0) | sure
+    assert state(margins | {"amp_reward": 0.33}, amp_config(**LOSSES["hinge"])) == "discriminator too strong"
+    assert state(margins | {"amp_reward": 0.33}, amp_config(**LOSSES["vanilla"])) == "learning"
+    assert state(margins | {"amp_reward": 0.05}, amp_config(**LOSSES["vanilla"])) == "discriminator too strong"
+
+
+def test_a_linear_reward_counts_by_how_much_it_tells_the_policys_samples_apart():
+    config = amp_config(**LOSSES["wasserstein"])
+    sure = {"disc_acc": 0.99, "episode_length": 60.0, "amp_reward": 0.0}
+    assert state(scores(4.0, -4.0, 2.0, 1.0) | sure, config) == "learning"
+    assert state(scores(4.0, -4.0, 0.5, 1.0) | sure, config) == "discriminator too strong"
+
+
+def test_no_reward_is_missed_during_the_warm_up():
+    strong = SICK["discriminator too strong"]
+    assert state(strong, amp_config(warm_up=2000)) == "learning"
+    assert state(strong, amp_config(warm_up=500)) == "discriminator too strong"
+
+
+def test_without_noise_a_discriminator_may_be_right_as_long_as_it_pays():
+    right = {"disc_acc": 0.99, "disc_acc_clean": 0.99}  # as in runs of the presets isaacgym and peng2021, which walked
+    assert state(right) == "reference suspicious"
+    assert state(right, amp_config(input_noise=0.0)) == "learning"
+    assert state(right | {"amp_reward": 0.02}, amp_config(input_noise=0.0)) == "reference suspicious"
+
+
+def test_scores_without_bounds_swing_by_their_own_measure():
+    gap = 10.0 + 0.5 * np.sin(np.arange(200) * 2 * np.pi / 40)
+    config = amp_config(**LOSSES["vanilla"])
+
+    def series(offset: float) -> list[dict[str, float]]:
+        means = [{"disc_real_mean": (g - offset) / 2, "disc_fake_mean": (offset - g) / 2} for g in gap]
+        return [HEALTHY | mean | {"iteration": 1001 + i} for i, mean in enumerate(means)]
+
+    assert health.judge(series(0.0), config).state == "learning"
+    assert health.judge(series(9.5), config).state == "oscillating"
+
+
+def test_scores_that_swing_are_not_called_weak_by_turns():
+    def row(i: int) -> dict[str, float]:
+        gap = 0.5 * np.sin(i * 2 * np.pi / 80)
+        accuracy = 0.5 + 0.4 * np.sign(gap)
+        means = {"disc_real_mean": 0.5 + gap / 2, "disc_fake_mean": 0.5 - gap / 2, "disc_acc": accuracy}
+        return HEALTHY | means | {"iteration": 1001 + i}
+
+    series = [row(i) for i in range(240)]
+    assert health.judge(series[:80], CONFIG).state == "discriminator too weak"
+    assert health.judge(series, CONFIG).state == "oscillating"
+    assert "amp.replay_share" in health.judge(series, CONFIG).sentence
+
+
+def test_few_modes_are_a_collapse_of_robots_that_stay_up():
+    few = {"mode_coverage": 0.15, "feature_diversity": 0.6}
+    verdict = health.judge(rows(200, few), CONFIG)
+    assert (verdict.state, verdict.dead) == ("policy collapsed", False)  # the style reward may still lead out of it
+    assert "0.15" in verdict.sentence and "amp.condition" in verdict.sentence
+    assert "amp.condition" not in health.judge(rows(20, few), amp_config(condition="command")).sentence
+    assert state(few | {"mode_coverage": 0.4}) == "learning"  # the least that a preset's run showed
+    assert state(few | {"episode_length": 100.0}) == "learning"
+    assert state(few, amp_config(warm_up=2000)) == "learning"
+
+
+def test_advice_names_what_is_there_to_change():
+    strong, weak = SICK["discriminator too strong"], SICK["discriminator too weak"]
+    levers = ["amp.label_smoothing (0)", "amp.dropout (0)", "amp.update_every (1)", "amp.normalization (none)"]
+    said = health.judge(rows(20, strong), CONFIG).sentence
+    assert all(lever in said for lever in levers)
+    assert not any(lever in health.judge(rows(20, weak), CONFIG).sentence for lever in levers)
+    weakened = amp_config(r1_gamma=0.0, dropout=0.5, update_every=3, normalization="layer", control="off")
+    said = health.judge(rows(20, weak), weakened).sentence
+    assert "lower amp.input_noise (0.2), amp.dropout (0.5) or amp.update_every (3), or set amp.normalization" in said
+    assert "label_smoothing" not in health.judge(rows(20, strong), amp_config(**LOSSES["hinge"])).sentence
+
+
+# --- symptoms made by a discriminator that learns from a made-up policy: drift [D] is what the policy has learned
+
+Policy = Callable[[Prior, DiscriminatorState, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+SAMPLES = 128
+SMALL = {"hidden": (64,), "batch_size": 64, "replay_size": 1000, "input_noise": 0.0, "control": "off"}
+HOT = {"discriminator_lr": 3e-3, "update_steps": 4}
+
+
+def recorded(prior: Prior, key: jax.Array) -> jax.Array:
+    return prior.real_inputs(key, SAMPLES, jnp.zeros((SAMPLES, prior.shape.width)))
+
+
+def near(offset: float, noise: float) -> Policy:
+    """The reference's inputs, every number moved by `offset` and by noise."""
+
+    def policy(
+        prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        inputs = recorded(prior, key)
+        return inputs + offset + noise * jax.random.normal(jax.random.fold_in(key, 1), inputs.shape), drift
+
+    return policy
+
+
+def one_step(prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A tenth of a second of the walk, again and again."""
+    windows = prior.reference.windows[jax.random.randint(key, (SAMPLES,), 30, 36)]
+    inputs = prior.reference.normalizer(windows).reshape(SAMPLES, -1)
+    return inputs + 0.3 * jax.random.normal(key, inputs.shape), drift
+
+
+def chasing(prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The reference's inputs moved by a drift that climbs the mean score.
+
+    The two chase each other round in circles unless a gradient penalty damps them: the Dirac GAN of Mescheder et al.
+    2018, https://arxiv.org/abs/1801.04406, section 2.
+    """
+    drift = jnp.where(jnp.any(drift), drift, 3.0 / jnp.sqrt(len(drift)))
+    inputs = recorded(prior, key)
+    slope = jax.grad(lambda drift: jnp.mean(prior.score(state, inputs + drift)))(drift)
+    return inputs + drift, drift + 0.1 * slope / (jnp.linalg.norm(slope) + 1e-3)
+
+
+def broken(prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A policy that leaves the numbers in its sixth iteration."""
+    return recorded(prior, key) + jnp.where(drift < 5.0, 0.0, jnp.inf), drift + 1.0
+
+
+def learned(prior: Prior, policy: Policy, iterations: int, length: float = 200.0) -> list[dict[str, float]]:
+    """Metrics of a discriminator that learns from `policy`; episodes are said to last `length`."""
+
+    def step(carry: tuple, i: jax.Array) -> tuple[tuple, dict[str, jax.Array]]:
+        state, buffer, drift = carry
+        policy_key, clean_key, key = jax.random.split(jax.random.fold_in(jax.random.key(0), i), 3)
+        inputs, drift = policy(prior, state, drift, policy_key)
+        fake = prior.score(state, inputs)
+        metrics = {
+            "amp_reward": prior.style(state, fake, i).mean(),
+            "disc_acc_clean": prior.clean_accuracy(state, inputs, fake, clean_key),
+        }
+        state, buffer, updated = prior.update(state, buffer, inputs, i, key)
+        return (state, buffer, drift), metrics | updated | prior.diversity(inputs)
+
+    def go() -> dict[str, jax.Array]:
+        width = prior.shape.width
+        start = prior.init(jax.random.key(9)), replay.init(prior.config.replay_size, width), jnp.zeros(width)
+        return jax.lax.scan(step, start, jnp.arange(iterations))[1]
+
+    metrics = jax.device_get(jax.jit(go)())
+    task = {"task_reward": 0.9, "episode_length": length}
+    return [{name: float(m[i]) for name, m in metrics.items()} | task | {"iteration": i + 1} for i in range(iterations)]
+
+
+@pytest.fixture
+def learn(robot, reference_of):
+    """Metrics and configuration of a policy, under settings of `amp`."""
+
+    def run(policy: Policy, iterations: int = 130, length: float = 200.0, **settings: object):
+        config = amp_config(**SMALL | settings)
+        return learned(Prior(config.amp, reference_of(1), robot), policy, iterations, length), config
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["lsgan", "lsgan of -1 and 1", "vanilla", "hinge", "wasserstein"])
+def test_a_fast_discriminator_without_penalty_becomes_too_strong(learn, name):
+    series, config = learn(near(3.0, 0.0), **{"r1_gamma": 0.0} | LOSSES[name] | HOT)
+    verdict = health.judge(series, config)
+    assert verdict.state == "discriminator too strong"
+    assert "discriminator_lr (0.003)" in verdict.sentence
+
+
+@pytest.mark.parametrize("name", ["vanilla", "hinge", "wasserstein"])
+def test_a_huge_penalty_makes_a_flat_discriminator(learn, name):
+    series, config = learn(near(0.3, 0.3), **LOSSES[name] | {"r1_gamma": 1e5})
+    assert health.judge(series, config).state == "discriminator flat"
+
+
+@pytest.mark.parametrize("name", ["hinge, linear", "wasserstein"])
+def test_a_policy_that_is_the_reference_is_too_strong_for_the_discriminator(learn, name):
+    series, config = learn(near(0.0, 0.0), **{"r1_gamma": 0.0} | LOSSES[name] | {"discriminator_lr": 1e-3})
+    verdict = health.judge(series, config)
+    assert verdict.state == "discriminator too weak"
+    assert "the policy is too strong for it" in verdict.sentence
+
+
+@pytest.mark.parametrize("name", ["lsgan", "vanilla", "wasserstein"])
+def test_a_policy_near_the_reference_is_a_balance(learn, name):
+    noise = {"input_noise": 0.7, "control": "input_noise", "discriminator_lr": 1e-3}
+    series, config = learn(near(0.3, 0.3), **LOSSES[name] | noise)
+    assert 0.6 < np.mean([row["disc_acc"] for row in series[-20:]]) < 0.8
+    assert history(config, series) == ["not enough steps yet", "learning"]
+
+
+@pytest.mark.parametrize("name", ["lsgan", "vanilla"])
+def test_a_policy_of_one_step_has_collapsed(learn, name):
+    series, config = learn(one_step, length=450.0, **LOSSES[name])
+    verdict = health.judge(series, config)
+    assert verdict.state == "policy collapsed"
+    assert "a few of the reference's modes" in verdict.sentence
+
+
+@pytest.mark.parametrize("name", ["lsgan", "vanilla", "wasserstein"])
+def test_two_that_chase_each_other_oscillate(learn, name):
+    undamped = {"replay_share": 0.0, "adam_b1": 0.9, "discriminator_lr": 3e-3}
+    undamped |= {"gp_weight": 0.1} if name == "wasserstein" else {"r1_gamma": 0.0}
+    series, config = learn(chasing, 240, **LOSSES[name] | undamped)
+    assert history(config, series)[-1] == "oscillating"
+
+
+def test_a_penalty_ends_the_chase(learn):
+    series, config = learn(chasing, 240, replay_share=0.0, adam_b1=0.9, discriminator_lr=3e-3, r1_gamma=1.0)
+    assert "oscillating" not in history(config, series)
+
+
+def test_an_input_that_is_infinite_diverges(learn):
+    series, config = learn(broken, 10)
+    assert health.judge(series[:5], config).state == "not enough steps yet"
+    verdict = health.judge(series, config)
+    assert (verdict.state, verdict.dead) == ("diverged", True)
+    assert "iteration 6" in verdict.sentence
+
+
+# --- symptoms made by a small training
+
+
+def trained(overrides: list[str], iterations: int = 130) -> tuple[list[dict[str, float]], Config]:
+    """Metrics of a small training."""
     small = ["env.num_envs=16", "ppo.rollout_length=8", "networks.actor=[16]", "networks.critic=[16]"]
     small += ["amp.hidden=[64]", "amp.batch_size=64", "amp.replay_size=1000", "amp.input_noise=0", "amp.control=off"]
     config = trainer.resolve_here(load_config("ppo_amass_training.yaml", [*small, *overrides]))
-    amp = trainer.make_amp(config)
-    _, metrics = trainer.make_chunk(amp, 130)(jax.jit(amp.init)(jax.random.key(0)), 130)
+    amp = make_amp(config)
+    _, metrics = trainer.make_chunk(amp, iterations)(jax.jit(amp.init)(jax.random.key(0)), iterations)
     metrics = jax.device_get(metrics)
-    series = [{name: float(m[i]) for name, m in metrics.items()} | {"iteration": i + 1} for i in range(130)]
+    return [
+        {name: float(m[i]) for name, m in metrics.items()} | {"iteration": i + 1} for i in range(iterations)
+    ], config
+
+
+STRONG = ["amp.discriminator_lr=3e-3", "amp.update_steps=4", "amp.r1_gamma=0"]
+POSE = ["env.action_scale=1e-6", "env.reference_start_share=0", "env.start_noise=0"]
+BACK_ON_THE_CLIPS = [
+    "env.action_scale=1e-6",
+    "env.reference_start_share=1",
+    "env.start_noise=0",
+    "env.episode_length=1",
+]
+UNTAUGHT = ["amp.discriminator_lr=1e-9", "amp.window=8"]
+VANILLA = ["amp.loss=vanilla", "amp.reward=sigmoid"]
+STEERED = ["amp.discriminator_lr=1e-3", "amp.input_noise=1", "amp.control=input_noise"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (STRONG, "discriminator too strong"),
+        (["amp.r1_gamma=1e5"], "discriminator flat"),
+        (POSE, "policy collapsed"),
+        ([*BACK_ON_THE_CLIPS, *UNTAUGHT], "discriminator too weak"),
+        ([*VANILLA, *STEERED], "learning"),
+    ],
+)
+def test_sick_training_is_recognised(overrides, expected):
+    series, config = trained(overrides)
     assert health.judge(series, config).state == expected
+
+
+def test_training_with_a_monstrous_learning_rate_diverges():
+    series, config = trained(["ppo.learning_rate=1e6", "ppo.learning_rate_range=[1e-5, 1e6]"], iterations=1)
+    assert health.judge(series, config).state == "diverged"

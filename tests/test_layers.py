@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,24 @@ ROOT = Path(__file__).parents[1] / "playground_amp"
 # from the top; a module imports from higher layers only, never from its neighbours
 LAYERS: list[set[str]] = [
     {"", "errors", "files", "quiet"},  # utilities; "" is the package itself
-    {"cli", "schema", "rotations", "types", "robots"},
+    {"cli", "compatibility", "schema", "rotations", "types", "robots"},
     {"config", "networks", "replay", "motion", "motion.clip", "features"},
     {"motion.quality"},
-    {"discriminator", "ppo", "style", "motion.library", "physics.native", "physics.mjx"},
-    {"physics"},  # picks one of the engines
+    {
+        "discriminator",
+        "discriminator.losses",
+        "discriminator.network",
+        "discriminator.penalties",
+        "diversity",
+        "ppo",
+        "style",
+        "motion.library",
+        "physics.native",
+        "physics.mjx",
+    },
+    {"discriminator.rewards", "physics"},  # physics picks one of the engines
     {"env"},
+    {"prior"},
     {"amp"},
     # side by side
     {
@@ -32,18 +45,30 @@ LAYERS: list[set[str]] = [
         "tracking",
         "benchmark",
     },
+    {"gaits"},
     {"doctor.finding", "doctor.separability", "doctor.torque"},
     {"doctor.order", "doctor.passage"},
     {"doctor.clips", "doctor.evidence", "doctor.machine", "doctor.reference"},
     {"doctor.output"},
     {"showcase", "judge", "doctor"},
     {"trainer", "results"},
+    {"comparison", "sweep"},
 ]
 
 # what the modules that make clips may know of the others
 FOR_CLIPS = {"errors", "rotations", "types", "robots", "motion.clip", "motion.quality"}
 
-NO_MUJOCO = ["ppo", "discriminator", "replay", "networks"]
+NO_MUJOCO = [
+    "ppo",
+    "discriminator",
+    "discriminator.losses",
+    "discriminator.network",
+    "discriminator.penalties",
+    "discriminator.rewards",
+    "diversity",
+    "replay",
+    "networks",
+]
 
 
 def modules() -> dict[str, Path]:
@@ -62,10 +87,18 @@ PLACED = set().union(*LAYERS)
 OFFLINE = {name for name in MODULES if name.startswith("motion.")} - PLACED  # they make clips, before training
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything below a node that runs: what stands under `if TYPE_CHECKING:` never does."""
+    yield node
+    types_only = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    for child in node.orelse if types_only else ast.iter_child_nodes(node):
+        yield from statements(child)
+
+
 def imports(path: Path) -> set[str]:
     """Absolute dotted names that a file imports, wherever in the file."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -145,3 +178,10 @@ def test_imports_are_found_wherever_they_stand() -> None:
     """The walk itself: a late import inside a function counts."""
     assert "physics.native" in own_imports("physics")
     assert {"env", "ppo", "motion.library"} <= own_imports("amp")
+
+
+def test_imports_for_type_checkers_do_not_count_and_those_beside_them_do(tmp_path: Path) -> None:
+    assert "config" not in own_imports("compatibility")
+    file = tmp_path / "some.py"
+    file.write_text("if TYPE_CHECKING:\n    import a\nelse:\n    import b\nif DEBUG:\n    import c\n")
+    assert imports(file) == {"b", "c"}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
 from conftest import CONTROL_DT, make_clip
 
+from playground_amp.config import ClipSource
 from playground_amp.errors import InputError
-from playground_amp.features import CLIP, feature_floor
+from playground_amp.features import feature_floor
 from playground_amp.motion.clip import load_clip, save_clip
 from playground_amp.motion.library import (
+    SPEED_BAND,
     Reference,
     clip_features,
     find_clips,
@@ -30,6 +34,11 @@ from playground_amp.robots import Robot
 def reference_of(robot: Robot, motions: list[np.ndarray], window: int = 1, mirror: bool = False) -> Reference:
     clips = [make_clip(robot, qpos, f"clip{i}") for i, qpos in enumerate(motions)]
     return make_reference(clips, robot, window=window, mirror=mirror, control_dt=CONTROL_DT)
+
+
+def sources(*paths: Path | str) -> list[ClipSource]:
+    """Clips without a label."""
+    return [ClipSource(str(path)) for path in paths]
 
 
 def raised(qpos: np.ndarray, height: float) -> np.ndarray:
@@ -102,15 +111,134 @@ def test_normaliser_is_the_mean_and_spread_of_all_steps(robot: Robot, walk: np.n
     np.testing.assert_allclose(reference.mean_pose, 0.5 * (mean + mean[list(partner)] * sign), atol=1e-4)
 
 
-def test_drawn_inputs_are_normalised_windows(robot: Robot, walk: np.ndarray) -> None:
+def test_rows_are_drawn_uniformly_from_first_to_last(robot: Robot, walk: np.ndarray) -> None:
     reference = reference_of(robot, [walk], window=2)
-    drawn = np.asarray(reference.sample_inputs(jax.random.key(0), 3000))
-    assert drawn.shape == (3000, 2 * 29)
-    allowed = np.asarray(reference.normalizer(reference.windows)).reshape(len(reference.windows), -1)
-    rows = {row.tobytes() for row in drawn}
-    assert rows <= {row.tobytes() for row in allowed}
-    assert len(rows) > 0.9 * len(allowed)  # from first to last
-    assert np.abs(drawn).max() <= CLIP
+    drawn = np.bincount(reference.draw(jax.random.key(0), 30_000), minlength=len(reference.windows))
+    assert len(drawn) == len(reference.windows)
+    assert drawn.min() > 170 and drawn.max() < 340  # 254 are expected of each, with a standard deviation of 16
+
+
+# --- gaits
+
+
+@pytest.fixture(scope="module")
+def gaits(gaits_of: Callable[[int], Reference]) -> Reference:
+    """Walks of 120 and 80 frames, standing of 60, mirrored, windows of 3 steps."""
+    return gaits_of(3)
+
+
+WALK, STAND = 0, 1
+
+
+def test_the_windows_of_a_gait_stand_together(gaits: Reference, robot: Robot) -> None:
+    """The clips do not: a clip of standing lies between the walks."""
+    assert gaits.gaits.names == ("walk", "stand")
+    np.testing.assert_array_equal(gaits.gaits.count, [2 * (117 + 77), 2 * 57])
+    np.testing.assert_array_equal(gaits.gaits.first, [0, 388])
+    np.testing.assert_array_equal(gaits.gaits.of, np.repeat([WALK, STAND], [388, 114]))
+    assert len(gaits.windows) == len(gaits.qpos) == len(gaits.qvel) == len(gaits.speed) == 502
+    knees = np.asarray(gaits.qpos)[:, [10, 14]]
+    assert (np.abs(knees[388:] - robot.home_qpos[[10, 14]]).max(axis=1) < 0.03).all()
+    assert np.ptp(knees[:388]) > 0.4
+
+
+def test_a_reference_without_labels_is_one_gait(robot: Robot, walk: np.ndarray) -> None:
+    reference = reference_of(robot, [walk, walk[:50]], window=2)
+    assert reference.gaits.names == ("",)
+    assert int(reference.gaits.count[0]) == len(reference.windows) == 118 + 48
+
+
+def test_each_gait_knows_the_speeds_of_its_clips(gaits: Reference) -> None:
+    np.testing.assert_allclose(gaits.gaits.speed_range[WALK], [0.25, 0.55], atol=0.01)
+    np.testing.assert_allclose(gaits.gaits.speed_range[STAND], [0.0, 0.0], atol=1e-3)
+
+
+def test_the_speed_of_a_window_is_that_around_its_end(robot: Robot, walk: np.ndarray) -> None:
+    """A root that speeds up at 0.5 m/s^2 in the direction (0.6, 0.8): 0.5 t at t seconds, less at the ends."""
+    t = np.arange(120) * CONTROL_DT
+    qpos = np.tile(robot.home_qpos, (120, 1))
+    qpos[:, :2] = 0.25 * t[:, None] ** 2 * [0.6, 0.8]
+    speed = np.asarray(reference_of(robot, [qpos, walk], window=3).speed)
+    inside = np.arange(20, 100)  # 0.4 s from the ends
+    np.testing.assert_allclose(speed[inside - 3], 0.5 * t[inside], atol=1e-4)
+    assert speed[0] == pytest.approx(0.25 * (t[0] + t[23]), abs=1e-4)  # from frame 0 to frame 23
+    assert speed[116] == pytest.approx(0.25 * (t[99] + t[119]), abs=1e-4)
+    np.testing.assert_allclose(speed[117:], 0.55, atol=0.06)  # of the next clip, not mixed with this one
+
+
+def test_rows_of_a_gait_are_drawn_uniformly_and_from_no_other(gaits: Reference) -> None:
+    label = jnp.arange(40_000) % 2
+    rows = np.asarray(gaits.draw_of(jax.random.key(0), label))
+    np.testing.assert_array_equal(gaits.gaits.of[rows], label)
+    drawn = np.bincount(rows, minlength=502)
+    assert drawn[:388].min() > 20 and drawn[:388].max() < 90  # 52 are expected of each
+    assert drawn[388:].min() > 120 and drawn[388:].max() < 235  # 175
+
+
+def drawn_at(gaits: Reference, label: int, speed: float | np.ndarray, count: int = 20_000) -> np.ndarray:
+    speeds = np.broadcast_to(np.float32(speed), (count,))
+    return np.asarray(gaits.draw_at(jax.random.key(1), jnp.full(count, label, jnp.int32), jnp.asarray(speeds)))
+
+
+@pytest.mark.parametrize("wanted", [0.25, 0.55])
+def test_rows_at_a_speed_are_of_about_that_speed_and_of_the_gait(gaits: Reference, wanted: float) -> None:
+    rows = drawn_at(gaits, WALK, wanted)
+    np.testing.assert_array_equal(gaits.gaits.of[rows], WALK)
+    assert np.abs(np.asarray(gaits.speed)[rows] - wanted).max() < 5.0 * SPEED_BAND
+    assert np.asarray(gaits.speed)[rows].mean() == pytest.approx(wanted, abs=SPEED_BAND)
+
+
+def test_a_speed_that_no_clip_has_is_answered_by_the_nearest_of_the_gait(gaits: Reference) -> None:
+    speed = np.asarray(gaits.speed)
+    assert speed[drawn_at(gaits, WALK, 3.0)].min() > 0.5
+    assert speed[drawn_at(gaits, WALK, -1.0)].max() < 0.3
+    rows = drawn_at(gaits, STAND, 0.5)
+    np.testing.assert_array_equal(gaits.gaits.of[rows], STAND)
+
+
+def test_every_row_near_the_speeds_asked_for_is_drawn(gaits: Reference) -> None:
+    """Rows of one speed as well: no phase of the walk is left out, and left and right count the same."""
+    speeds = np.random.default_rng(0).uniform(0.2, 0.6, 20_000)
+    drawn = np.bincount(drawn_at(gaits, WALK, speeds), minlength=502)[:388]
+    assert (drawn > 0).mean() > 0.95
+    left = drawn[:194].sum()  # the clips as they are, before their reflections
+    assert 0.4 < left / drawn.sum() < 0.6
+
+
+def test_every_row_of_a_gait_that_stands_is_drawn(gaits: Reference) -> None:
+    """All its windows have about one speed, and the policy must not be held to a single pose."""
+    drawn = np.bincount(drawn_at(gaits, STAND, 0.0), minlength=502)[388:]
+    assert (drawn > 0).mean() > 0.95
+    assert drawn.max() < 0.1 * drawn.sum()
+
+
+def test_gaits_are_drawn_row_by_row(gaits: Reference) -> None:
+    label, speed = jnp.array([STAND, WALK, WALK] * 500), jnp.array([0.0, 0.25, 0.55] * 500)
+    rows = np.asarray(gaits.draw_at(jax.random.key(2), label, speed))
+    np.testing.assert_array_equal(gaits.gaits.of[rows], label)
+    near = np.abs(np.asarray(gaits.speed)[rows] - speed).reshape(500, 3)[:, 1:]
+    assert near.max() < 0.2
+
+
+def test_clips_carry_the_label_of_the_entry_that_names_them_first(
+    robot: Robot, walk: np.ndarray, tmp_path: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        save_clip(tmp_path / f"{name}.npz", make_clip(robot, walk))
+    entries = [
+        ClipSource(str(tmp_path / "b.npz"), "run"),
+        ClipSource(str(tmp_path), "walk"),
+        ClipSource(str(tmp_path / "c.npz"), "stand"),
+    ]
+    clips = load_clips(entries, robot, control_dt=CONTROL_DT)
+    assert [(clip.name, clip.label) for clip in clips] == [("b", "run"), ("a", "walk"), ("c", "walk")]
+    assert [clip.label for clip in load_clips(sources(tmp_path), robot, control_dt=CONTROL_DT)] == [""] * 3
+
+
+def test_a_gait_too_short_for_the_window_is_named(robot: Robot, walk: np.ndarray) -> None:
+    clips = [make_clip(robot, walk, label="walk"), make_clip(robot, walk[:5], label="hop")]
+    with pytest.raises(InputError, match=r"amp.window is 6.*longer than every clip labelled 'hop'"):
+        make_reference(clips, robot, window=6, mirror=False, control_dt=CONTROL_DT)
 
 
 def analytic(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
@@ -171,19 +299,19 @@ def test_clips_are_found_by_file_folder_and_pattern(robot: Robot, walk: np.ndarr
     for name in ("b", "a", "other"):
         save_clip(tmp_path / f"{name}.npz", make_clip(robot, walk))
     (tmp_path / "notes.txt").write_text("not a clip")
-    assert [p.stem for p in find_clips([str(tmp_path)])] == ["a", "b", "other"]
-    assert [p.stem for p in find_clips([str(tmp_path / "b.npz"), str(tmp_path / "o*.npz")])] == ["b", "other"]
-    clips = load_clips([str(tmp_path)], robot, control_dt=CONTROL_DT)
+    assert [p.stem for p in find_clips(sources(tmp_path))] == ["a", "b", "other"]
+    assert [p.stem for p in find_clips(sources(tmp_path / "b.npz", tmp_path / "o*.npz"))] == ["b", "other"]
+    clips = load_clips(sources(tmp_path), robot, control_dt=CONTROL_DT)
     assert [clip.name for clip in clips] == ["a", "b", "other"]
 
 
 def test_held_out_clips_are_never_trained_on(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
     for name in ("a", "held_out/b", "held_out/a", "deeper/c", "deeper/held_out/d"):
         save_clip(tmp_path / f"{name}.npz", make_clip(robot, walk))
-    folder, every = [str(tmp_path)], [str(tmp_path / "**" / "*.npz")]
+    folder, every = sources(tmp_path), sources(tmp_path / "**" / "*.npz")
     assert [p.stem for p in find_clips(folder)] == ["a"]
     assert [p.relative_to(tmp_path).as_posix() for p in find_clips(every)] == ["a.npz", "deeper/c.npz"]
-    held = held_out_clips([str(tmp_path), str(tmp_path / "deeper")], robot, control_dt=CONTROL_DT)
+    held = held_out_clips(sources(tmp_path, tmp_path / "deeper"), robot, control_dt=CONTROL_DT)
     assert [clip.name for clip in held] == ["a", "b", "d"]
 
 
@@ -191,7 +319,7 @@ def test_there_may_be_no_held_out_clips(robot: Robot, walk: np.ndarray, tmp_path
     save_clip(tmp_path / "a.npz", make_clip(robot, walk))
     (tmp_path / "held_out").mkdir()
     for pattern in (tmp_path, tmp_path / "a.npz", tmp_path / "*.npz"):
-        assert held_out_clips([str(pattern)], robot, control_dt=CONTROL_DT) == []
+        assert held_out_clips(sources(pattern), robot, control_dt=CONTROL_DT) == []
 
 
 def test_a_held_out_clip_that_is_named_is_trained_on_and_not_held_out(
@@ -199,7 +327,7 @@ def test_a_held_out_clip_that_is_named_is_trained_on_and_not_held_out(
 ) -> None:
     for name in ("a", "held_out/b", "held_out/c"):
         save_clip(tmp_path / f"{name}.npz", make_clip(robot, walk))
-    patterns = [str(tmp_path), str(tmp_path / "held_out" / "b.npz")]
+    patterns = sources(tmp_path, tmp_path / "held_out" / "b.npz")
     assert [p.stem for p in find_clips(patterns)] == ["a", "b"]
     assert [clip.name for clip in held_out_clips(patterns, robot, control_dt=CONTROL_DT)] == ["c"]
 
@@ -208,7 +336,7 @@ def test_held_out_clips_are_checked_like_others(robot: Robot, walk: np.ndarray, 
     save_clip(tmp_path / "a.npz", make_clip(robot, walk))
     save_clip(tmp_path / "held_out" / "slow.npz", replace(make_clip(robot, walk), frequency=30.0))
     with pytest.raises(InputError, match=r"'slow' runs at 30 Hz"):
-        held_out_clips([str(tmp_path)], robot, control_dt=CONTROL_DT)
+        held_out_clips(sources(tmp_path), robot, control_dt=CONTROL_DT)
 
 
 def write(path: Path, robot: Robot, walk: np.ndarray, changes: dict[str, object]) -> None:
@@ -297,13 +425,13 @@ def test_missing_clips_are_refused(robot: Robot, tmp_path: Path) -> None:
         load_clip(tmp_path / "gone.npz", robot)
     for pattern in ("gone.npz", "*.npz", ""):
         with pytest.raises(InputError, match=r"reference.clips: '.*' names no clip.*retarget"):
-            load_clips([str(tmp_path / pattern)], robot, control_dt=CONTROL_DT)
+            load_clips(sources(tmp_path / pattern), robot, control_dt=CONTROL_DT)
 
 
 def test_a_clip_at_another_frequency_is_refused(robot: Robot, walk: np.ndarray, tmp_path: Path) -> None:
     save_clip(tmp_path / "slow.npz", replace(make_clip(robot, walk), frequency=30.0))
     with pytest.raises(InputError, match=r"'slow' runs at 30 Hz.*env.control_dt 0.02 s asks for 50 Hz"):
-        load_clips([str(tmp_path)], robot, control_dt=CONTROL_DT)
+        load_clips(sources(tmp_path), robot, control_dt=CONTROL_DT)
 
 
 def test_an_interrupted_save_leaves_no_clip_behind(
@@ -319,7 +447,7 @@ def test_an_interrupted_save_leaves_no_clip_behind(
         patch.setattr("os.replace", killed)
         with pytest.raises(KeyboardInterrupt):
             save_clip(tmp_path / "walk.npz", make_clip(robot, walk[:50]))
-    assert [path.name for path in find_clips([str(tmp_path)])] == ["walk.npz"]
+    assert [path.name for path in find_clips(sources(tmp_path))] == ["walk.npz"]
     assert len(load_clip(tmp_path / "walk.npz", robot).qpos) == len(walk)
 
 
@@ -329,5 +457,5 @@ def shipped() -> list[Path]:
 
 @pytest.mark.skipif(not shipped(), reason="no clips in data/wildrobot")
 def test_shipped_clips_are_valid(robot: Robot) -> None:
-    clips = load_clips([str(path) for path in shipped()], robot, control_dt=CONTROL_DT)
+    clips = load_clips(sources(*shipped()), robot, control_dt=CONTROL_DT)
     assert all(clip.source for clip in clips)

@@ -114,6 +114,36 @@ def test_native_rows_do_not_know_of_each_other(robot: Robot, native: Physics, st
     same_bits(jax.tree.map(lambda x: x[1:2], together), alone)
 
 
+def test_native_mapped_over_a_population_steps_it_at_once_and_gives_the_same_bits(
+    robot: Robot, native: Physics, step: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (qpos, qvel), ctrl = starts(robot, 6), controls(robot, 1, 6)[0]
+    sizes, batch = [], native._batch
+    monkeypatch.setattr(native, "_batch", lambda size: sizes.append(size) or batch(size))
+
+    @jax.vmap
+    def go(qpos: jax.Array, qvel: jax.Array, ctrl: jax.Array) -> tuple[PhysicsState, PhysicsState]:
+        start = native.init(qpos, qvel)
+        return start, native.step(start, ctrl)
+
+    start, after = jax.device_get(jax.jit(go)(*(x.reshape(3, 2, -1) for x in (qpos, qvel, ctrl))))
+    assert sizes == [6, 6]
+    for i in range(3):
+        alone = native.init(qpos[2 * i : 2 * i + 2], qvel[2 * i : 2 * i + 2])
+        same_bits(jax.tree.map(lambda x, i=i: x[i], start), alone)
+        same_bits(jax.tree.map(lambda x, i=i: x[i], after), step(alone, ctrl[2 * i : 2 * i + 2]))
+
+
+def test_native_mapped_over_targets_alone_gives_every_member_the_same_start(
+    robot: Robot, native: Physics, step: Callable
+) -> None:
+    state, targets = native.init(*starts(robot, 2)), controls(robot, 6, 2).reshape(2, 3, 2, -1)
+    mapped = jax.vmap(jax.vmap(native.step, in_axes=(None, 0)), in_axes=(None, 0))(state, targets)
+    for i in range(2):
+        for j in range(3):
+            same_bits(jax.tree.map(lambda x, i=i, j=j: x[i, j], mapped), step(state, targets[i, j]))
+
+
 def test_native_may_be_called_from_several_threads(robot: Robot, native: Physics, step: Callable) -> None:
     """A viewer or an evaluation beside training must not write into its robots."""
     inputs = [(native.init(*starts(robot, 64, seed)), controls(robot, 1, 64, seed=seed)[0]) for seed in range(2)]

@@ -11,7 +11,7 @@ import pytest
 
 from playground_amp import visualize
 from playground_amp.amp import make_amp
-from playground_amp.config import Config, EnvConfig, LoggingConfig, resolve
+from playground_amp.config import ClipSource, Config, EnvConfig, LoggingConfig, resolve
 from playground_amp.evaluate import Evaluation, Recording, SpeedRow, evaluate
 from playground_amp.motion.clip import load_clip
 from playground_amp.motion.library import find_clips
@@ -27,7 +27,7 @@ def robot():
 
 @pytest.fixture(scope="module")
 def clip(robot):
-    return load_clip(find_clips(["data/wildrobot/walk_0.6_a.npz"])[0], robot)
+    return load_clip(find_clips([ClipSource("data/wildrobot/walk_0.6_a.npz")])[0], robot)
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,18 @@ def final_state(run_dir: Path):
         return checkpoints.restore(amp)[0]
 
 
+def assert_same_training(one: Path, two: Path) -> None:
+    """Two runs have the same state and the same metrics, bit for bit; the clock apart."""
+    leaves = zip(jax.tree.leaves_with_path(final_state(one)), jax.tree.leaves(final_state(two)), strict=True)
+    for (path, a), b in leaves:
+        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=jax.tree_util.keystr(path))
+    timing = {"seconds", "env_steps_per_second"}
+    for a, b in zip(rows(one), rows(two), strict=True):
+        assert {k: v for k, v in a.items() if k not in timing} == {k: v for k, v in b.items() if k not in timing}
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A run of four iterations with wandb offline, left alone by the tests that use it."""
@@ -97,15 +109,7 @@ def test_every_iteration_is_logged_once_with_the_discriminator_means(finished):
 def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(finished, tmp_path):
     half = run(tmp_path / "half", "ppo.iterations=2")
     trainer.resume(str(half), ["ppo.iterations=4"])
-    one, two = final_state(finished), final_state(half)
-    leaves = zip(jax.tree.leaves_with_path(one), jax.tree.leaves(two), strict=True)
-    for (path, a), b in leaves:
-        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
-            a, b = jax.random.key_data(a), jax.random.key_data(b)
-        np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=jax.tree_util.keystr(path))
-    timing = {"seconds", "env_steps_per_second"}
-    for a, b in zip(rows(finished), rows(half), strict=True):
-        assert {k: v for k, v in a.items() if k not in timing} == {k: v for k, v in b.items() if k not in timing}
+    assert_same_training(finished, half)
 
 
 def test_chunk_compiles_once_whatever_the_count():

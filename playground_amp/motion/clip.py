@@ -25,6 +25,7 @@ class MotionClip:
     frequency: float  # Hz
     source: str  # where the motion comes from, and its licence
     time_scale: float = 1.0  # seconds of the robot per second of the person
+    label: str = ""  # gait, as the configuration names it; not part of the file
 
     @property
     def duration(self) -> float:

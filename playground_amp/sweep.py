@@ -1,0 +1,432 @@
+"""Many settings and seeds of one algorithm, trained side by side in one compiled function.
+
+Members of a population differ in numbers alone: their sizes and what is computed are the same. Each of them is a run
+with a folder of its own, as if it had been trained by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from rich.console import Console
+from rich.table import Column, Table
+
+from playground_amp import health, rundir
+from playground_amp.amp import AMP, TrainState, make_amp
+from playground_amp.checkpoint import Checkpoints, score
+from playground_amp.config import Config, load_config, resolve, to_dict
+from playground_amp.errors import InputError, nearest
+from playground_amp.features import feature_names
+from playground_amp.prior import Metrics
+from playground_amp.progress import TrainingProgress
+from playground_amp.report import read_metrics
+from playground_amp.trainer import make_chunk, stop_on_signal
+
+SEED = "ppo.seed"  # swept by the random key
+SWEEPABLE = (  # numbers that decide no size and nothing of what is computed
+    "env.episode_length",
+    "env.action_scale",
+    "env.command_speed",
+    "env.command_interval",
+    "env.reference_start_share",
+    "env.start_noise",
+    "env.min_height",
+    "env.max_tilt",
+    "env.speed_tolerance",
+    "env.action_rate_cost",
+    SEED,
+    "ppo.learning_rate",
+    "ppo.learning_rate_range",
+    "ppo.target_kl",
+    "ppo.gamma",
+    "ppo.gae_lambda",
+    "ppo.clip",
+    "ppo.entropy_cost",
+    "ppo.value_cost",
+    "ppo.max_gradient_norm",
+    "amp.style_weight",
+    "amp.task_weight",
+    "amp.label_smoothing",
+    "amp.warm_up",
+    "amp.r1_gamma",
+    "amp.r2_gamma",
+    "amp.gp_weight",
+    "amp.gp_target",
+    "amp.logit_decay",
+    "amp.weight_decay",
+    "amp.discriminator_lr",
+    "amp.adam_b1",
+    "amp.adam_b2",
+    "amp.update_every",
+    "amp.input_noise",
+    "amp.noise_half_life",
+    "amp.control_range",
+    "amp.target_accuracy",
+)
+OFF = {"amp.noise_half_life": math.inf, "ppo.target_kl": math.nan}  # what 0 means: never halves; no divergence compares
+EXAMPLE = "--grid amp.r1_gamma=0.5,1,5"
+COMMA = re.compile(r",(?![^\[]*\])")  # that is in no [lowest, highest]
+CURVES = {
+    "episode_length": "Episode length (control steps)",
+    "velocity_error": "Velocity error (m/s)",
+    "disc_acc": "Discriminator accuracy",
+    "amp_reward": "Style reward",
+}
+SMOOTHING = 20  # iterations that a figure of the table is the mean of
+
+
+@dataclass(frozen=True)
+class Member:
+    """One setting of the grid."""
+
+    name: str  # such as r1_gamma=0.5,seed=1
+    config: Config  # resolved
+
+
+class Population:
+    """One algorithm under P settings and seeds: states and metrics have a leading axis [P]."""
+
+    def __init__(self, amp: AMP, configs: Sequence[Config]):
+        self.amp, self.numbers = amp, numbers(configs)
+        self.keys = jnp.stack([jax.random.key(config.ppo.seed) for config in configs])
+
+    def init(self) -> TrainState:
+        """States before the first iteration; one after the other, as jaxlib's batched QR waits for itself for ever."""
+
+        def init(member: tuple[dict[str, jax.Array], jax.Array]) -> TrainState:
+            numbers, key = member
+            return self.amp.with_numbers(numbers).init(key)
+
+        return jax.lax.map(init, (self.numbers, self.keys))
+
+    def train_iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
+        """One iteration of every member."""
+
+        def iterate(numbers: dict[str, jax.Array], state: TrainState) -> tuple[TrainState, Metrics]:
+            return self.amp.with_numbers(numbers).train_iteration(state)
+
+        return jax.vmap(iterate)(self.numbers, state)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Iterations that were trained in one call, and the clock."""
+
+    done: int  # iterations before
+    count: int
+    start: float  # seconds
+    end: float  # seconds
+
+    def rows(self, metrics: dict[str, np.ndarray], steps: int) -> list[dict[str, Any]]:
+        """Rows of metrics.jsonl of metrics [count] of one member, `steps` environment steps an iteration."""
+        elapsed = self.end - self.start
+        return [
+            {
+                "iteration": self.done + i + 1,
+                "env_steps": (self.done + i + 1) * steps,
+                "seconds": round(self.start + elapsed * (i + 1) / self.count, 3),
+                "env_steps_per_second": self.count * steps / elapsed,
+                **{name: float(values[i]) for name, values in metrics.items()},
+            }
+            for i in range(self.count)
+        ]
+
+
+class MemberRun:
+    """The folder of one member; nothing more is written to it once a number is none."""
+
+    def __init__(self, member: Member, path: Path):
+        self.member, self.config, self.path = member, member.config, path
+        path.mkdir(exist_ok=True)
+        rundir.write_config(path, self.config)
+        self.file = rundir.MetricsFile(path)
+        self.fault = ""  # what was no number
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of one iteration."""
+        return self.config.env.num_envs * self.config.ppo.rollout_length
+
+    def log(self, rows: list[dict[str, Any]]) -> None:
+        """Write rows up to the first that holds a number that is none."""
+        verdicts = [health.judge([row], self.config) for row in rows]
+        good = list(itertools.takewhile(lambda verdict: verdict.state != health.DIVERGED, verdicts))
+        self.file.append(rows[: len(good)])
+        if len(good) < len(rows):
+            self.fault = verdicts[len(good)].sentence
+
+    def read(self) -> list[dict[str, Any]]:
+        """All rows written so far."""
+        return [json.loads(line) for line in self.file.path.read_text().splitlines()]
+
+    def save(self, state: TrainState, amp: AMP) -> None:
+        """Write the checkpoint of the member's own state, scored as the trainer does."""
+        iteration, rows, logging = int(state.iteration), self.read(), self.config.logging
+        about = {
+            "iteration": iteration,
+            "env_steps": iteration * self.steps,
+            "features": feature_names(amp.env.robot),
+            "config": to_dict(self.config),
+        }
+        flat = health.is_flat(rows, self.config)
+        value = float(np.mean([score(row, self.config) for row in rows[-logging.checkpoint_interval :]]))
+        with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as checkpoints:
+            checkpoints.save(iteration, state, about, None if flat else value)
+
+    def health(self) -> str:
+        """The state of health at the end."""
+        return health.DIVERGED if self.fault else health.judge(self.read(), self.config).state
+
+
+def main(config_name: str, overrides: Sequence[str], grid: Sequence[str], run_dir: Path | None = None) -> Path:
+    """Train every member of the grid; returns the folder that holds theirs."""
+    members = make_members(config_name, overrides, grid)
+    amp = make_amp(members[0].config)
+    path = new_sweep_dir(members, config_name, run_dir)
+    _tell(members)
+    try:
+        runs = [MemberRun(member, path / member.name) for member in members]
+        stopped = train(amp, runs, path)
+        draw(path / "sweep.png", runs)
+    except OSError as error:
+        raise rundir.unwritable(path, error) from None
+    Console().print(table(runs))
+    if stopped:
+        name = "Ctrl-C" if stopped == signal.SIGINT else signal.Signals(stopped).name
+        _say(f"{name}: saved the members; go on with each by scripts/train.py --resume '{path}/MEMBER'")
+        raise SystemExit(128 + stopped)
+    if all(run.fault for run in runs):
+        raise SystemExit(1)
+    return path
+
+
+def make_members(config_name: str, overrides: Sequence[str], grid: Sequence[str]) -> list[Member]:
+    """All combinations of the values of a grid, each a valid configuration."""
+    choices = parse_grid(grid)
+    members = [
+        _member(config_name, overrides, dict(zip(choices, values, strict=True)))
+        for values in itertools.product(*choices.values())
+    ]
+    names = [member.name for member in members]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"--grid has '{twice}' twice; give every value once")
+    return members
+
+
+def _member(config_name: str, overrides: Sequence[str], values: dict[str, str]) -> Member:
+    own = [f"{key}={value}" for key, value in values.items()]
+    config = resolve(load_config(config_name, [*overrides, *own]), accelerator=jax.default_backend() != "cpu")
+    return Member(",".join(f"{key.split('.')[1]}={_show(setting(config, key))}" for key in values), config)
+
+
+def _show(value: Any) -> str:
+    """A number, or lowest..highest, fit for the name of a folder."""
+    return "..".join(map(_show, value)) if isinstance(value, tuple) else str(value).removesuffix(".0")
+
+
+def parse_grid(grid: Sequence[str]) -> dict[str, list[str]]:
+    """Key -> values as written, of entries such as 'amp.r1_gamma=0.5,1,5'; raises InputError in one sentence."""
+    choices: dict[str, list[str]] = {}
+    for entry in grid:
+        key, _, text = (part.strip() for part in entry.partition("="))
+        values = [value.strip() for value in COMMA.split(text)]
+        if not key or not all(values):
+            raise InputError(f"--grid {entry}: expected section.key=VALUE,VALUE,..., for example {EXAMPLE}")
+        if key not in SWEEPABLE:
+            raise InputError(f"--grid {entry}: {_why_not(key)}; {nearest(key, SWEEPABLE)}")
+        if key in choices:
+            raise InputError(f"--grid {entry}: '{key}' is given twice; list all its values in one, as in {EXAMPLE}")
+        choices[key] = values
+    if not choices:
+        raise InputError(f"there is nothing to sweep; give one or more lists of values, for example {EXAMPLE}")
+    return choices
+
+
+def _why_not(key: str) -> str:
+    section, _, name = key.partition(".")
+    if name in to_dict(Config()).get(section, {}):
+        return f"'{key}' is no number of the computation, or decides its sizes, and cannot be swept"
+    return f"there is no setting '{key}'"
+
+
+def setting(config: Config, key: str) -> Any:
+    """The value of a key such as 'amp.r1_gamma'."""
+    section, name = key.split(".")
+    return getattr(getattr(config, section), name)
+
+
+def numbers(configs: Sequence[Config]) -> dict[str, jax.Array]:
+    """Settings that differ, seeds apart: key -> values [P], or [P, 2] of a range."""
+    columns = {key: [traced(config, key) for config in configs] for key in SWEEPABLE if key != SEED}
+    return {key: jnp.asarray(values) for key, values in columns.items() if len(set(values)) > 1}
+
+
+def traced(config: Config, key: str) -> Any:
+    """The value of a setting for a computation that cannot ask whether it is 0."""
+    if key == "ppo.learning_rate_range" and config.ppo.target_kl == 0:
+        return 0.0, math.inf  # a learning rate that is kept is not cut, either
+    value = setting(config, key)
+    return OFF.get(key, value) if value == 0 else value
+
+
+def new_sweep_dir(members: Sequence[Member], config_name: str, run_dir: Path | None) -> Path:
+    """Make the folder of a sweep; raises InputError if it cannot hold one."""
+    path = rundir.new_run_dir(members[0].config, f"{Path(config_name).stem}-sweep.yaml", run_dir)
+    if any(path.glob("*/config.yaml")):
+        raise InputError(
+            f"'{path}' already holds a sweep; go on with a member by scripts/train.py --resume '{path}/MEMBER', "
+            f"or choose another --run-dir"
+        )
+    return path
+
+
+def train(amp: AMP, runs: Sequence[MemberRun], path: Path) -> int:
+    """Train all members, write their rows and checkpoints; returns the number of a signal that ended it, or 0."""
+    population, config = Population(amp, [run.config for run in runs]), runs[0].config
+    total, length = config.ppo.iterations, min(config.logging.interval, config.ppo.iterations)
+    chunk = make_chunk(cast(AMP, population), length)  # of which it needs train_iteration alone
+    began, seconds = time.perf_counter(), 0.0
+    with TrainingProgress(0, total, path) as progress, stop_on_signal() as stop:
+        state = jax.jit(population.init)()
+        for done in range(0, total, length):
+            state, metrics = chunk(state, min(length, total - done))
+            metrics = jax.device_get(metrics)
+            before, seconds = seconds, time.perf_counter() - began
+            _log(runs, metrics, Interval(done, min(length, total - done), before, seconds), progress)
+            if stop or all(run.fault for run in runs):
+                break
+        _save(amp, runs, state)
+    return stop[0] if stop else 0
+
+
+def _log(
+    runs: Sequence[MemberRun], metrics: dict[str, np.ndarray], interval: Interval, progress: TrainingProgress
+) -> None:
+    """Write what the living members have done, metrics [length, P], and show their mean."""
+    newest = []
+    for i, run in enumerate(runs):
+        if run.fault:
+            continue
+        rows = interval.rows({name: values[:, i] for name, values in metrics.items()}, run.steps)
+        run.log(rows)
+        if run.fault:
+            progress.say(f"{run.member.name}: diverged: {run.fault}")
+        else:
+            newest.append(rows[-1])
+    if newest:
+        progress.show(interval.done + interval.count, _mean(newest, len(runs)), _count(len(newest), len(runs)))
+
+
+def _mean(rows: Sequence[dict[str, Any]], members: int) -> dict[str, Any]:
+    """Mean row of the living members, with the steps of all."""
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return mean | {name: members * mean[name] for name in ("env_steps", "env_steps_per_second")}
+
+
+def _count(living: int, members: int) -> str:
+    return f"{members} members" if living == members else f"{living} of {members} members"
+
+
+def _save(amp: AMP, runs: Sequence[MemberRun], state: TrainState) -> None:
+    take = jax.jit(lambda state, i: jax.tree.map(lambda leaf: leaf[i], state))
+    for i, run in enumerate(runs):
+        if not run.fault:
+            run.save(take(state, i), amp)
+
+
+def draw(path: Path, runs: Sequence[MemberRun]) -> None:
+    """A picture of the curves of all members."""
+    figure, axes = plt.subplots(2, 2, figsize=(12, 8), layout="constrained")
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.95, len(runs)))
+    for run, colour in zip(runs, colours, strict=True):
+        columns = read_metrics(run.file.path)
+        for axis, metric in zip(axes.flat, CURVES, strict=True):
+            if metric in columns:
+                label = run.member.name + (" (diverged)" if run.fault else "")
+                axis.plot(columns["env_steps"] / 1e6, columns[metric], color=colour, linewidth=1.0, label=label)
+    for axis, title in zip(axes.flat, CURVES.values(), strict=True):
+        axis.set(title=title, xlabel="million environment steps of each member")
+        axis.grid(alpha=0.3)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def table(runs: Sequence[MemberRun]) -> Table:
+    """What every member has reached: means over its last iterations."""
+    headings = ("episode length", "velocity error", "accuracy", "style reward")
+    result = Table("member", *(Column(heading, justify="right") for heading in headings), "health")
+    for run in runs:
+        metrics = read_metrics(run.file.path)
+        values = [metrics[name][-SMOOTHING:].mean() if name in metrics else math.nan for name in CURVES]
+        figures = ("–" if math.isnan(value) else f"{value:.3g}" for value in values)
+        result.add_row(run.member.name.replace(",", " "), *figures, run.health())
+    return result
+
+
+def measure(config_name: str, overrides: Sequence[str], grid: Sequence[str]) -> float:
+    """Time the grid at once and one after another, compilation included; prints both and returns their ratio.
+
+    Every member alone is compiled anew, as a run of its own would be. Nothing is written.
+    """
+    jax.config.update("jax_enable_compilation_cache", False)
+    members = make_members(config_name, overrides, grid)
+    _tell(members)
+    amps = [make_amp(member.config) for member in members]
+    population = Population(amps[0], [member.config for member in members])
+    together = _seconds(population.init, cast(AMP, population), members[0].config)
+    _say(_rate("at once", members, together))
+    alone = sum(_seconds(_start(amp), amp, amp.config) for amp in amps)
+    _say(_rate("one after another", members, alone))
+    Console().print(f"{len(members)} members at once train at {alone / together:.2f} times the throughput")
+    return alone / together
+
+
+def _start(amp: AMP) -> Callable[[], TrainState]:
+    return lambda: amp.init(jax.random.key(amp.config.ppo.seed))
+
+
+def _seconds(init: Callable[[], TrainState], algorithm: AMP, config: Config) -> float:
+    """Of compiling and training."""
+    jax.clear_caches()
+    began = time.perf_counter()
+    length = min(config.logging.interval, config.ppo.iterations)
+    state, chunk = jax.jit(init)(), make_chunk(algorithm, length)
+    for done in range(0, config.ppo.iterations, length):
+        state, _ = chunk(state, min(length, config.ppo.iterations - done))
+    jax.block_until_ready(state)
+    return time.perf_counter() - began
+
+
+def _rate(how: str, members: Sequence[Member], seconds: float) -> str:
+    config = members[0].config
+    steps = len(members) * config.ppo.iterations * config.env.num_envs * config.ppo.rollout_length
+    return f"{how}: {seconds:.1f} s, {steps / seconds:,.0f} environment steps a second, compilation included"
+
+
+def _tell(members: Sequence[Member]) -> None:
+    env = members[0].config.env
+    _say(
+        f"{len(members)} members of {env.num_envs} robots, physics {env.physics}, on {jax.devices()[0].device_kind}: "
+        + "; ".join(member.name for member in members)
+    )
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,303 @@
+"""Restarts: a run goes on with other settings, from any checkpoint, and nothing of the earlier training is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from test_trainer import assert_same_training, final_state, kept, rows, run
+
+from playground_amp import rundir, trainer
+from playground_amp.checkpoint import Checkpoints
+from playground_amp.errors import InputError
+from playground_amp.report import write_report
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Every file of a folder with its bytes, and every folder in it."""
+    found = sorted(folder.rglob("*"))
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in found}
+
+
+def records(run_dir: Path) -> list[dict]:
+    """restarts.jsonl without the time."""
+    lines = (run_dir / "restarts.jsonl").read_text().splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key != "time"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A run of four iterations with checkpoints at two and four, left alone by the tests that use it."""
+    return run(tmp_path_factory.mktemp("runs") / "finished")
+
+
+@pytest.fixture(scope="module")
+def branched(finished, tmp_path_factory) -> Path:
+    """That run from iteration two on, with half the learning rate of the discriminator, and with a report."""
+    settings = ["amp.discriminator_lr=5e-5", "logging.evaluation_episodes=2", "logging.video_seconds=0"]
+    return trainer.resume(str(finished), settings, "2", tmp_path_factory.mktemp("runs") / "slower")
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Path:
+    """A copy of the finished run that a test may write to."""
+    return shutil.copytree(finished, tmp_path / "runs" / "copy")
+
+
+@pytest.fixture
+def untrained(monkeypatch) -> None:
+    """A restart stops where training would begin."""
+    monkeypatch.setattr(trainer, "_run", lambda amp, path, state: path)
+
+
+# What a branch is
+
+
+def test_a_branch_without_changes_equals_the_run_it_left_bit_for_bit(finished, tmp_path):
+    before = contents(finished)
+    branch = trainer.resume(str(finished), [], "2", tmp_path / "branch")
+    assert_same_training(finished, branch)
+    assert kept(branch) == kept(finished)
+    assert rows(branch)[:2] == rows(finished)[:2]
+    assert records(branch) == [{"iteration": 2, "from": str(finished), "changed": {}}]
+    assert contents(finished) == before
+
+
+def test_a_branch_holds_the_one_checkpoint_and_the_metrics_until_it(finished, tmp_path, untrained):
+    branch = trainer.resume(str(finished), [], "2", tmp_path / "branch")
+    assert kept(branch) == ([2], 2)
+    assert rows(branch) == rows(finished)[:2]
+    with Checkpoints(finished / "checkpoints", read_only=True) as old, Checkpoints(branch / "checkpoints") as new:
+        assert new.score(2) == old.score(2)
+    assert {path.name for path in branch.iterdir()} == {"checkpoints", "config.yaml", "metrics.jsonl", "restarts.jsonl"}
+    assert [path.name for path in tmp_path.iterdir()] == ["branch"]
+
+
+def test_a_changed_setting_takes_effect(finished, branched):
+    assert [row["disc_learning_rate"] for row in rows(branched)] == pytest.approx([1e-4, 1e-4, 5e-5, 5e-5])
+    assert rundir.read_config(branched, []).amp.discriminator_lr == 5e-5
+    assert rundir.read_config(finished, []).amp.discriminator_lr == 1e-4
+    old, new = (jax.tree.leaves(final_state(path).discriminator.params) for path in (finished, branched))
+    assert not all(np.array_equal(a, b) for a, b in zip(old, new, strict=True))
+
+
+def test_a_changed_setting_is_recorded_and_told(finished, tmp_path, capsys, untrained):
+    branch = trainer.resume(
+        str(finished), ["amp.discriminator_lr=5e-5", "networks.symmetric=true"], "2", tmp_path / "b"
+    )
+    changed = {"amp.discriminator_lr": [1e-4, 5e-5]}
+    assert records(branch) == [{"iteration": 2, "from": str(finished), "changed": changed}]
+    told = capsys.readouterr().err
+    assert "settings changed: amp.discriminator_lr 0.0001 -> 5e-05\n" in told
+    assert "without effect" not in told
+
+
+def test_the_report_shows_the_restart(finished, branched):
+    page = (branched / "report.html").read_text()
+    assert "<h2>Restarts</h2>" in page
+    assert f"<td>2</td><td>branched from {finished}: amp.discriminator_lr 0.0001 -&gt; 5e-05, logging." in page
+
+
+def test_a_report_without_restarts_has_no_table_of_them(branched, tmp_path):
+    for name in ("metrics.jsonl", "config.yaml"):
+        shutil.copy(branched / name, tmp_path)
+    evaluation = json.loads((branched / "evaluation.json").read_text())
+    assert "Restarts" not in write_report(tmp_path, "a run", evaluation, {}, []).read_text()
+
+
+def test_a_setting_of_the_start_is_told_to_have_no_effect(finished, tmp_path, capsys, untrained):
+    trainer.resume(str(finished), ["ppo.learning_rate=1e-3"], "2", tmp_path / "branch")
+    assert "without effect on training that has begun: ppo.learning_rate\n" in capsys.readouterr().err
+
+
+# In place
+
+
+def test_from_the_newest_the_run_itself_goes_on_and_keeps_a_record(copy, untrained):
+    assert trainer.resume(str(copy), ["ppo.iterations=6", "amp.r1_gamma=2"]) == copy
+    assert trainer.resume(str(copy), ["amp.r1_gamma=3"], "4") == copy
+    assert [restart["changed"] for restart in records(copy)] == [
+        {"ppo.iterations": [4, 6], "amp.r1_gamma": [1.0, 2.0]},
+        {"amp.r1_gamma": [2.0, 3.0]},
+    ]
+    assert [restart["from"] for restart in records(copy)] == [None, None]
+    assert rundir.read_config(copy, []).amp.r1_gamma == 3.0
+
+
+def test_a_resumed_run_has_changed_nothing_though_no_checkpoint_came_between(copy, capsys, untrained):
+    trainer.resume(str(copy), ["ppo.iterations=6"])
+    capsys.readouterr()
+    trainer.resume(str(copy), [])
+    assert records(copy)[-1]["changed"] == {}
+    assert "settings changed" not in capsys.readouterr().err
+
+
+def test_a_setting_changed_in_the_file_is_recorded_too(copy, untrained):
+    text = (copy / "config.yaml").read_text()
+    assert "iterations: 4" in text
+    (copy / "config.yaml").write_text(text.replace("iterations: 4", "iterations: 6"))
+    trainer.resume(str(copy), [])
+    assert records(copy)[-1]["changed"] == {"ppo.iterations": [4, 6]}
+
+
+def test_restarts_after_the_checkpoint_go_the_way_of_the_metrics(copy, untrained):
+    trainer.resume(str(copy), ["ppo.iterations=6", "amp.r1_gamma=2"])
+    changed = {"ppo.iterations": [4, 6], "amp.r1_gamma": [1.0, 2.0]}
+    for iteration in (2, 4):
+        branch = trainer.resume(str(copy), [], str(iteration), copy.with_name(f"branch-{iteration}"))
+        assert records(branch) == [{"iteration": iteration, "from": str(copy), "changed": changed}]
+    shutil.rmtree(copy / "checkpoints" / "4")
+    trainer.resume(str(copy), [])
+    assert [restart["iteration"] for restart in records(copy)] == [2]
+
+
+def test_a_branch_of_a_branch_has_the_history_of_both(branched, tmp_path, untrained):
+    twig = trainer.resume(str(branched), ["ppo.iterations=8", "amp.discriminator_lr=1e-4"], "newest", tmp_path / "twig")
+    first, second = records(twig)
+    assert [first] == records(branched)
+    changed = {"ppo.iterations": [4, 8], "amp.discriminator_lr": [5e-5, 1e-4]}
+    assert second == {"iteration": 4, "from": str(branched), "changed": changed}
+    assert kept(twig) == ([4], 4)
+
+
+def test_a_damaged_record_is_one_sentence(copy, untrained):
+    for text in ("{", "[]", '{"iteration": 2}', '{"iteration": 2, "time": "", "from": null, "changed": {"a.b": [1]}}'):
+        (copy / "restarts.jsonl").write_text(text + "\n")
+        with pytest.raises(InputError, match=r"restarts\.jsonl' cannot be read") as error:
+            trainer.resume(str(copy), ["ppo.iterations=6"])
+        assert "\n" not in str(error.value)
+
+
+# Which checkpoint
+
+
+@pytest.mark.parametrize("which", ["3", "first", "-2", "²", "2.0"])
+def test_an_unknown_checkpoint_is_one_sentence_naming_those_there_are(copy, which, untrained):
+    before = contents(copy.parent)
+    with pytest.raises(InputError, match=r"keeps 2, 4 \(newest\), the best of them is \d$") as error:
+        trainer.resume(str(copy), [], which)
+    assert "\n" not in str(error.value)
+    assert contents(copy.parent) == before
+
+
+def test_a_checkpoint_that_was_never_finished_is_not_the_newest(copy, untrained):
+    (copy / "checkpoints" / "6.orbax-checkpoint-tmp").mkdir()
+    before = contents(copy)
+    assert trainer.resume(str(copy), [], "2") == copy.with_name("copy-from-2")
+    assert contents(copy) == before
+    assert trainer.resume(str(copy), ["ppo.iterations=6"]) == copy
+
+
+def test_the_best_checkpoint_branches_unless_it_is_the_newest(copy, untrained):
+    _, best = kept(copy)
+    older = trainer.resume(str(copy), ["ppo.iterations=6"], "best")
+    assert older == (copy if best == 4 else copy.with_name("copy-from-2"))
+    (copy / "checkpoints" / "4" / "metrics" / "metrics").write_text('{"score": -1.0}')
+    assert trainer.resume(str(copy), [], "best") == copy.with_name("copy-from-2" if best == 4 else "copy-from-2-2")
+    (copy / "checkpoints" / "4" / "metrics" / "metrics").write_text('{"score": 1e3}')
+    assert trainer.resume(str(copy), ["ppo.iterations=6"], "best") == copy
+
+
+def test_without_scores_there_is_no_best(copy, untrained):
+    for metrics in (copy / "checkpoints").glob("*/metrics"):
+        shutil.rmtree(metrics)
+    with pytest.raises(InputError, match=r"best: none has a score; .* keeps 2, 4 \(newest\)$"):
+        trainer.resume(str(copy), [], "best")
+    assert kept(trainer.resume(str(copy), [], "2")) == ([2], None)
+
+
+def test_a_run_without_checkpoints_cannot_be_gone_on_with(copy):
+    shutil.rmtree(copy / "checkpoints")
+    before = contents(copy)
+    with pytest.raises(InputError, match="holds no checkpoint"):
+        trainer.resume(str(copy), [], "2")
+    assert contents(copy) == before
+
+
+# Where it goes
+
+
+def test_a_taken_name_gets_a_number(copy, tmp_path, untrained):
+    names = [trainer.resume(str(copy), [], "2").name for _ in range(3)]
+    assert names == ["copy-from-2", "copy-from-2-2", "copy-from-2-3"]
+    (tmp_path / "empty").mkdir()
+    assert trainer.main(None, [], tmp_path / "empty", str(copy), "2") == tmp_path / "empty"
+    assert trainer.main(None, [], tmp_path / "empty", str(copy), "2") == tmp_path / "empty-2"
+    (tmp_path / "file").touch()
+    assert trainer.main(None, [], tmp_path / "file", str(copy), "2") == tmp_path / "file-2"
+
+
+def test_a_new_folder_branches_from_the_newest_too(copy, tmp_path, untrained):
+    before = contents(copy)
+    new = trainer.main(None, ["ppo.iterations=6"], tmp_path / "new", str(copy))
+    assert (new, kept(new)[0], [row["iteration"] for row in rows(new)]) == (tmp_path / "new", [4], [1, 2, 3, 4])
+    assert contents(copy) == before
+
+
+def test_a_run_named_by_a_dot_branches_beside_it(copy, monkeypatch, untrained):
+    monkeypatch.chdir(copy)
+    assert trainer.resume(".", [], "2") == copy.with_name("copy-from-2")
+    assert trainer.resume(".", [], "2", Path()) == copy.with_name("copy-2")
+
+
+# What stops it leaves nothing behind
+
+
+@pytest.mark.parametrize("settings", [["ppo.iterations=2"], ["ppo.iterations=1"]])
+def test_a_checkpoint_at_the_end_says_how_to_go_on(copy, settings, untrained):
+    before = contents(copy.parent)
+    with pytest.raises(InputError, match=r"has done its 2 iterations; go on with --set ppo\.iterations=4"):
+        trainer.resume(str(copy), [*settings, "logging.evaluation_episodes=4"], "2")
+    assert contents(copy.parent) == before
+
+
+def test_other_sizes_are_one_sentence(copy, untrained):
+    before = contents(copy.parent)
+    with pytest.raises(
+        InputError, match=r"env\.num_envs.*networks.*amp\.replay_size.*amp\.hidden.*amp\.trunk"
+    ) as error:
+        trainer.resume(str(copy), ["amp.hidden=[24]"], "2")
+    assert "\n" not in str(error.value)
+    assert contents(copy.parent) == before
+
+
+def test_a_damaged_older_checkpoint_is_one_sentence(copy, untrained):
+    for path in (copy / "checkpoints" / "2" / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(os.urandom(500))
+    before = contents(copy.parent)
+    with pytest.raises(InputError, match="cannot be read"):
+        trainer.resume(str(copy), [], "2")
+    assert contents(copy.parent) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("where", ["save", "copy_metrics", "write_settings"])
+def test_an_interrupted_branch_leaves_nothing(copy, monkeypatch, untrained, where, error):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(Checkpoints if where == "save" else rundir, where, fails)
+    before = contents(copy.parent)
+    with pytest.raises((KeyboardInterrupt, InputError)) as raised:
+        trainer.resume(str(copy), [], "2")
+    assert contents(copy.parent) == before
+    assert isinstance(raised.value, KeyboardInterrupt) or "copy-from-2': No space left" in str(raised.value)
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(copy, tmp_path, untrained):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write to the run directory") as error:
+        trainer.resume(str(copy), [], "2", tmp_path / "file" / "branch")
+    assert "\n" not in str(error.value) and ".tmp" not in str(error.value)
+
+
+@pytest.mark.parametrize(("resumed", "run_dir"), [(None, None), ("auto", Path("new"))])
+def test_a_checkpoint_is_that_of_a_run_that_is_named(resumed, run_dir):
+    with pytest.raises(InputError, match=r"--checkpoint|take another"):
+        trainer.main("ppo_amass_training.yaml", [], run_dir, resumed, "2")
