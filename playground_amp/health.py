@@ -332,9 +332,9 @@ def _say_collapsed(row: Row, config: Config) -> str:
 def _for_modes(config: Config) -> str:
     """Settings of the discriminator against few modes that are not made yet."""
     amp = config.amp
-    settings = ["amp.condition (none), so that it knows what was asked for"] if amp.condition == "none" else []
-    settings += [] if amp.minibatch_deviation else ["amp.minibatch_deviation"]
-    return " or ".join(settings[::-1]) or "env.command_speed to what the clips show"
+    settings = [] if amp.minibatch_deviation else ["amp.minibatch_deviation"]
+    settings += ["amp.condition (none), so that D knows what was asked for"] if amp.condition == "none" else []
+    return " or ".join(settings) or "env.command_speed to what the clips show"
 
 
 def _say_oscillating(row: Row, config: Config) -> str:

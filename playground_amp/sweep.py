@@ -24,6 +24,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -370,13 +371,15 @@ def draw(path: Path, runs: Sequence[MemberRun]) -> None:
 
 def table(runs: Sequence[MemberRun]) -> Table:
     """What every member has reached: means over its last iterations."""
-    headings = ("episode length", "velocity error", "accuracy", "style reward")
-    result = Table("member", *(Column(heading, justify="right") for heading in headings), "health")
-    for run in runs:
+    names = [run.member.name.split(",") for run in runs]
+    member = Column("member", min_width=max(len(part) for name in names for part in name))
+    headings = ("episode\nlength", "velocity\nerror", "disc\nacc", "style\nreward")
+    result = Table(member, *(Column(heading, justify="right") for heading in headings), "health", box=box.SIMPLE)
+    for run, name in zip(runs, names, strict=True):
         metrics = read_metrics(run.file.path)
         values = [metrics[name][-SMOOTHING:].mean() if name in metrics else math.nan for name in CURVES]
         figures = ("–" if math.isnan(value) else f"{value:.3g}" for value in values)
-        result.add_row(run.member.name.replace(",", " "), *figures, run.health())
+        result.add_row(" ".join(name), *figures, run.health())
     return result
 
 

@@ -419,7 +419,7 @@ def test_a_fast_discriminator_without_penalty_becomes_too_strong(learn, name):
     assert "discriminator_lr (0.003)" in verdict.sentence
 
 
-@pytest.mark.parametrize("name", ["vanilla", "hinge", "wasserstein"])
+@pytest.mark.parametrize("name", ["vanilla", "wasserstein"])
 def test_a_huge_penalty_makes_a_flat_discriminator(learn, name):
     series, config = learn(near(0.3, 0.3), **LOSSES[name] | {"r1_gamma": 1e5})
     assert health.judge(series, config).state == "discriminator flat"
@@ -441,9 +441,8 @@ def test_a_policy_near_the_reference_is_a_balance(learn, name):
     assert history(config, series) == ["not enough steps yet", "learning"]
 
 
-@pytest.mark.parametrize("name", ["lsgan", "vanilla"])
-def test_a_policy_of_one_step_has_collapsed(learn, name):
-    series, config = learn(one_step, length=450.0, **LOSSES[name])
+def test_a_policy_of_one_step_has_collapsed(learn):
+    series, config = learn(one_step, length=450.0)
     verdict = health.judge(series, config)
     assert verdict.state == "policy collapsed"
     assert "a few of the reference's modes" in verdict.sentence

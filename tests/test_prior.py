@@ -428,7 +428,7 @@ def test_a_penalty_slope_does_not_count_what_was_asked_for(make_prior: MakePrior
     follower = copy.copy(prior)
     follower.network = Follows()
     buffer = replay.add(replay.init(8, prior.shape.width), fresh)
-    metrics = follower.step(state, levers(prior), fresh, buffer, jax.random.key(0))[1]
+    metrics = jax.jit(follower.step)(state, levers(prior), fresh, buffer, jax.random.key(0))[1]
     assert (float(metrics["disc_r1"]), float(metrics["disc_r2"])) == (0.0, 0.0)
     assert float(metrics["disc_gp"]) == pytest.approx(1.0, abs=1e-5)
 
@@ -444,7 +444,8 @@ def test_dropout_is_another_in_every_step_and_off_while_scoring(make_prior: Make
     fresh = jnp.tile(prior.inputs(outcome(prior.reference))[0, :1], (4, 1))
     state, buffer = prior.init(jax.random.key(0)), replay.init(8, FEATURES)
     assert float(jnp.ptp(prior.score(state, fresh))) < 1e-6
-    metrics = [prior.step(state, levers(prior), fresh, buffer, jax.random.key(seed))[1] for seed in (0, 0, 1)]
+    step = jax.jit(prior.step)
+    metrics = [step(state, levers(prior), fresh, buffer, jax.random.key(seed))[1] for seed in (0, 0, 1)]
     means, spreads = ([float(row[f"disc_fake_{name}"]) for row in metrics] for name in ("mean", "std"))
     assert min(spreads) > 1e-3
     assert means[0] == means[1] != means[2]
@@ -461,7 +462,7 @@ def test_spectral_statistics_go_on_with_every_step_and_stay_while_scoring(make_p
         if i == 0:
             assert all((a != b).any() for a, b in vectors(state, first))
     inputs = prior.real_inputs(jax.random.key(1), 200, jnp.zeros((200, FEATURES)))
-    slopes = jax.vmap(jax.grad(lambda x: prior.score(state, x)))(inputs)
+    slopes = jax.jit(jax.vmap(jax.grad(lambda x: prior.score(state, x))))(inputs)
     assert np.abs(flat_change(state, first)).max() > 0.05
     norms = np.linalg.norm(slopes, axis=1)
     assert norms.max() < 1.01 and norms.max() > 0.3
@@ -479,7 +480,8 @@ def test_a_skipped_step_changes_nothing_at_all(make_prior: MakePrior) -> None:
     """Not even the statistics of spectral norm."""
     prior = make_prior(normalization="spectral")
     state, fresh = prior.init(jax.random.key(0)), jnp.ones((4, FEATURES))
-    after, _ = prior.step(state, levers(prior, update_share=0.0), fresh, replay.init(8, FEATURES), jax.random.key(0))
+    step, skipped = jax.jit(prior.step), levers(prior, update_share=0.0)
+    after, _ = step(state, skipped, fresh, replay.init(8, FEATURES), jax.random.key(0))
     for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(state), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -507,7 +509,7 @@ def test_during_the_warm_up_style_is_worth_nothing_and_the_discriminator_learns(
     rewards = [np.asarray(prior.style(state, scores, jnp.int32(i))) for i in (0, 2, 3, 50)]
     np.testing.assert_allclose(rewards, [[0.0] * 3, [0.0] * 3, [0.2, 0.9, 1.0], [0.2, 0.9, 1.0]], rtol=1e-6)
     fresh = prior.inputs(outcome(prior.reference)).reshape(-1, FEATURES)
-    after, _, _ = prior.update(state, replay.init(64, FEATURES), fresh, jnp.int32(0), jax.random.key(0))
+    after, _, _ = jax.jit(prior.update)(state, replay.init(64, FEATURES), fresh, jnp.int32(0), jax.random.key(0))
     assert np.abs(flat_change(after, state)).max() > 0.0
 
 

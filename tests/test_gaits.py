@@ -1,0 +1,182 @@
+"""Several gaits on request: what is asked for, when, and how each is told from the others."""
+
+from __future__ import annotations
+
+import math
+from itertools import permutations
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import gait_clips
+
+from playground_amp.amp import AMP, make_amp
+from playground_amp.config import build, load_config, resolve
+from playground_amp.env import Env
+from playground_amp.evaluate import Recording, evaluate, make_recorder, one_each, recording_windows
+from playground_amp.gaits import Gait, Gaits, changes, distances_to, evaluate_gaits, sentences
+from playground_amp.motion.clip import save_clip
+from playground_amp.motion.library import load_clips
+from playground_amp.robots import Robot
+
+STEPS = 12
+LABELS = {"slow": "walk", "stand": "stand", "fast": "walk"}
+
+
+@pytest.fixture(scope="module")
+def amp(robot: Robot, tmp_path_factory: pytest.TempPathFactory) -> AMP:
+    """Walks at 0.25 and 0.55 m/s and standing, asked for by their labels."""
+    folder = tmp_path_factory.mktemp("gaits")
+    for clip in gait_clips(robot):
+        save_clip(folder / f"{clip.name}.npz", clip)
+    values = {
+        "env": {"num_envs": 4, "episode_length": STEPS, "command_interval": 3},
+        "ppo": {"rollout_length": 4, "batch_size": 8},
+        "networks": {"actor": [8], "critic": [8]},
+        "amp": {"hidden": [8], "batch_size": 8, "replay_size": 64, "condition": "label"},
+        "reference": {
+            "clips": [{"path": str(folder / f"{name}.npz"), "label": label} for name, label in LABELS.items()]
+        },
+    }
+    return make_amp(resolve(build(values, "the tests"), accelerator=False))
+
+
+WALK, STAND = 0, 1
+
+
+def with_gaits(speed_range: list[list[float]]) -> AMP:
+    """Of an algorithm only what decides on what is asked for."""
+    gaits = SimpleNamespace(speed_range=jnp.asarray(speed_range))
+    env = SimpleNamespace(labelled=True, num_labels=len(speed_range), reference=SimpleNamespace(gaits=gaits))
+    return SimpleNamespace(env=env)
+
+
+def test_every_gait_is_asked_for_as_often_and_at_all_its_speeds() -> None:
+    asked = one_each(with_gaits([[0.2, 0.6], [0.0, 0.0], [1.0, 1.4]]), 9)
+    assert asked.label.shape == asked.command.shape == (1, 9)
+    label, command = np.asarray(asked.label[0]), np.asarray(asked.command[0])
+    for gait, speeds in enumerate(([0.2, 0.4, 0.6], [0.0, 0.0, 0.0], [1.0, 1.2, 1.4])):
+        np.testing.assert_allclose(np.sort(command[label == gait]), speeds, atol=1e-6)
+
+
+def test_one_episode_each_is_asked_for_a_speed_of_its_gait() -> None:
+    asked = one_each(with_gaits([[0.2, 0.6], [0.0, 0.0]]), 2)
+    np.testing.assert_allclose(asked.command, [[0.2, 0.0]])
+
+
+def test_without_labels_the_speeds_fill_the_range_of_commands() -> None:
+    config = SimpleNamespace(command_speed=(0.4, 0.8))
+    asked = one_each(SimpleNamespace(env=SimpleNamespace(labelled=False, config=config)), 5)
+    np.testing.assert_allclose(asked.command, [[0.4, 0.5, 0.6, 0.7, 0.8]], atol=1e-6)
+    np.testing.assert_array_equal(asked.label, np.zeros((1, 5)))
+
+
+@pytest.mark.parametrize("labels", [2, 3, 4])
+def test_every_change_of_gait_is_asked_for_as_often(labels: int) -> None:
+    pairs = list(permutations(range(labels), 2))
+    speeds = [[float(i), i + 0.5] for i in range(labels)]
+    asked = changes(with_gaits(speeds), 3 * len(pairs))
+    found = sorted(map(tuple, np.asarray(asked.label).T.tolist()))
+    assert found == sorted(3 * pairs)
+    np.testing.assert_allclose(asked.command, np.asarray(asked.label) + 0.25, atol=1e-6)
+
+
+class Still:
+    """A policy that does nothing, and remembers what it was told."""
+
+    def __init__(self, env: Env):
+        self.env = env
+
+    def policy(self, params: dict, statistics: object, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
+        told = jnp.concatenate([observation[:, 33:36], jnp.zeros((len(observation), 6))], axis=-1)
+        return told, jnp.zeros(9)
+
+
+def test_the_recorded_policy_is_told_what_is_asked_for_and_when_it_changes(amp: AMP) -> None:
+    """Two halves of an episode; nothing is drawn anew at env.command_interval. The action is what it was told."""
+    asked = changes(amp, 4)
+    recording = make_recorder(Still(amp.env), 4, asked)(None, None, jax.random.key(0))
+    told = np.asarray(recording.action)[..., :3]
+    for step in range(STEPS):
+        part = 0 if step < STEPS // 2 else 1
+        np.testing.assert_allclose(told[step, :, 0], asked.command[part], atol=1e-6)
+        np.testing.assert_array_equal(told[step, :, 1:], np.eye(2)[np.asarray(asked.label[part])])
+    np.testing.assert_allclose(recording.command, asked.command[0])
+
+
+def test_robots_start_as_the_gait_that_is_asked_for_first(amp: AMP) -> None:
+    asked = changes(amp, 40)
+    recording = make_recorder(Still(amp.env), 40, asked)(None, None, jax.random.key(1))
+    moving = np.abs(np.asarray(recording.qvel)[0, :, 0]) > 0.1
+    assert not moving[np.asarray(asked.label[0]) == STAND].any()
+    assert moving[np.asarray(asked.label[0]) == WALK].mean() > 0.6  # the others start standing
+
+
+def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(amp: AMP) -> None:
+    state = jax.jit(amp.init)(jax.random.key(0))
+    found = evaluate_gaits(amp, state.trainee.params.actor, state.statistics, jax.random.key(0), 6)
+    assert [gait.label for gait in found.gaits] == ["walk", "stand"]
+    assert [gait.episodes for gait in found.gaits] == [3, 3]
+    assert [gait.command for gait in found.gaits] == pytest.approx([0.4, 0.0], abs=0.01)
+    assert found.switches == 6 and 0.0 <= found.switch_survival <= 1.0
+    for gait in found.gaits:
+        assert set(gait.distances) == {"walk", "stand"}
+        assert math.isnan(gait.forward_velocity) and gait.nearest == ""  # twelve steps tell nothing of it
+
+
+def played(robot: Robot, motions: list[np.ndarray], commands: list[float]) -> Recording:
+    length, count = min(map(len, motions)), len(motions)
+    qpos = np.stack([qpos[:length] for qpos in motions], axis=1)
+    return Recording(
+        qpos=qpos,
+        pad_height=np.stack([robot.pad_heights(qpos[:, i]) for i in range(count)], axis=1),
+        torque=np.zeros((length, count, 9)),
+        qvel=np.zeros((length, count, 15)),
+        action=np.zeros((length, count, 9)),
+        forward_velocity=np.tile(commands, (length, 1)),
+        alive=np.ones((length, count), bool),
+        fell=np.zeros(count, bool),
+        command=np.array(commands),
+    )
+
+
+def test_the_motion_of_a_gait_is_nearest_to_its_own_clips(amp: AMP, robot: Robot) -> None:
+    fast, stand, _ = (np.tile(clip.qpos, (3, 1)) for clip in gait_clips(robot))
+    for motion, own, other in ((fast[:120], "walk", "stand"), (stand, "stand", "walk")):
+        distances = distances_to(amp, recording_windows(amp, played(robot, [motion], [0.0])))
+        assert distances[own] < 0.5 * distances[other]
+
+
+@pytest.mark.parametrize("speed", [0.55, 0.25])
+def test_robots_that_stand_when_asked_to_do_not_count_for_the_gait_of_the_walks(
+    amp: AMP, robot: Robot, speed: float
+) -> None:
+    """Nor in the table by speed, where the slow walk is the nearest to standing."""
+    walk = np.concatenate([gait_clips(robot)[0].qpos] * 2)
+    stand = np.tile(robot.home_qpos, (240, 1))
+    alone = evaluate(amp, played(robot, [walk], [speed]))
+    beside = evaluate(amp, played(robot, [walk, stand], [speed, 0.0]))
+    assert alone.cadence > 0.0
+    for name in ("cadence", "step_length", "duty_factor", "step_asymmetry", "cadence_error", "cost_of_transport"):
+        assert getattr(beside, name) == pytest.approx(getattr(alone, name), nan_ok=True), name
+    assert beside.episodes == 2 and beside.survival == 1.0
+    walking = [row for row in beside.speeds if row.command > 0.1]
+    assert [row.cadence for row in walking] == pytest.approx([alone.cadence])
+    assert [row.duty_factor for row in walking] == pytest.approx([alone.duty_factor])
+
+
+def test_sentences_name_every_gait_and_the_changes() -> None:
+    walk = Gait("walk", 32, 0.75, 0.5, 0.47, {"walk": 0.1, "stand": 0.9}, "walk")
+    lines = sentences(Gaits((walk,), 64, 0.5))
+    assert lines[0].startswith("asked for walk: 75% of 32 episodes without a fall, 0.47 m/s at 0.50 commanded")
+    assert "0.10 to walk, 0.90 to stand" in lines[0]
+    assert lines[1] == "another gait asked for half-way: 50% of 64 episodes without a fall"
+
+
+def test_the_shipped_configuration_of_gaits_has_clips_of_three(robot: Robot) -> None:
+    config = load_config("ppo_amass_gaits")
+    clips = load_clips(config.reference.clips, robot, control_dt=config.env.control_dt)
+    assert {clip.label for clip in clips} == {"stand", "slow", "fast"}
+    assert config.amp.condition == "label"
