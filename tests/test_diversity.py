@@ -171,7 +171,7 @@ def test_coverage_is_about_variety_and_not_about_likeness(modes: Modes, referenc
     assert covered(modes, reference + 3.0) > 0.75
 
 
-@pytest.mark.parametrize("count", [1, 7, SAMPLES, SAMPLES + 1, 3 * SAMPLES + 5])
+@pytest.mark.parametrize("count", [1, 7, SAMPLES, SAMPLES + 1, 3 * SAMPLES + 5, 1_200_000])
 def test_any_number_of_samples_is_counted_from_first_to_last(count: int) -> None:
     """A policy that is at one mode in the first half and at another in the second."""
     modes = find_modes(np.repeat(np.eye(2), 50, axis=0))

@@ -215,7 +215,10 @@ def test_no_qr_is_batched(configs: list[Config]) -> None:
     assert all(shape.count(",") == 1 for shape in factors)
 
 
-def test_a_member_that_is_no_number_leaves_the_others_as_they_are(trained: SimpleNamespace) -> None:
+def test_a_member_that_is_no_number_leaves_the_others_as_they_are(
+    trained: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log of what is no number
     first = trained.first
     params = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), first.trainee.params)
     sick, metrics = trained.chunk(copy(first.replace(trainee=first.trainee.replace(params=params))), 2)
