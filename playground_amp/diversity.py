@@ -57,7 +57,7 @@ def coverage(modes: Modes, inputs: jax.Array) -> jax.Array:
     those of Richardson and Weiss 2018, https://arxiv.org/abs/1805.12462, section 3.
     """
     count = min(SAMPLES, len(inputs))
-    rows = inputs[jnp.arange(count) * len(inputs) // count]
+    rows = inputs[np.arange(count) * len(inputs) // count]
     squares = jnp.sum(modes.centers**2, axis=1) - 2.0 * rows @ modes.centers.T
     share = jnp.mean(jax.nn.one_hot(jnp.argmin(squares, axis=1), len(modes.share)), axis=0)
     return jnp.sum(jnp.minimum(share, modes.share))

@@ -156,7 +156,7 @@ class Prior:
         """Accuracy [] on inputs without noise: scores [T, B] of the rollout's inputs [T, B, D], and the reference's."""
         size = self.config.batch_size
         flat = inputs.reshape(-1, inputs.shape[-1])
-        real = self.real_inputs(key, size, flat[jnp.arange(size) * len(flat) // size])
+        real = self.real_inputs(key, size, flat[np.arange(size) * len(flat) // size])
         return self.accuracy(state, self.score(state, real), scores)
 
     def diversity(self, inputs: jax.Array) -> Metrics:
