@@ -88,7 +88,7 @@ def resume(name: str, overrides: list[str], which: str = "newest", run_dir: Path
         amp = make_amp(config)
         state, about = checkpoints.restore(amp, iteration)
         value = checkpoints.score(iteration)
-    restarts = rundir.next_restarts(source, iteration, about.get("config", {}), config, branches=branches)
+    restarts = rundir.next_restarts(source, iteration, about.get("config", {}), amp.config, branches=branches)
     _tell_changes(restarts[-1].changed)
     if not branches:
         rundir.check_writable(source)
