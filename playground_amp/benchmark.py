@@ -161,7 +161,7 @@ def measure(cases: Sequence[Case], advance: Callable[[], None] = lambda: None) -
 
 def make_report(config: Config, cases: Sequence[Case], seconds: dict[str, list[float]]) -> Report:
     """Medians, ratios and surroundings of measured seconds."""
-    steps = config.env.num_envs * config.ppo.rollout_length
+    steps = config.steps_per_iteration
     rates = {name: [steps / value for value in values] for name, values in seconds.items()}
     median = {name: statistics.median(values) for name, values in rates.items()}
     return Report(

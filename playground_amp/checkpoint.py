@@ -13,8 +13,10 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from playground_amp.amp import AMP, TrainState
-from playground_amp.config import Config
+from playground_amp.config import Config, to_dict
 from playground_amp.errors import InputError
+from playground_amp.features import feature_names
+from playground_amp.robots import Robot
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells of every step it takes
 
@@ -26,6 +28,16 @@ def score(row: Mapping[str, float], config: Config) -> float:
     """What checkpoints are ranked by, of a row of metrics: (episode length / limit) (w_task task + w_style style)."""
     reward = config.amp.task_weight * row["task_reward"] + config.amp.style_weight * row.get("amp_reward", 0.0)
     return row["episode_length"] / config.env.episode_length * reward
+
+
+def describe(iteration: int, config: Config, robot: Robot) -> dict[str, Any]:
+    """What is kept beside the state: how far it was trained, and with what."""
+    return {
+        "iteration": iteration,
+        "env_steps": iteration * config.steps_per_iteration,
+        "features": feature_names(robot),
+        "config": to_dict(config),
+    }
 
 
 class Checkpoints:

@@ -43,6 +43,13 @@ def run(main: Callable[[], object]) -> None:
         raise
 
 
+def say(text: str) -> None:
+    """Tell the user one sentence, beside the output."""
+    from rich.console import Console  # imported late: --help answers at once
+
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def _refuse(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     atexit.register(_hush)

@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 
 from playground_amp.amp import make_amp
+from playground_amp.cli import say
 from playground_amp.config import load_config, resolve
 from playground_amp.errors import InputError, nearest
 from playground_amp.files import write_whole
@@ -238,7 +239,7 @@ def measure_costs(out: Path, names: Sequence[str]) -> None:
     found = read_costs(out)
     for name in names or ROWS:
         found[name] = seconds_of_iteration(name)
-        Console(stderr=True).print(f"{name}: {found[name]:.3f} s", highlight=False)
+        say(f"{name}: {found[name]:.3f} s")
         _write(out, read_results(out), found)
         jax.clear_caches()
 

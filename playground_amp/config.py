@@ -288,6 +288,11 @@ class Config:
     reference: ReferenceConfig = dataclasses.field(default_factory=ReferenceConfig)
     logging: LoggingConfig = dataclasses.field(default_factory=LoggingConfig)
 
+    @property
+    def steps_per_iteration(self) -> int:
+        """Environment steps of all robots in one iteration, once `num_envs` is resolved."""
+        return self.env.num_envs * self.ppo.rollout_length
+
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     """Read a configuration by its name in `configs/` or by path and apply `section.key=value` overrides."""

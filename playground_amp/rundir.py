@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from playground_amp.config import Config, load_config, to_dict
@@ -223,6 +224,30 @@ def copy_metrics(source: Path, run_dir: Path, iteration: int) -> None:
     if (source / "metrics.jsonl").exists():
         shutil.copyfile(source / "metrics.jsonl", run_dir / "metrics.jsonl")
     MetricsFile(run_dir).cut_after(iteration)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Iterations that were trained in one call, and the clock."""
+
+    done: int  # iterations before
+    count: int
+    start: float  # seconds trained before
+    end: float  # seconds trained after
+
+    def rows(self, metrics: Mapping[str, np.ndarray], steps: int) -> list[dict[str, Any]]:
+        """Rows of metrics.jsonl of metrics [count or more], for `steps` environment steps an iteration."""
+        elapsed = self.end - self.start
+        return [
+            {
+                "iteration": self.done + i + 1,
+                "env_steps": (self.done + i + 1) * steps,
+                "seconds": round(self.start + elapsed * (i + 1) / self.count, 3),
+                "env_steps_per_second": self.count * steps / elapsed,
+                **{name: float(values[i]) for name, values in metrics.items()},
+            }
+            for i in range(self.count)
+        ]
 
 
 class MetricsFile:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,14 +30,14 @@ from rich.table import Column, Table
 
 from playground_amp import health, rundir
 from playground_amp.amp import AMP, TrainState, make_amp
-from playground_amp.checkpoint import Checkpoints, score
+from playground_amp.checkpoint import Checkpoints, describe, score
+from playground_amp.cli import say
 from playground_amp.config import Config, load_config, resolve, to_dict
 from playground_amp.errors import InputError, nearest
-from playground_amp.features import feature_names
 from playground_amp.prior import Metrics
 from playground_amp.progress import TrainingProgress
 from playground_amp.report import read_metrics
-from playground_amp.trainer import make_chunk, stop_on_signal
+from playground_amp.trainer import Algorithm, make_chunk, stop_on_signal
 
 SEED = "ppo.seed"  # swept by the random key
 SWEEPABLE = (  # numbers that decide no size and nothing of what is computed
@@ -125,30 +125,6 @@ class Population:
         return jax.vmap(iterate)(self.numbers, state)
 
 
-@dataclass(frozen=True)
-class Interval:
-    """Iterations that were trained in one call, and the clock."""
-
-    done: int  # iterations before
-    count: int
-    start: float  # seconds
-    end: float  # seconds
-
-    def rows(self, metrics: dict[str, np.ndarray], steps: int) -> list[dict[str, Any]]:
-        """Rows of metrics.jsonl of metrics [count] of one member, `steps` environment steps an iteration."""
-        elapsed = self.end - self.start
-        return [
-            {
-                "iteration": self.done + i + 1,
-                "env_steps": (self.done + i + 1) * steps,
-                "seconds": round(self.start + elapsed * (i + 1) / self.count, 3),
-                "env_steps_per_second": self.count * steps / elapsed,
-                **{name: float(values[i]) for name, values in metrics.items()},
-            }
-            for i in range(self.count)
-        ]
-
-
 class MemberRun:
     """The folder of one member; nothing more is written to it once a number is none."""
 
@@ -158,11 +134,6 @@ class MemberRun:
         rundir.write_config(path, self.config)
         self.file = rundir.MetricsFile(path)
         self.fault = ""  # what was no number
-
-    @property
-    def steps(self) -> int:
-        """Environment steps of one iteration."""
-        return self.config.env.num_envs * self.config.ppo.rollout_length
 
     def log(self, rows: list[dict[str, Any]]) -> None:
         """Write rows up to the first that holds a number that is none."""
@@ -179,12 +150,7 @@ class MemberRun:
     def save(self, state: TrainState, amp: AMP) -> None:
         """Write the checkpoint of the member's own state, scored as the trainer does."""
         iteration, rows, logging = int(state.iteration), self.read(), self.config.logging
-        about = {
-            "iteration": iteration,
-            "env_steps": iteration * self.steps,
-            "features": feature_names(amp.env.robot),
-            "config": to_dict(self.config),
-        }
+        about = describe(iteration, self.config, amp.env.robot)
         flat = health.is_flat(rows, self.config)
         value = float(np.mean([score(row, self.config) for row in rows[-logging.checkpoint_interval :]]))
         with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as checkpoints:
@@ -210,7 +176,7 @@ def main(config_name: str, overrides: Sequence[str], grid: Sequence[str], run_di
     Console().print(table(runs))
     if stopped:
         name = "Ctrl-C" if stopped == signal.SIGINT else signal.Signals(stopped).name
-        _say(f"{name}: saved the members; go on with each by scripts/train.py --resume '{path}/MEMBER'")
+        say(f"{name}: saved the members; go on with each by scripts/train.py --resume '{path}/MEMBER'")
         raise SystemExit(128 + stopped)
     if all(run.fault for run in runs):
         raise SystemExit(1)
@@ -301,7 +267,7 @@ def train(amp: AMP, runs: Sequence[MemberRun], path: Path) -> int:
     """Train all members, write their rows and checkpoints; returns the number of a signal that ended it, or 0."""
     population, config = Population(amp, [run.config for run in runs]), runs[0].config
     total, length = config.ppo.iterations, min(config.logging.interval, config.ppo.iterations)
-    chunk = make_chunk(cast(AMP, population), length)  # of which it needs train_iteration alone
+    chunk = make_chunk(population, length)
     began, seconds = time.perf_counter(), 0.0
     with TrainingProgress(0, total, path) as progress, stop_on_signal() as stop:
         state = jax.jit(population.init)()
@@ -309,7 +275,7 @@ def train(amp: AMP, runs: Sequence[MemberRun], path: Path) -> int:
             state, metrics = chunk(state, min(length, total - done))
             metrics = jax.device_get(metrics)
             before, seconds = seconds, time.perf_counter() - began
-            _log(runs, metrics, Interval(done, min(length, total - done), before, seconds), progress)
+            _log(runs, metrics, rundir.Interval(done, min(length, total - done), before, seconds), progress)
             if stop or all(run.fault for run in runs):
                 break
         _save(amp, runs, state)
@@ -317,14 +283,14 @@ def train(amp: AMP, runs: Sequence[MemberRun], path: Path) -> int:
 
 
 def _log(
-    runs: Sequence[MemberRun], metrics: dict[str, np.ndarray], interval: Interval, progress: TrainingProgress
+    runs: Sequence[MemberRun], metrics: dict[str, np.ndarray], interval: rundir.Interval, progress: TrainingProgress
 ) -> None:
     """Write what the living members have done, metrics [length, P], and show their mean."""
     newest = []
     for i, run in enumerate(runs):
         if run.fault:
             continue
-        rows = interval.rows({name: values[:, i] for name, values in metrics.items()}, run.steps)
+        rows = interval.rows({name: values[:, i] for name, values in metrics.items()}, run.config.steps_per_iteration)
         run.log(rows)
         if run.fault:
             progress.say(f"{run.member.name}: diverged: {run.fault}")
@@ -393,10 +359,10 @@ def measure(config_name: str, overrides: Sequence[str], grid: Sequence[str]) -> 
     _tell(members)
     amps = [make_amp(member.config) for member in members]
     population = Population(amps[0], [member.config for member in members])
-    together = _seconds(population.init, cast(AMP, population), members[0].config)
-    _say(_rate("at once", members, together))
+    together = _seconds(population.init, population, members[0].config)
+    say(_rate("at once", members, together))
     alone = sum(_seconds(_start(amp), amp, amp.config) for amp in amps)
-    _say(_rate("one after another", members, alone))
+    say(_rate("one after another", members, alone))
     Console().print(f"{len(members)} members at once train at {alone / together:.2f} times the throughput")
     return alone / together
 
@@ -405,7 +371,7 @@ def _start(amp: AMP) -> Callable[[], TrainState]:
     return lambda: amp.init(jax.random.key(amp.config.ppo.seed))
 
 
-def _seconds(init: Callable[[], TrainState], algorithm: AMP, config: Config) -> float:
+def _seconds(init: Callable[[], TrainState], algorithm: Algorithm, config: Config) -> float:
     """Of compiling and training."""
     jax.clear_caches()
     began = time.perf_counter()
@@ -419,17 +385,13 @@ def _seconds(init: Callable[[], TrainState], algorithm: AMP, config: Config) -> 
 
 def _rate(how: str, members: Sequence[Member], seconds: float) -> str:
     config = members[0].config
-    steps = len(members) * config.ppo.iterations * config.env.num_envs * config.ppo.rollout_length
+    steps = len(members) * config.ppo.iterations * config.steps_per_iteration
     return f"{how}: {seconds:.1f} s, {steps / seconds:,.0f} environment steps a second, compilation included"
 
 
 def _tell(members: Sequence[Member]) -> None:
     env = members[0].config.env
-    _say(
+    say(
         f"{len(members)} members of {env.num_envs} robots, physics {env.physics}, on {jax.devices()[0].device_kind}: "
         + "; ".join(member.name for member in members)
     )
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,18 +18,25 @@ from rich.console import Console
 
 from playground_amp import health, rundir, tracking
 from playground_amp.amp import AMP, TrainState, make_amp
-from playground_amp.checkpoint import Checkpoints, score
+from playground_amp.checkpoint import Checkpoints, describe, score
+from playground_amp.cli import say
 from playground_amp.config import Config, load_config, resolve, to_dict
 from playground_amp.errors import InputError
 from playground_amp.evaluate import evaluate, plain, record
-from playground_amp.features import feature_names
 from playground_amp.gaits import evaluate_gaits
+from playground_amp.prior import Metrics
 from playground_amp.progress import TrainingProgress
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
 
 COLLAPSED = 3  # exit code of a run ended by logging.stop_on_collapse
 AT_THE_START = ("ppo.seed", "ppo.learning_rate", "networks.initial_log_std")  # a checkpoint has its own instead
+
+
+class Algorithm(Protocol):
+    """What can be trained: an AMP, or many at once."""
+
+    def train_iteration(self, state: TrainState) -> tuple[TrainState, Metrics]: ...
 
 
 class Diverged(RuntimeError):
@@ -79,7 +86,7 @@ def resume(name: str, overrides: list[str], which: str = "newest", run_dir: Path
     keeps all it has.
     """
     source = rundir.find_run(name)
-    _say(f"resuming {source} with its own configuration")
+    say(f"resuming {source} with its own configuration")
     with Checkpoints(source / "checkpoints", read_only=True) as checkpoints:
         iteration = checkpoints.choose(which)
         branches = run_dir is not None or iteration != checkpoints.latest
@@ -100,7 +107,7 @@ def resume(name: str, overrides: list[str], which: str = "newest", run_dir: Path
             copies.save(iteration, state, about, value)
         rundir.copy_metrics(source, folder, iteration)
         rundir.write_settings(folder, config, restarts)
-    _say(f"going on from iteration {iteration} in the new run {path}")
+    say(f"going on from iteration {iteration} in the new run {path}")
     return _run(amp, path, state)
 
 
@@ -115,34 +122,34 @@ def _check_unfinished(source: Path, config: Config, iteration: int, *, branches:
 
 def _tell_changes(changed: dict[str, list[Any]]) -> None:
     if changed:
-        _say(f"settings changed: {rundir.show_changes(changed)}")
+        say(f"settings changed: {rundir.show_changes(changed)}")
     if idle := [name for name in AT_THE_START if name in changed]:
-        _say(f"without effect on training that has begun: {', '.join(idle)}")
+        say(f"without effect on training that has begun: {', '.join(idle)}")
 
 
 def resolve_here(config: Config) -> Config:
     """Every `auto` replaced by what it means on this machine, and printed."""
     resolved = resolve(config, accelerator=jax.default_backend() != "cpu")
     device = jax.devices()[0].device_kind
-    _say(
+    say(
         f"{resolved.env.num_envs} robots, physics {resolved.env.physics}, PPO batches of {resolved.ppo.batch_size}, "
         f"discriminator batches of {resolved.amp.batch_size}, replay of {resolved.amp.replay_size}, on {device}"
     )
     return resolved
 
 
-def make_chunk(amp: AMP, length: int) -> Chunk:
+def make_chunk(algorithm: Algorithm, length: int) -> Chunk:
     """A jitted loop of up to `length` iterations whose count is an argument: one compile serves every call.
 
     Its metrics are [length] each; only the first `count` entries are filled. The state passed in is donated.
     """
 
     def chunk(state: TrainState, count: int) -> tuple[TrainState, dict[str, jax.Array]]:
-        shapes = jax.eval_shape(amp.train_iteration, state)[1]
+        shapes = jax.eval_shape(algorithm.train_iteration, state)[1]
         blank = jax.tree.map(lambda shape: jnp.zeros((length, *shape.shape), shape.dtype), shapes)
 
         def step(i: jax.Array, carry: tuple[TrainState, dict]) -> tuple[TrainState, dict]:
-            state, metrics = amp.train_iteration(carry[0])
+            state, metrics = algorithm.train_iteration(carry[0])
             return state, jax.tree.map(lambda all_, one: all_.at[i].set(one), carry[1], metrics)
 
         return jax.lax.fori_loop(0, count, step, (state, blank))
@@ -154,7 +161,7 @@ def _run(amp: AMP, path: Path, state: TrainState | None) -> Path:
     try:
         return _Run(amp, path).go(state)
     except Diverged as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         raise SystemExit(1) from None
     except OSError as error:
         raise rundir.unwritable(path, error) from None
@@ -165,7 +172,6 @@ class _Run:
 
     def __init__(self, amp: AMP, path: Path):
         self.amp, self.config, self.path = amp, amp.config, path
-        self.steps_per_iteration = amp.config.env.num_envs * amp.config.ppo.rollout_length
         self.metrics_file = rundir.MetricsFile(path)
         self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
         self.recent: deque[dict[str, Any]] = deque(maxlen=health.HISTORY)  # rows that the health is judged by
@@ -229,21 +235,11 @@ class _Run:
         return state
 
     def _rows(self, metrics: dict[str, np.ndarray], iteration: int, count: int, began: float) -> list[dict[str, Any]]:
-        elapsed = time.perf_counter() - began
-        rate = count * self.steps_per_iteration / elapsed
-        rows = []
-        for i in range(count):
-            rows.append(
-                {
-                    "iteration": iteration + i + 1,
-                    "env_steps": (iteration + i + 1) * self.steps_per_iteration,
-                    "seconds": round(self.seconds + elapsed * (i + 1) / count, 3),
-                    "env_steps_per_second": rate,
-                    **{name: float(values[i]) for name, values in metrics.items()},
-                }
-            )
-            self._check_numbers(rows[-1])
-        self.seconds += elapsed
+        before, self.seconds = self.seconds, self.seconds + (time.perf_counter() - began)
+        interval = rundir.Interval(iteration, count, before, self.seconds)
+        rows = interval.rows(metrics, self.config.steps_per_iteration)
+        for row in rows:
+            self._check_numbers(row)
         return rows
 
     def _check_numbers(self, row: dict[str, Any]) -> None:
@@ -276,12 +272,7 @@ class _Run:
 
     def _save(self, state: TrainState) -> None:
         iteration = int(state.iteration)
-        about = {
-            "iteration": iteration,
-            "env_steps": iteration * self.steps_per_iteration,
-            "features": feature_names(self.amp.env.robot),
-            "config": to_dict(self.config),
-        }
+        about = describe(iteration, self.config, self.amp.env.robot)
         if iteration == self.config.ppo.iterations:
             (self.path / "report.html").unlink(missing_ok=True)  # it shows an earlier end of this run
         flat = health.is_flat(self.recent, self.config)  # its style reward of a half is worth nothing
@@ -291,21 +282,21 @@ class _Run:
 
     def _stopped(self, iteration: int, number: int) -> None:
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        _say(f"{name}: saved iteration {iteration}; go on with --resume {self.path}")
+        say(f"{name}: saved iteration {iteration}; go on with --resume {self.path}")
         raise SystemExit(128 + number)
 
     def _tell_best(self) -> None:
         best = self.checkpoints.best
         if best is None:
-            _say("no best checkpoint: whenever one was saved, the discriminator scored everything alike")
+            say("no best checkpoint: whenever one was saved, the discriminator scored everything alike")
             return
         value = self.checkpoints.score(best)
         if self.wandb:
             self.wandb.summary.update({"best_iteration": best, "best_score": value})
-        _say(f"best checkpoint: iteration {best}, score {value:.3f} (share of the episode survived x reward)")
+        say(f"best checkpoint: iteration {best}, score {value:.3f} (share of the episode survived x reward)")
 
     def _tell_collapsed(self, iteration: int) -> None:
-        _say(
+        say(
             f"stopped: {self.verdict.state} for {health.HISTORY} iterations, saved iteration {iteration}: "
             f"{self.verdict.sentence}; start again, or go on with --resume {self.path} --set KEY=VALUE"
         )
@@ -329,11 +320,7 @@ class _Run:
             figures = {name: value for name, value in plain(evaluation).items() if name != "speeds"}
             self.wandb.summary.update({f"evaluation/{name}": value for name, value in figures.items()})
         for note in notes:
-            _say(note)
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+            say(note)
 
 
 @contextmanager
@@ -344,7 +331,7 @@ def stop_on_signal() -> Generator[list[int], None, None]:
     def handle(number: int, _frame: object) -> None:
         received.append(number)
         signal.signal(number, signal.default_int_handler)
-        Console(stderr=True).print("stopping after this interval to save a checkpoint; again to stop at once")
+        say("stopping after this interval to save a checkpoint; again to stop at once")
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

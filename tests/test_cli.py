@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from playground_amp.cli import run
+from playground_amp.cli import run, say
 from playground_amp.config import ROOT, Config
 from playground_amp.errors import InputError, nearest
 
@@ -44,6 +44,12 @@ def test_exit_codes(capsys):
         2,
         "error: cannot write 'runs/a/metrics.jsonl': No space left on device\n",
     )
+
+
+def test_what_is_said_is_one_line_as_it_stands(capsys):
+    sentence = "go on with --set env.command_speed=[0.4, 0.8]" + 60 * " and on"
+    say(sentence)
+    assert capsys.readouterr() == ("", f"{sentence}\n")
 
 
 def test_a_bug_keeps_its_traceback():

@@ -106,6 +106,15 @@ def test_every_iteration_is_logged_once_with_the_discriminator_means(finished):
     assert [row["env_steps"] for row in rows(finished)] == [32, 64, 96, 128]
 
 
+def test_rows_of_an_interval_by_hand():
+    """Two iterations of 32 steps in 4 s, after 3; what the metrics hold beyond the count is not theirs."""
+    metrics = {"loss": np.array([0.5, 0.25, 9.0], np.float32)}
+    assert rundir.Interval(done=3, count=2, start=10.0, end=14.0).rows(metrics, 32) == [
+        {"iteration": 4, "env_steps": 128, "seconds": 12.0, "env_steps_per_second": 16.0, "loss": 0.5},
+        {"iteration": 5, "env_steps": 160, "seconds": 14.0, "env_steps_per_second": 16.0, "loss": 0.25},
+    ]
+
+
 def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(finished, tmp_path):
     half = run(tmp_path / "half", "ppo.iterations=2")
     trainer.resume(str(half), ["ppo.iterations=4"])
