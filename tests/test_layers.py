@@ -41,6 +41,7 @@ LAYERS: list[set[str]] = [
         "visualize",
         "report",
         "rundir",
+        "grid",
         "progress",
         "tracking",
         "benchmark",

@@ -14,89 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_grid import CONFIG, ONE, OTHER, SMALL
 
 from playground_amp import rundir, sweep, trainer
 from playground_amp.amp import TrainState, make_amp
 from playground_amp.checkpoint import Checkpoints, score
-from playground_amp.config import Config, load_config, resolve, to_dict
+from playground_amp.config import Config, load_config, resolve
 from playground_amp.errors import InputError
+from playground_amp.grid import Member
 from playground_amp.judge import judge
-
-CONFIG = "ppo_amass_training.yaml"
-SMALL = [
-    "env.num_envs=8",
-    "env.physics=native",
-    "env.episode_length=6",
-    "env.command_interval=4",
-    "ppo.rollout_length=8",
-    "ppo.epochs=2",
-    "ppo.iterations=3",
-    "networks.actor=[16]",
-    "networks.critic=[16]",
-    "amp.hidden=[16]",
-    "amp.batch_size=32",
-    "amp.replay_size=128",
-    "logging.interval=2",
-    "logging.wandb=off",
-]
-# the one has 0 where it means 'not at all'; the other another value for everything that can be swept
-ONE = ["ppo.target_kl=0", "ppo.learning_rate=3e-3", "amp.noise_half_life=0", "amp.r1_gamma=0"]
-OTHER = [
-    "env.episode_length=5",
-    "env.action_scale=0.3",
-    "env.command_speed=[0.2, 0.9]",
-    "env.command_interval=3",
-    "env.reference_start_share=0.5",
-    "env.start_noise=0.1",
-    "env.min_height=0.4",
-    "env.max_tilt=0.1",
-    "env.speed_tolerance=0.3",
-    "env.action_rate_cost=0.05",
-    "ppo.seed=7",
-    "ppo.learning_rate=1e-3",
-    "ppo.learning_rate_range=[1e-4, 1.2e-3]",
-    "ppo.target_kl=0.002",
-    "ppo.gamma=0.9",
-    "ppo.gae_lambda=0.8",
-    "ppo.clip=0.05",
-    "ppo.entropy_cost=0.01",
-    "ppo.value_cost=0.9",
-    "ppo.max_gradient_norm=0.1",
-    "amp.style_weight=0.5",
-    "amp.task_weight=0.6",
-    "amp.label_smoothing=0.1",
-    "amp.warm_up=1",
-    "amp.r1_gamma=3",
-    "amp.r2_gamma=2",
-    "amp.gp_weight=1",
-    "amp.gp_target=0.5",
-    "amp.logit_decay=0.1",
-    "amp.weight_decay=0.01",
-    "amp.discriminator_lr=1e-2",
-    "amp.adam_b1=0.8",
-    "amp.adam_b2=0.9",
-    "amp.update_every=2",
-    "amp.input_noise=0.4",
-    "amp.noise_half_life=1",
-    "amp.control_range=[0.99, 1.01]",
-    "amp.target_accuracy=0.9",
-]
-STATIC = {  # numbers that decide sizes or what is computed
-    "env": {"num_envs", "control_dt"},
-    "ppo": {"iterations", "rollout_length", "epochs", "batch_size"},
-    "amp": {
-        "targets",
-        "window",
-        "dilation",
-        "patch_frames",
-        "hidden",
-        "dropout",
-        "update_steps",
-        "batch_size",
-        "replay_size",
-        "replay_share",
-    },
-}
 
 NAMES = ("one", "other")
 
@@ -126,7 +52,7 @@ def trained(configs: list[Config], tmp_path_factory: pytest.TempPathFactory) -> 
 
         return chunk
 
-    members = [sweep.Member(name, config) for name, config in zip(NAMES, configs, strict=True)]
+    members = [Member(name, config) for name, config in zip(NAMES, configs, strict=True)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep, "make_members", lambda *_: members)
         patch.setattr(sweep, "make_chunk", make_chunk)
@@ -174,25 +100,6 @@ def assert_close(ours: TrainState, theirs: TrainState, *, tolerance: float) -> N
 # --- the population
 
 
-def test_every_number_is_swept_or_has_a_reason_not_to_be() -> None:
-    numeric = {
-        f"{section}.{key}"
-        for section in ("env", "ppo", "amp")
-        for key, value in to_dict(resolve(Config(), accelerator=False))[section].items()
-        if isinstance(value, int | float | list) and not isinstance(value, bool)
-    }
-    static = {f"{section}.{key}" for section, keys in STATIC.items() for key in keys}
-    assert numeric == set(sweep.SWEEPABLE) | static
-    assert {entry.partition("=")[0] for entry in OTHER} == set(sweep.SWEEPABLE)
-    assert len({key.split(".")[1] for key in sweep.SWEEPABLE}) == len(sweep.SWEEPABLE)  # the names of members
-
-
-def test_only_what_differs_is_traced(configs: list[Config]) -> None:
-    assert set(sweep.numbers(configs)) == set(sweep.SWEEPABLE) - {"ppo.seed"}
-    assert sweep.numbers([configs[1], configs[1]]) == {}
-    assert sweep.numbers([configs[0], configs[0]]) == {}
-
-
 def test_a_population_equals_its_members_trained_alone(trained: SimpleNamespace, configs: list[Config]) -> None:
     for i, (name, config) in enumerate(zip(NAMES, configs, strict=True)):
         amp = make_amp(config)
@@ -226,47 +133,6 @@ def test_a_member_that_is_no_number_leaves_the_others_as_they_are(
     well, _ = trained.chunk(copy(first), 2)
     pairs = zip(jax.tree.leaves(take(well, 0)), jax.tree.leaves(take(sick, 0)), strict=True)
     assert all(np.array_equal(plain(a), plain(b)) for a, b in pairs)
-
-
-# --- the grid
-
-
-def test_the_grid_is_the_product_of_its_lists(small: list[str]) -> None:
-    members = sweep.make_members(CONFIG, small, ["amp.r1_gamma=0.5, 1", "env.command_speed=[0.4,0.6],[0.2,0.8]"])
-    assert [member.name for member in members] == [
-        f"r1_gamma={gamma},command_speed={speed}" for gamma in ("0.5", "1") for speed in ("0.4..0.6", "0.2..0.8")
-    ]
-    assert members[3].config.env.command_speed == (0.2, 0.8)
-    assert members[3].config.env.num_envs == 8
-
-
-@pytest.mark.parametrize(
-    ("grid", "sentence"),
-    [
-        ([], "nothing to sweep; give .*--grid amp.r1_gamma=0.5,1,5"),
-        (["amp.r1_gamma"], "--grid amp.r1_gamma: expected section.key=VALUE,VALUE"),
-        (["amp.r1_gamma="], "expected section.key=VALUE,VALUE"),
-        (["amp.r1_gamma=1,,5"], "expected section.key=VALUE,VALUE"),
-        (["=1,5"], "expected section.key=VALUE,VALUE"),
-        (["amp.r1_gama=1,5"], "there is no setting 'amp.r1_gama'; did you mean 'amp.r1_gamma'"),
-        (["amp.update_steps=1,2"], "'amp.update_steps' .*cannot be swept; did you mean 'amp.update_every'"),
-        (["amp.loss=lsgan,hinge"], "'amp.loss' .*cannot be swept"),
-        (["ppo.seed=0,1", "ppo.seed=2"], "'ppo.seed' is given twice"),
-        (["amp.r1_gamma=1,1.0"], "has 'r1_gamma=1' twice"),
-        (["amp.r1_gamma=1,-1"], "--set amp.r1_gamma=-1: amp.r1_gamma is -1; expected a number at least 0"),
-        (["ppo.seed=0,half"], "ppo.seed is 'half'; expected a whole number"),
-        (["env.command_speed=0.4,0.8"], r"env.command_speed is 0.4; expected \[lowest, highest\]"),
-    ],
-)
-def test_a_wrong_grid_is_one_sentence(grid: list[str], sentence: str) -> None:
-    with pytest.raises(InputError, match=sentence):
-        sweep.make_members(CONFIG, SMALL, grid)
-
-
-def test_a_member_that_contradicts_itself_is_refused() -> None:
-    wasserstein = ["amp.loss=wasserstein", "amp.reward=linear"]
-    with pytest.raises(InputError, match=r"amp\.loss wasserstein grows without end"):
-        sweep.make_members(CONFIG, [*SMALL, *wasserstein], ["amp.r1_gamma=1,0"])
 
 
 # --- the folders
