@@ -11,8 +11,9 @@ import numpy as np
 
 from playground_amp import style
 from playground_amp.amp import AMP, Statistics
-from playground_amp.evaluate import Asked, Recording, clip_windows, make_recorder, one_each, recording_windows, settled
+from playground_amp.evaluate import clip_windows, recording_windows
 from playground_amp.motion.library import load_clips
+from playground_amp.recording import Asked, Recording, make_recorder, one_each, settled
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,17 +23,16 @@ from playground_amp.config import resolve
 from playground_amp.errors import InputError, nearest
 from playground_amp.evaluate import (
     Evaluation,
-    Recording,
     bounds,
     evaluate,
     faults,
     figures,
-    make_recorder,
     plain,
     without_nan,
 )
 from playground_amp.files import write_whole
 from playground_amp.gaits import Gaits, evaluate_gaits, switching
+from playground_amp.recording import Recording, make_recorder
 from playground_amp.report import GROUPS, SPEED_COLUMNS
 
 SHORT = {  # headings that let a line fit a terminal

@@ -13,7 +13,6 @@ from playground_amp import visualize
 from playground_amp.amp import AMP
 from playground_amp.evaluate import (
     Evaluation,
-    Recording,
     clip_windows,
     faults,
     figures,
@@ -27,6 +26,7 @@ from playground_amp.gaits import Gaits, sentences
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.library import held_out_clips, load_clips
 from playground_amp.motion.quality import measure
+from playground_amp.recording import Recording
 from playground_amp.report import write_report
 from playground_amp.rundir import read_restarts
 

@@ -22,10 +22,11 @@ from playground_amp.checkpoint import Checkpoints, describe, score
 from playground_amp.cli import say
 from playground_amp.config import Config, load_config, resolve, to_dict
 from playground_amp.errors import InputError
-from playground_amp.evaluate import evaluate, plain, record
+from playground_amp.evaluate import evaluate, plain
 from playground_amp.gaits import evaluate_gaits
 from playground_amp.prior import Metrics
 from playground_amp.progress import TrainingProgress
+from playground_amp.recording import record
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
 

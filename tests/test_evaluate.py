@@ -31,12 +31,10 @@ from playground_amp.errors import InputError
 from playground_amp.evaluate import (
     BOUNDS,
     Pace,
-    Recording,
     bounds,
     evaluate,
     faults,
     figures,
-    make_recorder,
     pace,
     plain,
     speed_near,
@@ -55,6 +53,7 @@ from playground_amp.motion.quality import (
     step_lengths,
     step_times,
 )
+from playground_amp.recording import Recording, make_recorder
 from playground_amp.robots import Robot
 
 FREQUENCY = 50.0

@@ -15,10 +15,11 @@ from conftest import gait_clips
 from playground_amp.amp import AMP, make_amp
 from playground_amp.config import build, load_config, resolve
 from playground_amp.env import Env
-from playground_amp.evaluate import Recording, evaluate, make_recorder, one_each, recording_windows
+from playground_amp.evaluate import evaluate, recording_windows
 from playground_amp.gaits import Gait, Gaits, changes, distances_to, evaluate_gaits, sentences
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.library import load_clips
+from playground_amp.recording import Recording, make_recorder, one_each
 from playground_amp.robots import Robot
 
 STEPS = 12

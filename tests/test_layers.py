@@ -16,6 +16,7 @@ LAYERS: list[set[str]] = [
     {"cli", "compatibility", "schema", "rotations", "types", "robots"},
     {"config", "networks", "replay", "motion", "motion.clip", "features"},
     {"motion.quality"},
+    {"motion.dynamics"},
     {
         "discriminator",
         "discriminator.losses",
@@ -32,6 +33,7 @@ LAYERS: list[set[str]] = [
     {"env"},
     {"prior"},
     {"amp"},
+    {"recording"},
     # side by side
     {
         "health",
@@ -47,7 +49,7 @@ LAYERS: list[set[str]] = [
         "benchmark",
     },
     {"gaits"},
-    {"doctor.finding", "doctor.separability", "doctor.torque"},
+    {"doctor.finding", "doctor.separability"},
     {"doctor.order", "doctor.passage"},
     {"doctor.clips", "doctor.evidence", "doctor.machine", "doctor.reference"},
     {"doctor.output"},
@@ -57,7 +59,7 @@ LAYERS: list[set[str]] = [
 ]
 
 # what the modules that make clips may know of the others
-FOR_CLIPS = {"errors", "rotations", "types", "robots", "motion.clip", "motion.quality"}
+FOR_CLIPS = {"errors", "rotations", "types", "robots", "motion.clip", "motion.quality", "motion.dynamics"}
 
 NO_MUJOCO = [
     "ppo",

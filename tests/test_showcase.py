@@ -12,9 +12,10 @@ import pytest
 from playground_amp import visualize
 from playground_amp.amp import make_amp
 from playground_amp.config import ClipSource, Config, EnvConfig, LoggingConfig, resolve
-from playground_amp.evaluate import Evaluation, Recording, SpeedRow, evaluate
+from playground_amp.evaluate import Evaluation, SpeedRow, evaluate
 from playground_amp.motion.clip import load_clip
 from playground_amp.motion.library import find_clips
+from playground_amp.recording import Recording
 from playground_amp.report import GROUPS, SPEED_COLUMNS, read_metrics, write_report
 from playground_amp.robots import Robot, load_robot
 from playground_amp.showcase import _gait, showcase, write_evaluation
