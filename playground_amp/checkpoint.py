@@ -93,7 +93,8 @@ class Checkpoints:
             return self.best
         if which.isdecimal() and int(which) in kept:
             return int(which)
-        wrong = "none has a score" if which == "best" else "it is not there"
+        known = "none has a score" if which == "best" else "that is no word for one, such as newest or best"
+        wrong = "it is not there" if which.isdecimal() else known
         raise InputError(
             f"--checkpoint {which}: {wrong}; '{self.folder}' keeps {', '.join(map(str, kept))} (newest)"
             + ("" if self.best is None else f", the best of them is {self.best}")

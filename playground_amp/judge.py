@@ -20,7 +20,7 @@ from playground_amp import rundir
 from playground_amp.amp import AMP, make_amp
 from playground_amp.checkpoint import Checkpoints
 from playground_amp.config import resolve
-from playground_amp.errors import InputError, nearest
+from playground_amp.errors import InputError
 from playground_amp.evaluate import (
     Evaluation,
     bounds,
@@ -95,7 +95,7 @@ def main(
     if output and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
         raise InputError(f"--json {output}: there is no folder '{output.parent}' that can be written to")
     found: list[Verdict] = []
-    for path in [find_run(name) for name in runs]:
+    for path in [rundir.find_run(name) for name in runs]:
         verdicts = list(judge(path, checkpoint=checkpoint, episodes=episodes, speeds=speeds, seed=seed))
         _show(verdicts, as_line=checkpoint == "all")
         found += verdicts
@@ -131,28 +131,11 @@ def check_episodes(episodes: int) -> None:
         raise InputError(f"--episodes is {episodes}; expected at least 1")
 
 
-def find_run(name: str) -> Path:
-    """Folder of a run by its path or its name in runs/."""
-    for path in (Path(name), rundir.RUNS / name):
-        if (path / "config.yaml").is_file():
-            return path
-    known = [path.parent.name for path in rundir.RUNS.glob("*/config.yaml")]
-    hint = nearest(name, known) if known else "give the folder that holds its config.yaml"
-    raise InputError(f"there is no run '{name}'; {hint}")
-
-
 def choose(checkpoints: Checkpoints, which: str) -> list[int]:
-    """Iterations that `which` names: all, last, best (the last of a run that kept no scores) or a number."""
-    kept = checkpoints.all
+    """Iterations that `which` names: all, or one; best is the newest of a run that kept no scores."""
     if which == "all":
-        return kept
-    if which == "last":
-        return kept[-1:]
-    if which == "best":
-        return kept[-1:] if checkpoints.best is None else [checkpoints.best]
-    if which.isdigit() and int(which) in kept:
-        return [int(which)]
-    raise InputError(f"--checkpoint is '{which}'; expected best, last, all or one of {', '.join(map(str, kept))}")
+        return checkpoints.all
+    return [checkpoints.choose("newest" if which == "best" and checkpoints.best is None else which)]
 
 
 def _verdict(

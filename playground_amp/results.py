@@ -11,7 +11,7 @@ import numpy as np
 from playground_amp import rundir
 from playground_amp.errors import InputError
 from playground_amp.evaluate import BOUNDS
-from playground_amp.judge import Verdict, check_episodes, find_run, judge
+from playground_amp.judge import Verdict, check_episodes, judge
 from playground_amp.report import read_metrics
 
 SMOOTHING = 20  # iterations that a figure of a curve is the mean of
@@ -35,8 +35,8 @@ def main(runs: Sequence[str], baseline: Sequence[str], *, episodes: int) -> None
     """Print the tables for runs of one configuration that differ by their seeds, and for `baseline` beside them."""
     check_episodes(episodes)
     paths, others = [check_run(run) for run in runs], [check_run(run) for run in baseline]
-    verdicts = [judge_last(path, episodes) for path in paths]
-    beside = [judge_last(path, episodes) for path in others]
+    verdicts = [judge_newest(path, episodes) for path in paths]
+    beside = [judge_newest(path, episodes) for path in others]
     print("### At the end\n")
     print(end_table(verdicts))
     print("\n### By the speed asked for\n")
@@ -52,7 +52,7 @@ def main(runs: Sequence[str], baseline: Sequence[str], *, episodes: int) -> None
 
 def check_run(name: str) -> Path:
     """Folder of a run that has what the tables are made of; raises InputError for one that lacks it."""
-    path = find_run(name)
+    path = rundir.find_run(name)
     if not (path / "metrics.jsonl").is_file():
         raise InputError(f"'{path}' has no metrics.jsonl, which tells of its training; leave that run out")
     if not rundir.has_checkpoint(path):
@@ -60,9 +60,9 @@ def check_run(name: str) -> Path:
     return path
 
 
-def judge_last(run: Path, episodes: int) -> Verdict:
-    """Verdict on the last checkpoint of a run, over fresh episodes."""
-    return next(iter(judge(run, checkpoint="last", episodes=episodes, speeds=None, seed=1)))
+def judge_newest(run: Path, episodes: int) -> Verdict:
+    """Verdict on the newest checkpoint of a run, over fresh episodes."""
+    return next(iter(judge(run, checkpoint="newest", episodes=episodes, speeds=None, seed=1)))
 
 
 def end_table(verdicts: Sequence[Verdict]) -> str:

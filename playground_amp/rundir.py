@@ -93,18 +93,22 @@ def unwritable(path: Path, error: OSError) -> InputError:
 
 
 def find_run(name: str) -> Path:
-    """Folder of an earlier run by path, by name in runs/, or 'auto' for the newest with a checkpoint."""
-    runs = sorted(RUNS.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime)
-    if name == "auto":
-        runs = [run for run in runs if has_checkpoint(run.parent)]
-        if not runs:
-            raise InputError(f"--resume auto: no run in '{RUNS}' has a checkpoint; start one without --resume")
-        return runs[-1].parent
+    """Folder of an earlier run by its path or its name in runs/."""
     for path in (Path(name), RUNS / name):
         if (path / "config.yaml").is_file():
             return path
-    hint = nearest(name, [run.parent.name for run in runs]) if runs else f"there is none in '{RUNS}' yet"
-    raise InputError(f"--resume {name}: there is no such run; {hint}")
+    known = [path.parent.name for path in RUNS.glob("*/config.yaml")]
+    hint = nearest(name, known) if known else f"give the folder that holds its config.yaml, as '{RUNS}' has none yet"
+    raise InputError(f"there is no run '{name}'; {hint}")
+
+
+def newest_run() -> Path:
+    """Folder of the newest run in runs/ that can be gone on with."""
+    runs = sorted(RUNS.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime)
+    going = [run.parent for run in runs if has_checkpoint(run.parent)]
+    if not going:
+        raise InputError(f"--resume auto: no run in '{RUNS}' has a checkpoint; start one without --resume")
+    return going[-1]
 
 
 def has_checkpoint(run_dir: Path) -> bool:

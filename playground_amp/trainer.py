@@ -86,7 +86,7 @@ def resume(name: str, overrides: list[str], which: str = "newest", run_dir: Path
     From the newest the run itself goes on. From an older one, or with a `run_dir`, a new run does, and the earlier one
     keeps all it has.
     """
-    source = rundir.find_run(name)
+    source = rundir.newest_run() if name == "auto" else rundir.find_run(name)
     say(f"resuming {source} with its own configuration")
     with Checkpoints(source / "checkpoints", read_only=True) as checkpoints:
         iteration = checkpoints.choose(which)

@@ -17,9 +17,9 @@ def main() -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="folder of a run, or its name in runs/")
     parser.add_argument(
         "--checkpoint",
-        metavar="best|last|all|N",
+        metavar="newest|best|all|N",
         default="best",
-        help="which: by its score (default), by its age, one line for each, or of iteration N",
+        help="which: by its age, by its score (default), one line for each, or of iteration N",
     )
     parser.add_argument("--episodes", metavar="N", type=int, default=64, help="episodes (default: 64)")
     parser.add_argument(

@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--resume", metavar="RUN|auto", help="go on with a run and its own configuration")
     parser.add_argument(
         "--checkpoint",
-        metavar="N|best|newest",
+        metavar="newest|best|N",
         help="where --resume goes on from (default: newest); from an older one a new run does, the earlier is kept",
     )
     options = parser.parse_args()

@@ -248,7 +248,7 @@ def test_the_clip_table_fits_80_columns(clips: list[MotionClip], robot: Robot) -
 
 def test_a_checkpoint_before_the_first_run_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="nosuchrun: there is no run yet"):
+    with pytest.raises(InputError, match=r"there is no run 'nosuchrun'; give the folder .* 'runs' has none yet"):
         doctor.main(None, [], "nosuchrun")
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -424,18 +425,25 @@ def test_the_policy_of_the_checkpoint_is_judged(amp: AMP, run: Path) -> None:
     assert first.action.shape == first.torque.shape == (20, 2, 9)
 
 
+def of(kept: list[int], best: int | None) -> SimpleNamespace:
+    """Checkpoints of these iterations, with nothing in them."""
+    checkpoints = SimpleNamespace(all=kept, best=best, folder=Path("checkpoints"))
+    checkpoints.choose = partial(Checkpoints.choose, checkpoints)
+    return checkpoints
+
+
 def test_checkpoints_are_chosen_by_name() -> None:
-    kept = SimpleNamespace(all=[100, 200, 300], best=200)
-    expected = {"all": [100, 200, 300], "last": [300], "best": [200], "100": [100]}
+    kept = of([100, 200, 300], 200)
+    expected = {"all": [100, 200, 300], "newest": [300], "best": [200], "100": [100]}
     assert {which: judge.choose(kept, which) for which in expected} == expected
-    assert judge.choose(SimpleNamespace(all=[100, 300], best=None), "best") == [300]
-    for wrong in ("150", "worst", ""):
-        with pytest.raises(InputError, match=r"expected best, last, all or one of 100, 200, 300"):
+    assert judge.choose(of([100, 300], None), "best") == [300]
+    for wrong, what in {"150": "not there", "last": "no word for one", "²": "no word", "": "no word"}.items():
+        with pytest.raises(InputError, match=rf"{what}.* keeps 100, 200, 300 \(newest\), the best of them is 200$"):
             judge.choose(kept, wrong)
 
 
 def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:
-    settings = {"checkpoint": "last", "episodes": 2, "speeds": None, "seed": 0, "output": None}
+    settings = {"checkpoint": "newest", "episodes": 2, "speeds": None, "seed": 0, "output": None}
     for name, changes, message in (
         (str(tmp_path / "gone"), {}, r"there is no run '.*gone'"),
         (str(run), {"episodes": 0}, r"--episodes is 0; expected at least 1"),
@@ -443,7 +451,7 @@ def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:
         (str(run), {"output": tmp_path / "no" / "a.json"}, r"there is no folder '.*no' that can be written to"),
         (str(run), {"output": tmp_path}, r"that is a folder; give the name of a file"),
         (str(run), {"speeds": (math.nan, 0.5)}, r"--speeds are nan 0.5; expected two numbers"),
-        (str(run), {"checkpoint": "7"}, r"--checkpoint is '7'.*one of 1, 2"),
+        (str(run), {"checkpoint": "7"}, r"--checkpoint 7: it is not there; .* keeps 1, 2 \(newest\)$"),
     ):
         with pytest.raises(InputError, match=message) as error:
             judge.main([name], **(settings | changes))

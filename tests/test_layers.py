@@ -16,7 +16,6 @@ LAYERS: list[set[str]] = [
     {"cli", "compatibility", "schema", "rotations", "types", "robots"},
     {"config", "networks", "replay", "motion", "motion.clip", "features"},
     {"motion.quality"},
-    {"motion.dynamics"},
     {
         "discriminator",
         "discriminator.losses",
@@ -49,7 +48,7 @@ LAYERS: list[set[str]] = [
         "benchmark",
     },
     {"gaits"},
-    {"doctor.finding", "doctor.separability"},
+    {"doctor.finding", "doctor.separability", "doctor.torque"},
     {"doctor.order", "doctor.passage"},
     {"doctor.clips", "doctor.evidence", "doctor.machine", "doctor.reference"},
     {"doctor.output"},
@@ -59,7 +58,7 @@ LAYERS: list[set[str]] = [
 ]
 
 # what the modules that make clips may know of the others
-FOR_CLIPS = {"errors", "rotations", "types", "robots", "motion.clip", "motion.quality", "motion.dynamics"}
+FOR_CLIPS = {"errors", "rotations", "types", "robots", "motion.clip", "motion.quality"}
 
 NO_MUJOCO = [
     "ppo",

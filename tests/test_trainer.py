@@ -362,6 +362,22 @@ def test_auto_starts_what_is_not_there_and_resumes_what_is(tmp_path, finished):
         trainer.main("ppo_amass_training.yaml", [], finished, "auto")
 
 
+def test_auto_is_the_newest_run_with_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="--resume auto: no run in 'runs' has a checkpoint"):
+        trainer.resume("auto", [])
+    for age, name in enumerate(("new", "newer", "newest")):
+        folder = tmp_path / "runs" / name
+        (folder / "checkpoints" / ("4" if name != "newest" else "")).mkdir(parents=True)
+        (folder / "config.yaml").touch()
+        os.utime(folder / "config.yaml", (1e9 + age, 1e9 + age))
+    assert rundir.newest_run() == Path("runs/newer")
+    assert rundir.find_run("new") == Path("runs/new")
+    assert rundir.find_run(str(tmp_path / "runs/new")) == tmp_path / "runs/new"
+    with pytest.raises(InputError, match="there is no run 'auto'; valid: new, newer, newest"):
+        rundir.find_run("auto")
+
+
 def test_ctrl_c_saves_a_checkpoint_and_exits_with_130(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), "--config", "ppo_amass_training.yaml"]
     command += ["--run-dir", str(tmp_path / "run")]

@@ -41,7 +41,7 @@ def main(config_name: str | None, overrides: list[str], checkpoint: str | None, 
     `checkpoint` is an earlier run whose mean policy takes the place of the untrained one; without `config_name` its
     own configuration is examined.
     """
-    run = _find_run(checkpoint) if checkpoint else None
+    run = rundir.find_run(checkpoint) if checkpoint else None
     config = load_config(config_name, overrides) if config_name else rundir.read_config(run or Path(), overrides)
     diagnosis = diagnose(_resolve(config), trained(run) if run else None)
     console = Console()
@@ -106,16 +106,6 @@ def trained(run: Path) -> Policy:
 def _misread(findings: list[Finding]) -> bool:
     """Whether the unit or the facing of a clip is wrong, and so its speed."""
     return any(found.clip and found.severity == "error" and found.code in ("facing", "unit") for found in findings)
-
-
-def _find_run(name: str) -> Path:
-    try:
-        return rundir.find_run(name)
-    except InputError as error:
-        if not any(rundir.RUNS.glob("*/config.yaml")):
-            sentence = f"--checkpoint {name}: there is no run yet; leave --checkpoint out and give --config"
-            raise InputError(sentence) from None
-        raise InputError(str(error).replace("--resume", "--checkpoint")) from None
 
 
 def _resolve(config: Config) -> Config:
