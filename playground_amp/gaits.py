@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from playground_amp import style
-from playground_amp.amp import AMP, Statistics
+from playground_amp.amp import AMP
 from playground_amp.evaluate import clip_windows, recording_windows
 from playground_amp.motion.library import load_clips
-from playground_amp.recording import Asked, Recording, make_recorder, one_each, settled
+from playground_amp.recording import Asked, Recording, one_each, settled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,15 +39,12 @@ class Gaits:
     switch_survival: float  # share of those that reached the time limit
 
 
-def evaluate_gaits(amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episodes: int) -> Gaits:
-    """Fresh episodes of the mean policy, `episodes` with one gait each and as many with a change; consumes `key`."""
-    steady_key, switch_key = jax.random.split(key)
-    asked = one_each(amp, episodes)
-    steady = make_recorder(amp, episodes, asked)(params, statistics, steady_key)
-    changed = make_recorder(amp, episodes, changes(amp, episodes))(params, statistics, switch_key)
+def evaluate_gaits(amp: AMP, steady: Recording, changed: Recording) -> Gaits:
+    """Of episodes that were asked for what `one_each` says, and of others asked for what `changes` says."""
+    asked, clips = np.asarray(one_each(amp, len(steady.command)).label[0]), windows_by_label(amp)
     return Gaits(
-        gaits=tuple(_gait(amp, steady, np.asarray(asked.label[0]) == i, i) for i in range(amp.env.num_labels)),
-        switches=episodes,
+        gaits=tuple(_gait(amp, steady, asked == i, i, clips) for i in range(amp.env.num_labels)),
+        switches=len(changed.fell),
         switch_survival=float(1.0 - np.mean(changed.fell)),
     )
 
@@ -77,11 +75,11 @@ def changes(amp: AMP, episodes: int) -> Asked:
     return Asked(label=label, command=amp.env.reference.gaits.speed_range[label].mean(axis=-1))
 
 
-def _gait(amp: AMP, recording: Recording, mine: np.ndarray, label: int) -> Gait:
-    """Of the episodes `mine` [B] (bool), which were asked for gait `label`."""
+def _gait(amp: AMP, recording: Recording, mine: np.ndarray, label: int, clips: Mapping[str, np.ndarray]) -> Gait:
+    """Of the episodes `mine` [B] (bool), which were asked for gait `label`; `clips` are those of `windows_by_label`."""
     own = jax.tree.map(lambda x: np.asarray(x)[mine] if x.ndim == 1 else np.asarray(x)[:, mine], recording)
     names, frames = amp.env.reference.gaits.names, settled(amp, own)
-    distances = distances_to(amp, recording_windows(amp, own))
+    distances = distances_to(clips, recording_windows(amp, own))
     known = {name: distance for name, distance in distances.items() if not math.isnan(distance)}
     return Gait(
         label=names[label],
@@ -94,8 +92,13 @@ def _gait(amp: AMP, recording: Recording, mine: np.ndarray, label: int) -> Gait:
     )
 
 
-def distances_to(amp: AMP, rows: np.ndarray) -> dict[str, float]:
-    """Frechet distance of windows `rows` from the clips of each label."""
+def windows_by_label(amp: AMP) -> dict[str, np.ndarray]:
+    """Windows [N, WINDOW * F] of the clips of each label; reads the clips again."""
     clips = load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.env.config.control_dt)
     by_label = {name: [clip for clip in clips if clip.label == name] for name in amp.env.reference.gaits.names}
-    return {name: style.frechet(rows, clip_windows(amp, group)) for name, group in by_label.items()}
+    return {name: clip_windows(amp, group) for name, group in by_label.items()}
+
+
+def distances_to(clips: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, float]:
+    """Frechet distance of windows `rows` [N, WINDOW * F] from those of each label."""
+    return {name: style.frechet(rows, windows) for name, windows in clips.items()}

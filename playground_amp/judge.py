@@ -31,7 +31,7 @@ from playground_amp.evaluate import (
     without_nan,
 )
 from playground_amp.files import write_whole
-from playground_amp.gaits import Gaits, evaluate_gaits, switching
+from playground_amp.gaits import Gaits, changes, evaluate_gaits, switching
 from playground_amp.recording import Recording, make_recorder
 from playground_amp.report import GROUPS, SPEED_COLUMNS
 
@@ -116,13 +116,15 @@ def judge(
         with Console(stderr=True).status(f"evaluating {path}") as status:
             amp = make_amp(config)
             recorder = make_recorder(amp, episodes)
+            changing = make_recorder(amp, episodes, changes(amp, episodes)) if amp.env.labelled else None
             for iteration in chosen:
                 status.update(f"evaluating {path}, iteration {iteration}")
                 state, about = checkpoints.restore(amp, iteration)
                 policy = state.trainee.params.actor, state.statistics
                 recording = recorder(*policy, jax.random.key(seed))
-                asked = evaluate_gaits(amp, *policy, jax.random.key(seed + 1), episodes) if amp.env.labelled else None
-                yield _verdict(amp, path, iteration, about.get("env_steps", 0), recording, asked)
+                changed = changing(*policy, jax.random.key(seed + 1)) if changing else None
+                gaits = evaluate_gaits(amp, recording, changed) if changed else None
+                yield _verdict(amp, path, iteration, about.get("env_steps", 0), recording, gaits)
 
 
 def check_episodes(episodes: int) -> None:

@@ -46,9 +46,11 @@ def one_each(amp: AMP, episodes: int) -> Asked:
     return Asked(label[None], (low + (high - low) * rank / jnp.maximum(rank.max(), 1))[None])
 
 
-def record(amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episodes: int) -> Recording:
-    """Run the mean policy for one whole episode each, asked for what `one_each` says; consumes `key`."""
-    return make_recorder(amp, episodes)(params, statistics, key)
+def record(
+    amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episodes: int, asked: Asked | None = None
+) -> Recording:
+    """Run the mean policy for one whole episode each, asked for what `one_each` says or for `asked`; consumes `key`."""
+    return make_recorder(amp, episodes, asked)(params, statistics, key)
 
 
 def make_recorder(

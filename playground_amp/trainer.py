@@ -23,7 +23,7 @@ from playground_amp.cli import say
 from playground_amp.config import Config, load_config, resolve, to_dict
 from playground_amp.errors import InputError
 from playground_amp.evaluate import evaluate, plain
-from playground_amp.gaits import evaluate_gaits
+from playground_amp.gaits import changes, evaluate_gaits
 from playground_amp.prior import Metrics
 from playground_amp.progress import TrainingProgress
 from playground_amp.recording import record
@@ -314,7 +314,11 @@ class _Run:
         with Console(stderr=True).status("evaluating, rendering, writing the report"):
             recording = record(self.amp, *policy, key, episodes)
             evaluation = evaluate(self.amp, recording)
-            gaits = evaluate_gaits(self.amp, *policy, key, episodes) if self.amp.env.labelled else None
+            gaits = None
+            if self.amp.env.labelled:
+                asked = changes(self.amp, episodes)
+                changed = record(self.amp, *policy, jax.random.fold_in(key, 1), episodes, asked)
+                gaits = evaluate_gaits(self.amp, recording, changed)
             verdict = f"{self.verdict.state}: {self.verdict.sentence}"
             notes = showcase(self.path, self.amp, recording, evaluation, verdict, gaits)
         if self.wandb:

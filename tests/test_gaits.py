@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from conftest import gait_clips
 
+from playground_amp import gaits
 from playground_amp.amp import AMP, make_amp
 from playground_amp.config import build, load_config, resolve
 from playground_amp.env import Env
 from playground_amp.evaluate import evaluate, recording_windows
-from playground_amp.gaits import Gait, Gaits, changes, distances_to, evaluate_gaits, sentences
+from playground_amp.gaits import Gait, Gaits, changes, distances_to, evaluate_gaits, sentences, windows_by_label
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.library import load_clips
-from playground_amp.recording import Recording, make_recorder, one_each
+from playground_amp.recording import Recording, make_recorder, one_each, record
 from playground_amp.robots import Robot
 
 STEPS = 12
@@ -115,9 +116,16 @@ def test_robots_start_as_the_gait_that_is_asked_for_first(amp: AMP) -> None:
     assert moving[np.asarray(asked.label[0]) == WALK].mean() > 0.6  # the others start standing
 
 
-def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(amp: AMP) -> None:
-    state = jax.jit(amp.init)(jax.random.key(0))
-    found = evaluate_gaits(amp, state.trainee.params.actor, state.statistics, jax.random.key(0), 6)
+def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(
+    amp: AMP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, read = jax.jit(amp.init)(jax.random.key(0)), []
+    policy = state.trainee.params.actor, state.statistics
+    steady = record(amp, *policy, jax.random.key(0), 6)
+    changed = record(amp, *policy, jax.random.key(1), 6, changes(amp, 6))
+    monkeypatch.setattr(gaits, "load_clips", lambda *a, **k: read.append(a) or load_clips(*a, **k))
+    found = evaluate_gaits(amp, steady, changed)
+    assert len(read) == 1
     assert [gait.label for gait in found.gaits] == ["walk", "stand"]
     assert [gait.episodes for gait in found.gaits] == [3, 3]
     assert [gait.command for gait in found.gaits] == pytest.approx([0.4, 0.0], abs=0.01)
@@ -146,7 +154,7 @@ def played(robot: Robot, motions: list[np.ndarray], commands: list[float]) -> Re
 def test_the_motion_of_a_gait_is_nearest_to_its_own_clips(amp: AMP, robot: Robot) -> None:
     fast, stand, _ = (np.tile(clip.qpos, (3, 1)) for clip in gait_clips(robot))
     for motion, own, other in ((fast[:120], "walk", "stand"), (stand, "stand", "walk")):
-        distances = distances_to(amp, recording_windows(amp, played(robot, [motion], [0.0])))
+        distances = distances_to(windows_by_label(amp), recording_windows(amp, played(robot, [motion], [0.0])))
         assert distances[own] < 0.5 * distances[other]
 
 
