@@ -13,7 +13,11 @@ ROOT = Path(__file__).parents[1] / "playground_amp"
 # from the top; a module imports from higher layers only, never from its neighbours
 LAYERS: list[set[str]] = [
     {"", "errors", "files", "quiet"},  # utilities; "" is the package itself
-    {"cli", "compatibility", "schema", "rotations", "types", "robots"},
+    {"cli", "compatibility", "schema", "rotations", "types"},
+    {"robots.files", "robots.record"},
+    {"robots.check", "robots.servos"},
+    {"robots.compile"},
+    {"robots"},
     {"config", "networks", "replay", "motion", "motion.clip", "features"},
     {"motion.quality"},
     {

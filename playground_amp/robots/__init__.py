@@ -1,35 +1,26 @@
-"""Robots: an MJCF and the record of what it does not say. One folder a robot; `load_robot(name)` reads it."""
+"""Robots: an MJCF and the record of what it does not say. `load_robot` reads a shipped one or anybody's YAML file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+import os.path
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 
 import mujoco
 import numpy as np
-import yaml
 
+from playground_amp.cli import say
 from playground_amp.errors import InputError, nearest
+from playground_amp.robots.check import check_mirror, check_robot
+from playground_amp.robots.compile import joint_range, make_spec
+from playground_amp.robots.files import compile_spec, find_mjcf
+from playground_amp.robots.record import KeyBodies, Record, RetargetTable, read_record
+
+__all__ = ["KeyBodies", "RetargetTable", "Robot", "available", "load_robot", "make_robot"]
 
 FOLDER = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class RetargetTable:
-    """What retargeting has to know of a robot; pairs are (left, right)."""
-
-    feet: tuple[str, str]  # bodies with the ankle joint at their origin
-    heels: tuple[str, str]  # pads
-    toes: tuple[str, str]  # pads
-    thighs: tuple[str, str]  # bodies with the hip pitch joint at their origin
-    trunk_joint: str  # turns the trunk about the vertical; takes the yaw of the person's chest
-    foot_line: float  # m, from the middle to the line on which a foot walks
-    foot_forward: float  # m, ankle of a foot under the person's hip ahead of the robot's root
-    lean: float  # rad, forward pitch of the root that the person's is added to
-    leg_reach: float  # m, longest distance from hip pitch axis to ankle that leaves the knee bent
-    longest_step: float  # s, heel strike to heel strike; a slower step needs more sway than the legs allow
-    zmp_share: float  # lateral place of the zero moment point in single support, as a share of foot_line
+YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +39,29 @@ class Robot:
     mirror_joints: tuple[tuple[int, ...], tuple[float, ...]]  # partner index and sign of each joint, [J] each
     mirror_pads: tuple[int, ...]  # [P] partner index of each pad
     contact_clearance: tuple[float, float]  # m, pad heights at which contact is 1 and 0
-    leg_length: float  # m, hip pitch axis to sole
+    record: Record = field(repr=False)  # what the model is compiled with
+    source: str = ""  # file of the record
+    bodies: KeyBodies | None = None  # what a person's motion is carried over to
     retarget: RetargetTable | None = None  # for making clips from people's motion; training does without
 
     @cached_property
+    def _compiled(self) -> tuple[mujoco.MjModel, list[str]]:
+        spec, notes = make_spec(self.record, self.mjcf, self.source)
+        return compile_spec(spec, self.mjcf), notes
+
+    @property
     def model(self) -> mujoco.MjModel:
         """The compiled model; angles in radians."""
-        return mujoco.MjModel.from_xml_path(str(self.mjcf))
+        return self._compiled[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence for each thing of the MJCF that is left out because a file is missing."""
+        return self._compiled[1]
+
+    def spec(self) -> mujoco.MjSpec:
+        """What the model is compiled from, anew: for scenes with more than the robot."""
+        return make_spec(self.record, self.mjcf, self.source)[0]
 
     @property
     def num_joints(self) -> int:
@@ -66,14 +73,21 @@ class Robot:
         return 2 * self.num_joints + 7 + len(self.pads)
 
     @cached_property
+    def leg_length(self) -> float:
+        """Hip pitch axis to sole in the home pose, m: as recorded, else measured."""
+        return self.record.leg_length or _measure_leg(self)
+
+    @cached_property
     def joint_range(self) -> np.ndarray:
         """Lower and upper limit of every joint, [J, 2] rad."""
-        return self.model.jnt_range[[self.model.joint(name).id for name in self.joints]].copy()
+        return np.array([joint_range(self.model, joint) for joint in self.joints])
 
     @cached_property
     def pad_geoms(self) -> np.ndarray:
-        """Geom ids of the pads' spheres, [P, corners]."""
-        return np.array([[self.model.geom(geom).id for geom in geoms] for geoms in self.pads.values()])
+        """Geom ids of the pads' spheres, [P, corners]; a pad with fewer spheres than others repeats its last one."""
+        corners = max(map(len, self.pads.values()))
+        names = [(*geoms, *geoms[-1:] * (corners - len(geoms))) for geoms in self.pads.values()]
+        return np.array([[self.model.geom(name).id for name in row] for row in names])
 
     @cached_property
     def home_qpos(self) -> np.ndarray:
@@ -105,53 +119,71 @@ def available() -> list[str]:
     return sorted(path.parent.name for path in FOLDER.glob("*/robot.yaml"))
 
 
-def load_robot(name: str) -> Robot:
-    """Read the robot of that name; raises InputError with the valid names."""
-    path = FOLDER / name / "robot.yaml"
-    if name not in available():
-        raise InputError(f"there is no robot '{name}'; {nearest(name, available())}")
-    return _from_record(yaml.safe_load(path.read_text()), path.parent)
+def load_robot(name_or_path: str | Path) -> Robot:
+    """The shipped robot of that name, or the one that a YAML file describes (or a folder's robot.yaml).
+
+    Raises InputError, one sentence a mistake, for what does not exist or does not fit. Says what is left out of the
+    MJCF because a file is missing.
+    """
+    path = _find(str(name_or_path))
+    robot = make_robot(read_record(path), path.parent, str(path))
+    for note in robot.notes:
+        _say_once(note)
+    return robot
 
 
-def _from_record(record: dict, folder: Path) -> Robot:
-    joints, pads = tuple(record["joints"]), record["pads"]
-    mirror = record["mirror"]
-    return Robot(
-        name=record["name"],
-        mjcf=folder / record["mjcf"],
-        root=record["root"],
+def make_robot(record: Record, folder: Path, source: str) -> Robot:
+    """The robot of a record; its `mjcf` is relative to `folder`, and errors name `source`."""
+    check_mirror(record, source)
+    joints, pads, mirror = record.joints, list(record.pads), record.mirror
+    robot = Robot(
+        name=record.name,
+        mjcf=find_mjcf(record.mjcf, folder, source),
+        root=record.root,
         joints=joints,
-        pads={pad: tuple(geoms) for pad, geoms in pads.items()},
-        home=tuple(float(record["home"].get(joint, 0.0)) for joint in joints),
+        pads=record.pads,
+        home=tuple(float(record.home.get(joint, 0.0)) for joint in joints),
         mirror_joints=(
-            tuple(joints.index(mirror["joints"][joint][0]) for joint in joints),
-            tuple(float(mirror["joints"][joint][1]) for joint in joints),
+            tuple(joints.index(mirror.joints[joint][0]) for joint in joints),
+            tuple(float(mirror.joints[joint][1]) for joint in joints),
         ),
-        mirror_pads=tuple(list(pads).index(mirror["pads"][pad]) for pad in pads),
-        contact_clearance=tuple(record["contact_clearance"]),
-        leg_length=record["leg_length"],
-        retarget=_retarget_table(record.get("retarget")),
+        mirror_pads=tuple(pads.index(mirror.pads[pad]) for pad in pads),
+        contact_clearance=record.contact_clearance,
+        record=record,
+        source=source,
+        bodies=record.bodies,
+        retarget=record.retarget,
     )
+    check_robot(robot, source)
+    return robot
 
 
-def _retarget_table(record: dict | None) -> RetargetTable | None:
-    if record is None:
-        return None
-    return RetargetTable(
-        feet=_pair(record["feet"]),
-        heels=_pair(record["heels"]),
-        toes=_pair(record["toes"]),
-        thighs=_pair(record["thighs"]),
-        trunk_joint=record["trunk_joint"],
-        foot_line=record["foot_line"],
-        foot_forward=record["foot_forward"],
-        lean=record["lean"],
-        leg_reach=record["leg_reach"],
-        longest_step=record["longest_step"],
-        zmp_share=record["zmp_share"],
-    )
+def _find(name_or_path: str) -> Path:
+    if name_or_path in available():
+        return FOLDER / name_or_path / "robot.yaml"
+    path = Path(name_or_path).expanduser()
+    path = path / "robot.yaml" if path.is_dir() else path
+    if path.suffix not in YAML:
+        raise InputError(
+            f"there is no robot '{name_or_path}'; {nearest(name_or_path, available())} "
+            f"Or give the path of a robot's YAML file"
+        )
+    if not os.path.isfile(path):
+        raise InputError(f"there is no robot file {path}; scripts/retarget.py --propose-robot FILE.xml writes one")
+    return path
 
 
-def _pair(names: list[str]) -> tuple[str, str]:
-    left, right = names
-    return left, right
+def _measure_leg(robot: Robot) -> float:
+    assert robot.bodies, "the record was checked"
+    model, data = robot.model, mujoco.MjData(robot.model)
+    data.qpos[:] = robot.home_qpos
+    mujoco.mj_kinematics(model, data)
+    body = model.body(robot.bodies.hips[0])
+    own = np.arange(body.jntadr[0], body.jntadr[0] + body.jntnum[0])
+    pitch = own[np.abs(data.xaxis[own, 1]).argmax()]
+    return float(data.xanchor[pitch, 2])
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    say(sentence)

@@ -1,0 +1,242 @@
+"""The record of a robot: what a YAML file says beside the MJCF, checked key by key.
+
+Whether the names in it exist, `robots/check.py` finds out against the compiled model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Len
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from playground_amp.errors import InputError, nearest
+from playground_amp.schema import LowestFirst, Number, Whole, expected, read_yaml
+
+Positive = Annotated[Number, Gt(0.0)]
+NonNegative = Annotated[Number, Ge(0.0)]
+Count = Annotated[Whole, Gt(0)]
+Pair = tuple[str, str]
+Point = tuple[Number, Number, Number]
+Partner = tuple[str, Literal[1, -1]]
+WORDS = {Pair: "[left, right], two names", Partner: "[partner, 1] or [partner, -1]", Point: "[x, y, z], three numbers"}
+
+frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+
+
+@frozen
+class Sphere:
+    """A contact sphere added to a body when the model is compiled."""
+
+    name: str
+    """Name of the geom."""
+    body: str
+    """Body it is fixed to."""
+    pos: Point
+    """Centre in the frame of the body, m."""
+    radius: Positive
+    """Radius, m."""
+
+
+@frozen
+class Gains:
+    """A position servo; what is left out is the MJCF's."""
+
+    kp: Positive | None = None
+    """Stiffness, N m/rad."""
+    kv: NonNegative | None = None
+    """Damping, N m s/rad."""
+    torque: Positive | None = None
+    """Largest torque, N m."""
+
+
+@frozen
+class Options:
+    """Settings of the simulation; what is left out is the MJCF's."""
+
+    timestep: Positive | None = None
+    """Time step, s."""
+    integrator: Literal["euler", "implicitfast", "rk4"] | None = None
+    """Integrator; implicitfast stays stable under strong damping, euler is the quickest."""
+    cone: Literal["elliptic", "pyramidal"] | None = None
+    """Friction cone."""
+    solver: Literal["newton", "cg"] | None = None
+    """Constraint solver."""
+    iterations: Count | None = None
+    """Iterations of the constraint solver."""
+    ls_iterations: Count | None = None
+    """Iterations of its line search."""
+
+
+@frozen
+class KeyBodies:
+    """Bodies that a person's motion is carried over to; pairs are (left, right)."""
+
+    pelvis: str
+    """Body from which both legs hang."""
+    chest: str
+    """Body from which both arms hang, or the trunk's upper body."""
+    hips: Pair
+    """Bodies that carry the hip pitch joint."""
+    knees: Pair
+    """Bodies that carry the knee joint."""
+    feet: Pair
+    """Last bodies of the legs, with the ankle joint at their origin where there is one."""
+    shoulders: Pair | None = None
+    """First bodies of the arms."""
+    elbows: Pair | None = None
+    """Bodies that carry the elbow joint."""
+    hands: Pair | None = None
+    """A body, site or geom at the end of each arm."""
+
+
+@frozen
+class RetargetTable:
+    """What retargeting has to know of a robot; pairs are (left, right)."""
+
+    feet: Pair
+    """Bodies with the ankle joint at their origin."""
+    heels: Pair
+    """Pads."""
+    toes: Pair
+    """Pads."""
+    thighs: Pair
+    """Bodies with the hip pitch joint at their origin."""
+    trunk_joint: str
+    """Turns the trunk about the vertical; takes the yaw of the person's chest."""
+    foot_line: Number
+    """From the middle to the line on which a foot walks, m."""
+    foot_forward: Number
+    """Ankle of a foot under the person's hip ahead of the robot's root, m."""
+    lean: Number
+    """Forward pitch of the root that the person's is added to, rad."""
+    leg_reach: Number
+    """Longest distance from hip pitch axis to ankle that leaves the knee bent, m."""
+    longest_step: Number
+    """Heel strike to heel strike, s; a slower step needs more sway than the legs allow."""
+    zmp_share: Number
+    """Lateral place of the zero moment point in single support, as a share of foot_line."""
+
+
+@frozen
+class Mirror:
+    """Reflection through the sagittal plane."""
+
+    joints: dict[str, Partner]
+    """Partner of each joint, itself where it lies in the plane, and the sign of the partner's angle."""
+    pads: dict[str, str]
+    """Partner of each pad."""
+
+
+@frozen
+class Record:
+    """Everything a robot's YAML file says."""
+
+    name: str
+    """Name that clips are made for."""
+    mjcf: str
+    """MJCF file: relative to the YAML file, absolute, or package:NAME/path inside an installed Python package."""
+    root: str
+    """Body with the free joint; it gets one if it has no joint."""
+    joints: Annotated[tuple[str, ...], Len(1)]
+    """Actuated hinge joints in the order of the model; other joints are welded at zero."""
+    pads: dict[str, Annotated[tuple[str, ...], Len(1)]]
+    """Foot pads in the order of the contact features, the left foot's first: names of the spheres at their corners."""
+    mirror: Mirror
+    """What is on the other side, and with which sign."""
+    contact_clearance: Annotated[tuple[Number, Number], LowestFirst]
+    """Heights of a pad at which contact is 1 and 0, m."""
+    home: dict[str, Number] = dataclasses.field(default_factory=dict)
+    """Standing pose, rad; joints left out are at zero."""
+    spheres: tuple[Sphere, ...] = ()
+    """Contact spheres to add, where the feet have none of their own."""
+    leg_length: Positive | None = None
+    """Hip pitch axis to sole in the home pose, m; left out, it is measured (needs `bodies`)."""
+    gains: dict[str, Gains] = dataclasses.field(default_factory=dict)
+    """Servos by joint or pattern with *; of several that fit, the last one that has a key counts."""
+    options: Options = dataclasses.field(default_factory=Options)
+    """Settings of the simulation."""
+    bodies: KeyBodies | None = None
+    """Bodies that a person's motion is carried over to."""
+    retarget: RetargetTable | None = None
+    """For making clips from people's motion; training does without."""
+
+
+def read_record(path: Path) -> Record:
+    """The record in a YAML file; raises InputError with one sentence a mistake, naming file and key."""
+    return parse_record(read_yaml(path), str(path))
+
+
+def parse_record(values: dict[str, Any], source: str) -> Record:
+    """The record of plain values; `source` is where they come from."""
+    try:
+        return TypeAdapter(Record).validate_python(values)
+    except ValidationError as error:
+        places = {_place(mistake["loc"]): mistake["type"] for mistake in error.errors()}
+        sentences = [f"{source}: {_mistake(values, place, kind)}" for place, kind in places.items()]
+        raise InputError("\n".join(dict.fromkeys(sentences))) from None
+
+
+def _place(location: tuple) -> tuple:
+    """Where a mistake is: entries of a pair or point belong to the whole, and a key is the value's place."""
+    place = tuple(part for part in location if part != "[key]")
+    while place and isinstance(place[-1], int) and not dataclasses.is_dataclass(_kind(place)):
+        place = place[:-1]
+    return place
+
+
+def _mistake(values: dict[str, Any], place: tuple, kind: str) -> str:
+    path, words = ".".join(map(str, place)), _words(_kind(place))
+    value: Any = values
+    for part in place:
+        if isinstance(value, dict) and part not in value:
+            return f"the key '{path}' is missing; expected {words}"
+        value = value[part]
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"there is no key '{path}'; {nearest(str(place[-1]), get_type_hints(_kind(place[:-1])))}"
+    return f"{path} is {'empty' if value in (None, {}) else repr(value)}; expected {words}"
+
+
+def _kind(place: tuple) -> Any:
+    """Type of what stands at a place of the record, with its bounds."""
+    kind: Any = Record
+    for part in place:
+        kind = _some(_inside(_plain(kind), part))
+    return kind
+
+
+def _inside(kind: Any, part: Any) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return get_type_hints(kind, include_extras=True).get(part)
+    arguments = get_args(kind)
+    return arguments[-1] if get_origin(kind) is dict else (arguments or [None])[0]
+
+
+def _some(kind: Any) -> Any:
+    """X of `X | None`."""
+    options = [option for option in get_args(kind) if option is not type(None)]
+    return options[0] if get_origin(kind) in (Union, UnionType) else kind
+
+
+def _plain(kind: Any) -> Any:
+    """A type without its bounds."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _words(kind: Any) -> str:
+    """What would be right."""
+    plain = _plain(kind)
+    arguments = get_args(plain)
+    if plain in WORDS:
+        return WORDS[plain]
+    if dataclasses.is_dataclass(plain):
+        return f"a section with the keys {', '.join(field.name for field in dataclasses.fields(plain))}"
+    if get_origin(plain) is dict:
+        return f"a section of lines 'NAME: ...', each {_words(arguments[1])}"
+    if get_origin(plain) is tuple and arguments[-1] is ...:
+        return f"a list of at least one, each {_words(arguments[0])}"
+    return expected(kind)
