@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from playground_amp import ppo, replay
-from playground_amp.config import Config, in_use, with_numbers
+from playground_amp.config import Config, asks_for_gaits, in_use, with_numbers
 from playground_amp.env import Env, EnvState
 from playground_amp.errors import InputError
 from playground_amp.motion.library import load_clips, make_reference
@@ -228,7 +228,7 @@ def make_amp(config: Config) -> AMP:
         mirror=config.reference.mirror,
         control_dt=env.control_dt,
     )
-    if config.amp.condition not in ("label", "both"):
+    if not asks_for_gaits(config.amp):
         return AMP(config, Env(env, robot, physics, reference))
     if len(reference.gaits.names) < 2:
         raise InputError(

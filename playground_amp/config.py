@@ -32,7 +32,18 @@ from playground_amp.schema import (
 )
 from playground_amp.types import FeatureGroup
 
-__all__ = ["Config", "build", "find_path", "in_use", "is_number", "load_config", "resolve", "to_dict", "with_numbers"]
+__all__ = [
+    "Config",
+    "asks_for_gaits",
+    "build",
+    "find_path",
+    "in_use",
+    "is_number",
+    "load_config",
+    "resolve",
+    "to_dict",
+    "with_numbers",
+]
 
 ROOT = Path(__file__).resolve().parent.parent  # of the repository
 CONFIGS = Path("configs")
@@ -362,6 +373,11 @@ def is_number(value: Any) -> bool:
 def in_use(weight: Any) -> bool:
     """Whether a weight may be above zero: a term that surely has none is left out of the computation."""
     return not is_number(weight) or weight > 0
+
+
+def asks_for_gaits(amp: AMPConfig) -> bool:
+    """Whether the robots are asked for gaits, by the labels of the clips."""
+    return amp.condition in ("label", "both")
 
 
 def with_numbers(config: Config, numbers: Mapping[str, Any]) -> Config:

@@ -19,7 +19,7 @@ from rich.table import Column, Table
 from playground_amp import rundir
 from playground_amp.amp import AMP, make_amp
 from playground_amp.checkpoint import Checkpoints
-from playground_amp.config import resolve
+from playground_amp.config import asks_for_gaits, resolve
 from playground_amp.errors import InputError
 from playground_amp.evaluate import (
     Evaluation,
@@ -94,8 +94,11 @@ def main(
         raise InputError(f"--json {output}: that is a folder; give the name of a file")
     if output and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
         raise InputError(f"--json {output}: there is no folder '{output.parent}' that can be written to")
+    paths = [rundir.find_run(name) for name in runs]
+    if speeds:
+        check_speeds(paths)
     found: list[Verdict] = []
-    for path in [rundir.find_run(name) for name in runs]:
+    for path in paths:
         verdicts = list(judge(path, checkpoint=checkpoint, episodes=episodes, speeds=speeds, seed=seed))
         _show(verdicts, as_line=checkpoint == "all")
         found += verdicts
@@ -131,6 +134,13 @@ def check_episodes(episodes: int) -> None:
     """Raise InputError unless there is something to evaluate."""
     if episodes < 1:
         raise InputError(f"--episodes is {episodes}; expected at least 1")
+
+
+def check_speeds(paths: Iterable[Path]) -> None:
+    """Raise InputError for a run whose speeds are not asked for by themselves."""
+    for path in paths:
+        if asks_for_gaits(rundir.read_config(path, []).amp):
+            raise InputError(f"'{path}' is asked for gaits, each at the speeds of its clips; leave --speeds out")
 
 
 def choose(checkpoints: Checkpoints, which: str) -> list[int]:

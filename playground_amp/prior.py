@@ -12,7 +12,7 @@ import optax
 from flax import struct
 
 from playground_amp import replay
-from playground_amp.config import AMPConfig, in_use, is_number
+from playground_amp.config import AMPConfig, asks_for_gaits, in_use, is_number
 from playground_amp.discriminator import losses, penalties, rewards
 from playground_amp.discriminator.network import InputShape, make_discriminator
 from playground_amp.diversity import Modes, coverage, find_modes, spread
@@ -51,7 +51,7 @@ class Prior:
     """Binds the settings of the motion prior, the reference and the network; holds no state."""
 
     def __init__(self, config: AMPConfig, reference: Reference, robot: Robot):
-        labels = len(reference.gaits.names) if config.condition in ("label", "both") else 0
+        labels = len(reference.gaits.names) if asks_for_gaits(config) else 0
         self.config, self.reference, self.labels = config, reference, labels
         self._pool = reference if labels else reference.as_one_gait()  # that samples are drawn from
         weights = feature_weights(robot, config.feature_weights)

@@ -23,7 +23,11 @@ def main() -> None:
     )
     parser.add_argument("--episodes", metavar="N", type=int, default=64, help="episodes (default: 64)")
     parser.add_argument(
-        "--speeds", metavar=("LOW", "HIGH"), type=float, nargs=2, help="m/s to ask for (default: the run's range)"
+        "--speeds",
+        metavar=("LOW", "HIGH"),
+        type=float,
+        nargs=2,
+        help="m/s to ask for (default: the run's range; not of a run of several gaits)",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the start states (default: 1)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")

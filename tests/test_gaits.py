@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import permutations
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -12,10 +14,12 @@ import numpy as np
 import pytest
 from conftest import gait_clips
 
-from playground_amp import gaits
+from playground_amp import gaits, judge, rundir
 from playground_amp.amp import AMP, make_amp
+from playground_amp.checkpoint import Checkpoints
 from playground_amp.config import build, load_config, resolve
 from playground_amp.env import Env
+from playground_amp.errors import InputError
 from playground_amp.evaluate import evaluate, recording_windows
 from playground_amp.gaits import Gait, Gaits, changes, distances_to, evaluate_gaits, sentences, windows_by_label
 from playground_amp.motion.clip import save_clip
@@ -174,6 +178,23 @@ def test_robots_that_stand_when_asked_to_do_not_count_for_the_gait_of_the_walks(
     walking = [row for row in beside.speeds if row.command > 0.1]
     assert [row.cadence for row in walking] == pytest.approx([alone.cadence])
     assert [row.duty_factor for row in walking] == pytest.approx([alone.duty_factor])
+
+
+def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speeds(
+    amp: AMP, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rundir.write_config(tmp_path, amp.config)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        checkpoints.save(1, jax.jit(amp.init)(jax.random.key(0)), {"env_steps": 16})
+    asked = {"checkpoint": "newest", "episodes": 4, "seed": 1, "output": tmp_path / "figures.json"}
+    with pytest.raises(InputError, match=r"is asked for gaits, each at the speeds of its clips; leave --speeds out$"):
+        judge.main([str(tmp_path)], speeds=(0.4, 0.8), **asked)
+    assert capsys.readouterr().out == ""
+    judge.main([str(tmp_path)], speeds=None, **asked)
+    (found,) = json.loads(asked["output"].read_text())
+    assert [(gait["label"], gait["episodes"]) for gait in found["gaits"]["gaits"]] == [("walk", 2), ("stand", 2)]
+    assert found["gaits"]["switches"] == 4
+    assert "another gait asked for half-way" in capsys.readouterr().out
 
 
 def test_sentences_name_every_gait_and_the_changes() -> None:
