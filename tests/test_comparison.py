@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from playground_amp import comparison
-from playground_amp.comparison import ROWS, Result, measure, read_costs, read_results, table, walks_after
+from playground_amp.comparison import folder, measure, walks_after
+from playground_amp.comparison.page import table
+from playground_amp.comparison.results import Result, read_costs, read_results
+from playground_amp.comparison.rows import ROWS
 from playground_amp.config import load_config
 from playground_amp.errors import InputError
 
@@ -182,6 +185,24 @@ def test_costs_and_results_share_a_file_and_leave_each_other_alone(
     comparison.main(out, ["5 frames"], 1, tmp_path)
     assert read_costs(out) == {"default": 2.0, "5 frames": 3.0}
     assert [one.row for one in read_results(out)] == ["default", "5 frames"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("style 0.8, task 0.2", "style-0.8-task-0.2-3"),
+        ("lsgan -1/1, quadratic", "lsgan-1-1-quadratic-3"),
+        ("../a\\b: *?<>|\"'$\n", "a-b-3"),
+        ("größe", "gr-e-3"),
+        ("..", "row-3"),
+    ],
+)
+def test_a_folder_has_the_name_of_its_row_without_odd_characters(name: str, expected: str) -> None:
+    assert folder(name, 3) == expected
+
+
+def test_every_row_has_a_folder_of_its_own() -> None:
+    assert len({folder(name, 0) for name in ROWS}) == len(ROWS)
 
 
 def test_a_row_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from playground_amp.comparison import ROWS
+from playground_amp.comparison.rows import ROWS
 from playground_amp.compatibility import VALID_REWARDS
 from playground_amp.config import Config, to_dict
 

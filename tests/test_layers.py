@@ -58,6 +58,8 @@ LAYERS: list[set[str]] = [
     {"doctor.output"},
     {"showcase", "judge", "doctor"},
     {"trainer", "results"},
+    {"comparison.rows", "comparison.results"},
+    {"comparison.page"},
     {"comparison", "sweep"},
 ]
 
