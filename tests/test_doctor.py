@@ -28,12 +28,12 @@ from playground_amp.doctor.output import Diagnosis, clips_table
 from playground_amp.doctor.passage import Passage, examine_passages
 from playground_amp.doctor.reference import examine_reference
 from playground_amp.doctor.separability import Dimension, Summary, auc, separability
-from playground_amp.doctor.torque import required_torques, torque_limits
 from playground_amp.env import Env
 from playground_amp.errors import InputError
 from playground_amp.features import amp_features, feature_floor
 from playground_amp.motion import library
 from playground_amp.motion.clip import MotionClip, load_clip, save_clip
+from playground_amp.motion.dynamics import required_torques, torque_limits
 from playground_amp.robots import Robot
 from playground_amp.types import Frame
 

@@ -18,8 +18,10 @@ LAYERS: list[set[str]] = [
     {"robots.check", "robots.servos"},
     {"robots.compile"},
     {"robots"},
-    {"config", "networks", "replay", "motion", "motion.clip", "features"},
+    {"presets"},
+    {"config", "networks", "replay", "motion", "motion.bounds", "motion.clip", "features"},
     {"motion.quality"},
+    {"motion.dynamics"},
     {
         "discriminator",
         "discriminator.losses",
@@ -52,7 +54,7 @@ LAYERS: list[set[str]] = [
         "benchmark",
     },
     {"gaits"},
-    {"doctor.finding", "doctor.separability", "doctor.torque"},
+    {"doctor.finding", "doctor.separability"},
     {"doctor.order", "doctor.passage"},
     {"doctor.clips", "doctor.evidence", "doctor.machine", "doctor.reference"},
     {"doctor.output"},
@@ -64,7 +66,8 @@ LAYERS: list[set[str]] = [
 ]
 
 # what the modules that make clips may know of the others
-FOR_CLIPS = {"errors", "rotations", "types", "robots", "motion.clip", "motion.quality"}
+FOR_CLIPS = {"errors", "files", "rotations", "types", "robots", "report", "visualize"}
+FOR_CLIPS |= {"motion.bounds", "motion.clip", "motion.dynamics", "motion.quality"}
 
 NO_MUJOCO = [
     "ppo",

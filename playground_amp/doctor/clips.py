@@ -10,10 +10,10 @@ import numpy as np
 from playground_amp.doctor.finding import Finding, listed
 from playground_amp.doctor.order import FEET, badness, mending_order
 from playground_amp.doctor.passage import expected, groups_of
-from playground_amp.doctor.torque import required_torques, torque_limits
 from playground_amp.features import MOVING
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.quality import BOUNDS, Quality, faults, measure
+from playground_amp.motion.dynamics import required_torques, torque_limits
+from playground_amp.motion.quality import BOUNDED, Quality, bounds, faults, measure
 from playground_amp.robots import Robot
 
 SPOILED = 4.0  # times the bound of quality.py at which a figure is no blemish but a broken clip
@@ -162,20 +162,21 @@ def _broken(clip: MotionClip, report: ClipReport, _: Robot, __: float) -> Findin
 def _breaks(report: ClipReport) -> list[str]:
     """Figures far beyond their bounds."""
     values = {name: getattr(report.quality, name) for name in BROKEN}
-    return [_figure(name, value) for name, value in values.items() if value > SPOILED * BOUNDS[name][1]]
+    most = {name: high for name, (_, high) in bounds(report.quality.leg).items()}
+    return [_figure(name, value, most[name]) for name, value in values.items() if value > SPOILED * most[name]]
 
 
-def _figure(name: str, value: float) -> str:
-    return f"{NAMES.get(name, name)} {value:.3g} (up to {BOUNDS[name][1]:g})"
+def _figure(name: str, value: float, most: float) -> str:
+    return f"{NAMES.get(name, name)} {value:.3g} (up to {most:g})"
 
 
 def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
     """What quality.py finds, one warning a figure."""
-    for name in BOUNDS:
+    for name in BOUNDED:
         clips = [report for report in reports if name in faults(report.quality)]
         if clips:
             values = [getattr(report.quality, name) for report in clips]
-            low, high = BOUNDS[name]
+            low, high = bounds(clips[0].quality.leg)[name]
             names = listed(report.name for report in clips)
             sentence = (
                 f"{NAMES.get(name, name)} is {min(values):.3g} to {max(values):.3g} in {names}, a sound clip has "

@@ -12,7 +12,7 @@ import numpy as np
 from playground_amp.doctor.finding import listed
 from playground_amp.errors import InputError
 from playground_amp.motion.clip import LIMIT_TOLERANCE, MotionClip
-from playground_amp.motion.quality import BOUNDS, Quality, measure
+from playground_amp.motion.quality import Quality, bounds, measure
 from playground_amp.robots import Robot
 
 FEET = ("skating", "penetration", "float_height")  # figures of quality.py that a wrong order spoils
@@ -20,7 +20,8 @@ FEET = ("skating", "penetration", "float_height")  # figures of quality.py that 
 
 def badness(quality: Quality) -> float:
     """How far the feet slip and are off the ground, in bounds of quality.py."""
-    return max(getattr(quality, name) / BOUNDS[name][1] for name in FEET)
+    most = bounds(quality.leg)
+    return max(getattr(quality, name) / most[name][1] for name in FEET)
 
 
 def mending_order(clip: MotionClip, robot: Robot, *, below: float) -> list[str]:

@@ -7,12 +7,14 @@ from itertools import pairwise
 
 import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
+from playground_amp.motion.bounds import DEFAULT_LEG, Range, good_range
 from playground_amp.motion.clip import MotionClip
 from playground_amp.robots import Robot
 
 NEAR_LIMIT = 0.004  # rad from a joint limit at which a joint counts as stopped by it
-SKATING_HEIGHT = 0.008  # m below which a pad is taken to bear load
+SKATING_HEIGHT = 0.008  # m below which a pad of the default robot is taken to bear load; see contact_height
 SHORTEST_PHASE = 0.06  # s: a shorter swing is chatter of one contact, a shorter contact the scuff of a swing
 
 
@@ -24,7 +26,7 @@ class Quality:
     speed: float  # m/s, mean of the root along +x
     cadence: float  # steps per minute
     duty: float  # share of the cycle a foot is on the ground
-    skating: float  # m/s, mean horizontal speed of the lowest point of pads in contact
+    skating: float  # m/s, mean horizontal speed of the material that touches the ground, of pads in contact
     penetration: float  # m, deepest point under the ground
     float_height: float  # m, greatest height of the lowest pad: more is flight
     clearance: float  # m, least height of the toe in the middle of the swings
@@ -36,6 +38,7 @@ class Quality:
     step_asymmetry: float  # left against right: greatest of step time, step length, duty, relative to their mean
     phase: float  # of the right foot's strikes in the stride of the left; 0.5 is even
     alternation: float  # share of the strikes that are of the other foot than the one before
+    leg: float = DEFAULT_LEG  # m, of the robot: the bounds are scaled by it
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,45 +46,49 @@ class Footfalls:
     """The contacts of two feet whose beginning was seen, S of them in the order they begin."""
 
     foot: np.ndarray  # [S] 0 left, 1 right
-    strike: np.ndarray  # [S] s, when it begins: between two frames, where the height crosses SKATING_HEIGHT
+    strike: np.ndarray  # [S] s, when it begins: between two frames, where the height crosses that of contact
     lift: np.ndarray  # [S] s, when it ends; NaN where the motion ends before
     place: np.ndarray  # [S, 2] m, middle of the foot in the frame after the strike
 
 
-BOUNDS = {  # least and greatest value of a clip that is fit to be learned from
-    "skating": (0.0, 0.03),
-    "penetration": (0.0, 0.002),
-    "float_height": (0.0, 0.010),
-    "clearance": (0.010, 0.10),
-    "limit_share": (0.0, 0.05),
-    "joint_speed": (0.0, 10.0),
-    "duty": (0.5, 0.75),
-}
+BOUNDED = ("skating", "penetration", "float_height", "clearance", "limit_share", "joint_speed", "duty")
 OF_STEPS = ("clearance", "duty")  # figures that say nothing of a motion without steps
 
 
+def bounds(leg: float = DEFAULT_LEG) -> dict[str, Range]:
+    """Least and greatest value of each figure of a clip that is fit to be learned from, for legs of `leg` m."""
+    return {name: good_range(name, leg) for name in BOUNDED}
+
+
 def faults(quality: Quality) -> list[str]:
-    """Names of the figures that are out of BOUNDS; those of steps only where there are steps."""
-    bounds = {name: bound for name, bound in BOUNDS.items() if quality.steps or name not in OF_STEPS}
-    return [name for name, (low, high) in bounds.items() if not low <= getattr(quality, name) <= high]
+    """Names of the figures that are out of bounds; those of steps only where there are steps."""
+    held = {name: bound for name, bound in bounds(quality.leg).items() if quality.steps or name not in OF_STEPS}
+    return [name for name, (low, high) in held.items() if not low <= getattr(quality, name) <= high]
+
+
+def contact_height(robot: Robot) -> float:
+    """Height of a pad, m, below which it is taken to bear load: the middle of the robot's ramp of contact."""
+    return sum(robot.contact_clearance) / 2.0
 
 
 def measure(clip: MotionClip, robot: Robot) -> Quality:
-    """Figures of `clip`, for feet whose pads come as (toe, heel) pairs, left before right."""
-    corners = pad_corners(clip.qpos, robot)
-    heights = corners[..., 2].min(axis=-1)  # [N, P]
+    """Figures of `clip`, for feet whose pads come left foot's first, then as many of the right."""
+    corners, turns = pad_motion(clip.qpos, robot)
+    heights, ground = corners[..., 2].min(axis=-1), contact_height(robot)  # [N, P]
     feet = heights.reshape(len(heights), 2, -1).min(axis=-1)  # [N, 2]
-    falls = footfalls(feet, corners[..., :2].reshape(len(corners), 2, -1, 2).mean(axis=2), clip.frequency)
+    places = corners[..., :2].reshape(len(corners), 2, -1, 2).mean(axis=2)
+    falls = footfalls(feet, places, clip.frequency, height=ground)
+    speed, loaded = slip(corners, turns, robot, clip.frequency)
     return Quality(
         seconds=clip.duration,
         speed=float((clip.qpos[-1, 0] - clip.qpos[0, 0]) / clip.duration),
         cadence=_cadence(falls),
         duty=_duty(falls),
-        skating=_skating(corners, clip.frequency),
+        skating=float(speed[loaded].mean()) if loaded.any() else 0.0,
         penetration=float(max(0.0, -heights.min())),
         float_height=float(feet.min(axis=-1).max()),
-        clearance=_clearance(feet),
-        limit_share=_limit_share(clip.qpos, robot),
+        clearance=_clearance(feet, ground),
+        limit_share=float(at_limit(clip.qpos, robot).any(axis=1).mean()),
         joint_speed=float(np.abs(np.diff(clip.qpos[:, 7:], axis=0)).max() * clip.frequency),
         asymmetry=_asymmetry(clip.qpos, robot),
         sway=float(0.5 * np.ptp(clip.qpos[:, 1])),
@@ -89,39 +96,69 @@ def measure(clip: MotionClip, robot: Robot) -> Quality:
         step_asymmetry=step_asymmetry(falls),
         phase=phase(falls),
         alternation=alternation(falls),
+        leg=robot.leg_length,
     )
 
 
 def pad_corners(qpos: np.ndarray, robot: Robot) -> np.ndarray:
     """Lowest points of the pads' contact spheres, [N, P, corners, 3] m, world."""
-    data = mujoco.MjData(robot.model)
+    return pad_motion(qpos, robot)[0]
+
+
+def pad_motion(qpos: np.ndarray, robot: Robot) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest points [N, P, corners, 3] m of the pads' spheres, and rotations [N, P, corners, 3, 3] of their bodies."""
+    model = robot.model
+    data = mujoco.MjData(model)
     corners = np.empty((len(qpos), *robot.pad_geoms.shape, 3))
-    for row, q in zip(corners, qpos, strict=True):
+    turns = np.empty((*corners.shape, 3))
+    bodies = model.geom_bodyid[robot.pad_geoms]
+    for row, turn, q in zip(corners, turns, qpos, strict=True):
         data.qpos[:] = q
-        mujoco.mj_kinematics(robot.model, data)
-        row[:] = data.geom_xpos[robot.pad_geoms]
-    corners[..., 2] -= robot.model.geom_size[robot.pad_geoms, 0]
-    return corners
+        mujoco.mj_kinematics(model, data)
+        row[:], turn[:] = data.geom_xpos[robot.pad_geoms], data.xmat[bodies].reshape(turn.shape)
+    corners[..., 2] -= model.geom_size[robot.pad_geoms, 0]
+    return corners, turns
 
 
-def _skating(corners: np.ndarray, frequency: float) -> float:
-    """Mean horizontal speed of each pad's lowest corner while the pad is in contact on both frames."""
-    lowest = corners[1:, :, :, 2].argmin(axis=-1)[..., None, None]
-    velocity = np.take_along_axis(np.diff(corners[..., :2], axis=0), lowest, axis=2)[:, :, 0] * frequency
-    heights = corners[..., 2].min(axis=-1)
-    loaded = (heights[1:] < SKATING_HEIGHT) & (heights[:-1] < SKATING_HEIGHT)
-    return float(np.linalg.norm(velocity, axis=-1)[loaded].mean()) if loaded.any() else 0.0
+def slip(corners: np.ndarray, turns: np.ndarray, robot: Robot, frequency: float) -> tuple[np.ndarray, np.ndarray]:
+    """Horizontal speed [N - 1, P] m/s of the material at each pad's lowest point from frame to frame, and whether the
+    pad is in contact on both frames, [N - 1, P] bool.
+
+    v = v_centre + omega x (0, 0, -r): a sphere that rolls without slip has none, one that turns on the spot has some.
+    """
+    lowest = corners[1:, ..., 2].argmin(axis=-1)[..., None]
+    way = np.take_along_axis(np.diff(corners[..., :2], axis=0), lowest[..., None], axis=2)[:, :, 0]
+    before, after = (
+        np.take_along_axis(part, lowest[..., None, None], axis=2)[:, :, 0] for part in (turns[:-1], turns[1:])
+    )
+    turned = Rotation.from_matrix((after @ np.swapaxes(before, -1, -2)).reshape(-1, 3, 3)).as_rotvec()
+    turned = turned.reshape(*way.shape[:2], 3)
+    radius = np.take_along_axis(robot.model.geom_size[robot.pad_geoms, 0][None], lowest, axis=2)[..., 0]
+    rolled = radius[..., None] * np.stack([-turned[..., 1], turned[..., 0]], axis=-1)
+    touching = corners[..., 2].min(axis=-1) < contact_height(robot)
+    return np.linalg.norm(way + rolled, axis=-1) * frequency, touching[1:] & touching[:-1]
 
 
-def footfalls(heights: np.ndarray, places: np.ndarray, frequency: float) -> Footfalls:
-    """Contacts of two feet (left, right) from the heights [N, 2] m of their lowest points and places [N, 2, 2] m."""
+def at_limit(qpos: np.ndarray, robot: Robot) -> np.ndarray:
+    """Whether each joint is stopped by one of its limits, [N, J] bool."""
+    lower, upper = robot.joint_range.T
+    return (qpos[:, 7:] < lower + NEAR_LIMIT) | (qpos[:, 7:] > upper - NEAR_LIMIT)
+
+
+def footfalls(
+    heights: np.ndarray, places: np.ndarray, frequency: float, *, height: float = SKATING_HEIGHT
+) -> Footfalls:
+    """Contacts of two feet (left, right) from the heights [N, 2] m of their lowest points and places [N, 2, 2] m.
+
+    A foot lower than `height` m is in contact.
+    """
     sides = []
-    for side, height in enumerate(heights.T):
-        on = _settled(height < SKATING_HEIGHT, round(SHORTEST_PHASE * frequency))
+    for side, above in enumerate((heights - height).T):
+        on = _settled(above < 0.0, round(SHORTEST_PHASE * frequency))
         starts = np.flatnonzero(on[1:] & ~on[:-1]) + 1
         ends = np.flatnonzero(~on[1:] & on[:-1]) + 1
-        lifts = np.append(_crossing(height, ends), np.nan)[np.searchsorted(ends, starts)]
-        sides.append((np.full(len(starts), side), _crossing(height, starts), lifts, places[starts, side]))
+        lifts = np.append(_crossing(above, ends), np.nan)[np.searchsorted(ends, starts)]
+        sides.append((np.full(len(starts), side), _crossing(above, starts), lifts, places[starts, side]))
     foot, strike, lift, place = (np.concatenate(both) for both in zip(*sides, strict=True))
     order = np.argsort(strike, kind="stable")
     return Footfalls(foot[order], strike[order] / frequency, lift[order] / frequency, place[order])
@@ -138,13 +175,13 @@ def _settled(contact: np.ndarray, frames: int) -> np.ndarray:
     return contact
 
 
-def _crossing(height: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """When the height [N] crossed SKATING_HEIGHT on the way to each of `frames`, in frames, by linear interpolation.
+def _crossing(above: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """When the height [N] above that of contact crossed zero on the way to each of `frames`, in frames, by a line.
 
     Whole frames would make two steps of 0.34 s differ by up to 0.04 s, a limp that is none.
     """
-    before, after = height[frames - 1], height[frames]
-    return frames - 1 + (SKATING_HEIGHT - before) / (after - before)
+    before, after = above[frames - 1], above[frames]
+    return frames - 1 - before / (after - before)
 
 
 def step_times(falls: Footfalls) -> list[np.ndarray]:
@@ -215,21 +252,16 @@ def _duty(falls: Footfalls) -> float:
     return float(np.mean(shares)) if shares else 1.0
 
 
-def _clearance(feet: np.ndarray) -> float:
+def _clearance(feet: np.ndarray, ground: float) -> float:
     """Least height of a sole in the middle third of its swings."""
     lows = []
     for side in (0, 1):
-        in_air = np.concatenate([[False], feet[:, side] > SKATING_HEIGHT, [False]])
+        in_air = np.concatenate([[False], feet[:, side] > ground, [False]])
         starts, ends = np.flatnonzero(np.diff(in_air.astype(int))).reshape(-1, 2).T
         for a, b in zip(starts, ends, strict=True):
             if a > 0 and b < len(feet) and b - a >= 6:
                 lows.append(feet[a + (b - a) // 3 : b - (b - a) // 3, side].min())
     return float(min(lows, default=0.0))
-
-
-def _limit_share(qpos: np.ndarray, robot: Robot) -> float:
-    lower, upper = robot.joint_range.T
-    return float(((qpos[:, 7:] < lower + NEAR_LIMIT) | (qpos[:, 7:] > upper - NEAR_LIMIT)).any(axis=1).mean())
 
 
 def _asymmetry(qpos: np.ndarray, robot: Robot) -> float:

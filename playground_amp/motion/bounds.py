@@ -1,0 +1,158 @@
+"""What a clip's figures should be: the one table of bounds, their units, and what mends a figure out of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+DEFAULT_LEG = 0.42  # m, leg of the robot that the bounds are written for
+POWERS = {"": 0.0, "length": 1.0, "speed": 0.5, "rate": -0.5}  # of leg / DEFAULT_LEG, by dynamic similarity
+
+Range = tuple[float, float]  # least and greatest value
+INF = math.inf
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Bounds of one figure of a clip, for a leg of 0.42 m, in its unit."""
+
+    meaning: str  # what is measured
+    unit: str
+    scales: str  # what kind of quantity it is, a key of POWERS
+    good: Range  # within: pass; beyond: warn
+    bearable: Range  # beyond: fail
+    mend: str  # the option that mends it
+    factor: float = 1.0  # units in one SI unit
+
+
+BOUNDS = {
+    "skating": Bound(
+        "mean speed of the material of the feet that touches the ground",
+        *("cm/s", "speed", (0.0, 3.5), (0.0, 8.0)),
+        mend="--start and --end, to a part in which the feet stand",
+        factor=100.0,
+    ),
+    "penetration": Bound(
+        "deepest point of the feet under the ground",
+        *("mm", "length", (0.0, 2.0), (0.0, 6.0)),
+        mend="--start and --end; in every clip of a robot: its pads or leg_length",
+        factor=1000.0,
+    ),
+    "float_height": Bound(
+        "greatest height of the lowest foot",
+        *("mm", "length", (0.0, 10.0), (0.0, 25.0)),
+        mend="--start and --end, to a part without flight",
+        factor=1000.0,
+    ),
+    "support": Bound(
+        "share of the frames with a foot on the ground",
+        *("%", "", (99.0, 100.0), (90.0, 100.0)),
+        mend="--start and --end, to a part without flight",
+        factor=100.0,
+    ),
+    "clearance": Bound(
+        "least height of a foot in the middle of its swings",
+        *("mm", "length", (10.0, 100.0), (3.0, 200.0)),
+        mend="--start and --end, to a part in which the feet are lifted",
+        factor=1000.0,
+    ),
+    "duty": Bound(
+        "share of the stride that a foot is on the ground",
+        *("", "", (0.5, 0.75), (0.4, 0.9)),
+        mend="--speed-min, to leave out standing and creeping",
+    ),
+    "alternation": Bound(
+        "share of the steps that are of the other foot than the one before",
+        *("%", "", (99.9, 100.0), (80.0, 100.0)),
+        mend="--start and --end, or --speed-min, to the part that walks",
+        factor=100.0,
+    ),
+    "step_asymmetry": Bound(
+        "left against right, greatest of step time, step length and duty",
+        *("%", "", (0.0, 15.0), (0.0, 50.0)),
+        mend="--mirror, so that the limp is learned to both sides",
+        factor=100.0,
+    ),
+    "asymmetry": Bound(
+        "left against right, of the joints' ranges",
+        *("%", "", (0.0, 25.0), (0.0, 100.0)),
+        mend="--mirror, so that the limp is learned to both sides",
+        factor=100.0,
+    ),
+    "limit_share": Bound(
+        "share of the frames with a joint at its limit",
+        *("%", "", (0.0, 5.0), (0.0, 30.0)),
+        mend="--start and --end, to smaller movements",
+        factor=100.0,
+    ),
+    "joint_speed": Bound(
+        "speed of the fastest joint",
+        *("rad/s", "rate", (0.0, 10.0), (0.0, 20.0)),
+        mend="--no-time-scale, which keeps the source's slower timing",
+    ),
+    "speed_limit": Bound(
+        "speed of the fastest joint, in its servo's greatest speed",
+        *("", "", (0.0, 1.0), (0.0, 1.5)),
+        mend="--no-time-scale, which keeps the source's slower timing",
+    ),
+    "torque_peak": Bound(
+        "greatest torque, in the servo's limit",
+        *("", "", (0.0, 1.0), (0.0, 2.0)),
+        mend="--no-time-scale, which keeps the source's slower timing",
+    ),
+    "torque_above": Bound(
+        "share of the frames with a servo above its limit",
+        *("%", "", (0.0, 1.0), (0.0, 10.0)),
+        mend="--no-time-scale, which keeps the source's slower timing",
+        factor=100.0,
+    ),
+    "zmp_inside": Bound(
+        "share of the frames with the zero moment point between the feet on the ground",
+        *("%", "", (80.0, 100.0), (0.0, 100.0)),
+        mend="--start and --end, to a part that walks evenly",
+        factor=100.0,
+    ),
+    "zmp_distance": Bound(
+        "greatest way of the zero moment point outside the feet",
+        *("mm", "length", (0.0, 20.0), (0.0, 100.0)),
+        mend="--start and --end, to a part that walks evenly",
+        factor=1000.0,
+    ),
+    "tracking": Bound(
+        "greatest root mean square distance of a body from its place in the source",
+        *("mm", "length", (0.0, 40.0), (0.0, 120.0)),
+        mend="--start and --end; in every clip of a robot: the bodies of its YAML",
+        factor=1000.0,
+    ),
+    "speed_ratio": Bound(
+        "speed, in that of dynamic similarity",
+        *("", "", (0.85, 1.15), (0.5, 2.0)),
+        mend="leave out --no-time-scale",
+    ),
+    "walkable": Bound(
+        "longest part in which nothing fails",
+        *("s", "", (1.0, INF), (0.8, INF)),
+        mend="another source, or --speed-min",
+    ),
+}
+
+
+def scale_of(name: str, leg: float) -> float:
+    """By how much the bounds of the figure `name` grow for a leg of `leg` m."""
+    return (leg / DEFAULT_LEG) ** POWERS[BOUNDS[name].scales]
+
+
+def scaled(name: str, leg: float) -> tuple[Range, Range]:
+    """Good and bearable range of a figure for a robot with legs of `leg` m, in the figure's unit."""
+    scale, bound = scale_of(name, leg), BOUNDS[name]
+    return _times(bound.good, scale), _times(bound.bearable, scale)
+
+
+def good_range(name: str, leg: float = DEFAULT_LEG) -> Range:
+    """Good range of a figure in SI units."""
+    return _times(scaled(name, leg)[0], 1.0 / BOUNDS[name].factor)
+
+
+def _times(values: Range, factor: float) -> Range:
+    low, high = values
+    return low * factor, high * factor
