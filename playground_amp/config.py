@@ -19,6 +19,8 @@ from pydantic.dataclasses import dataclass
 
 from playground_amp.compatibility import contradictions
 from playground_amp.errors import InputError, nearest
+from playground_amp.files import ROOT
+from playground_amp.presets import with_preset
 from playground_amp.schema import (
     Flag,
     LowestFirst,
@@ -26,7 +28,6 @@ from playground_amp.schema import (
     OneIsList,
     Values,
     Whole,
-    apply_override,
     fill,
     read_yaml,
 )
@@ -45,9 +46,7 @@ __all__ = [
     "with_numbers",
 ]
 
-ROOT = Path(__file__).resolve().parent.parent  # of the repository
 CONFIGS = Path("configs")
-PRESETS = CONFIGS / "presets"
 
 frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 
@@ -317,47 +316,10 @@ def build(values: Values, source: str, overrides: Sequence[str] = ()) -> Config:
     A preset that `values` name lies under their own keys, one of the overrides goes over them; the other overrides go
     over both.
     """
-    config = fill(Config, _with_preset(values, source, overrides), source, overrides)
+    config = fill(Config, with_preset(values, source, overrides), source, overrides)
     if mistakes := list(contradictions(config)):
         raise InputError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
     return config
-
-
-def _with_preset(values: Values, source: str, overrides: Sequence[str]) -> Values:
-    asked: Values = {}
-    for override in overrides:
-        if override.partition("=")[0].strip() == "amp.preset":
-            apply_override(asked, override)
-            source = f"--set {override}"
-    if "amp" in asked:
-        return _merge(values, read_preset(asked["amp"]["preset"], source))
-    amp = values.get("amp")
-    if isinstance(amp, dict) and "preset" in amp:
-        return _merge(read_preset(amp["preset"], source), values)
-    return values
-
-
-def _merge(under: Values, over: Values) -> Values:
-    """Sections of both, the keys of `over` first; what is no section is left for `fill` to complain of."""
-    merged = dict(under)
-    for section, content in over.items():
-        below = under.get(section, {})
-        wrong = next((part for part in (below, content) if not isinstance(part, dict)), None)
-        merged[section] = {**below, **content} if wrong is None else wrong
-    return merged
-
-
-def read_preset(name: object, source: str) -> Values:
-    """Sections of a preset by its name, 'none' has no values; raises InputError with the names that exist.
-
-    `source` is where the name stands.
-    """
-    if name == "none":
-        return {}
-    files = {path.stem: path for path in (ROOT / PRESETS).glob("*.yaml")}
-    if not (isinstance(name, str) and name in files):
-        raise InputError(f"{source}: amp.preset is '{name}'; {nearest(str(name), [*files, 'none'])}")
-    return read_yaml(files[name])
 
 
 def to_dict(config: Config) -> Values:

@@ -1,9 +1,11 @@
-"""Files that are written whole or not at all."""
+"""Where the repository is, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent  # of the repository
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
     {"robots.compile"},
     {"robots"},
     {"presets"},
+    {"presets"},
     {"config", "networks", "replay", "motion", "motion.bounds", "motion.clip", "features"},
     {"motion.quality"},
     {"motion.dynamics"},
