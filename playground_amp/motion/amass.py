@@ -7,8 +7,6 @@ z forward) into the world (z up).
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from playground_amp.errors import InputError
+from playground_amp.motion import archive
+from playground_amp.motion.checks import MOST_ANGLE, frame_rate, frames_of, metres, numbers
 
 JOINTS = (
     *("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle"),
@@ -24,7 +24,7 @@ JOINTS = (
 )
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 POSE_WIDTHS = {156: "SMPL-H", 165: "SMPL-X"}
-FRAME_RATES = (10.0, 1000.0)  # Hz; outside of these a rate is a mistake
+WANTED = ("poses", "root_orient", "pose_body", "trans", "mocap_framerate", "mocap_frame_rate")
 
 _LEFT_AND_MIDDLE = {
     "pelvis": (0.0, -0.22, 0.03),  # J0, from the origin of the rest pose; `trans` is added to it unrotated
@@ -73,7 +73,7 @@ def load_take(path: Path) -> Take:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no file '{path}'; give an AMASS .npz take")
-    arrays = _read(path)
+    arrays = archive.read(path, WANTED)
     poses, trans, fps = _poses(arrays, path), _trans(arrays, path), _frame_rate(arrays, path)
     if len(trans) != len(poses):
         raise InputError(f"'{path}': trans has {len(trans)} frames and the poses {len(poses)}; they must be as many")
@@ -95,70 +95,44 @@ def forward_kinematics(poses: np.ndarray, trans: np.ndarray) -> tuple[np.ndarray
     return positions, rotations
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of the file that matter here; others (gender may be a pickled object) stay unread."""
-    wanted = ("poses", "root_orient", "pose_body", "trans", "mocap_framerate", "mocap_frame_rate")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: np.asarray(file[key]) for key in wanted if key in file}
-    except (OSError, EOFError, ValueError, AttributeError, TypeError, zlib.error, zipfile.BadZipFile):
-        raise InputError(
-            f"'{path}' is not a readable .npz file (truncated, damaged or of another kind); copy or download it again"
-        ) from None
-
-
 def _poses(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
     """Axis-angle of the 22 body joints, [N, 66] rad."""
     if "poses" in arrays:
-        poses = _numbers(arrays, "poses", path)
+        poses = numbers(arrays["poses"], "poses", path)
         if poses.ndim != 2 or poses.shape[1] not in POSE_WIDTHS:
             widths = " or ".join(f"[N, {width}] ({model})" for width, model in POSE_WIDTHS.items())
             raise InputError(f"'{path}': poses has the shape {poses.shape}, expected {widths}")
-        return poses[:, :66]
+        return _angles(poses[:, :66], "poses", path)
     if "root_orient" in arrays and "pose_body" in arrays:
-        root, body = _numbers(arrays, "root_orient", path), _numbers(arrays, "pose_body", path)
+        root = numbers(arrays["root_orient"], "root_orient", path)
+        body = numbers(arrays["pose_body"], "pose_body", path)
         if root.shape != (len(root), 3) or body.shape != (len(root), 63):
             raise InputError(
                 f"'{path}': root_orient {root.shape} and pose_body {body.shape} do not fit, expected [N, 3] and [N, 63]"
             )
-        return np.concatenate([root, body], axis=1)
+        return _angles(np.concatenate([root, body], axis=1), "root_orient and pose_body", path)
     raise InputError(
         f"'{path}' holds no motion (neither poses nor root_orient and pose_body): it may be a shape.npz or a "
         "stagei.npz; give the take beside it"
     )
 
 
+def _angles(poses: np.ndarray, key: str, path: Path) -> np.ndarray:
+    """The axis-angles, or InputError for rotations of more than two turns: those are no radians."""
+    most = float(np.abs(poses).max())
+    if most > MOST_ANGLE:
+        raise InputError(f"'{path}': {key} turns a joint by {most:.3g} rad; are its angles in radians?")
+    return poses
+
+
 def _trans(arrays: dict[str, np.ndarray], path: Path) -> np.ndarray:
     if "trans" not in arrays:
         raise InputError(f"'{path}' has no trans, the position of the body; an AMASS take has one, [N, 3] m")
-    trans = _numbers(arrays, "trans", path)
-    if trans.ndim != 2 or trans.shape[1] != 3:
-        raise InputError(f"'{path}': trans has the shape {trans.shape}, expected [N, 3]")
-    return trans
+    return metres(frames_of(arrays["trans"], "trans", 3, path), "trans", path)
 
 
 def _frame_rate(arrays: dict[str, np.ndarray], path: Path) -> float:
     key = next((key for key in ("mocap_framerate", "mocap_frame_rate") if key in arrays), None)
     if key is None:
         raise InputError(f"'{path}' has no mocap_framerate (nor mocap_frame_rate), the frames per second of the take")
-    low, high = FRAME_RATES
-    try:
-        fps = float(arrays[key].reshape(-1)[0])
-    except (IndexError, ValueError, TypeError):
-        fps = float("nan")
-    if not low <= fps <= high:
-        raise InputError(f"'{path}': {key} is {arrays[key]}, expected frames per second from {low:.0f} to {high:.0f}")
-    return fps
-
-
-def _numbers(arrays: dict[str, np.ndarray], key: str, path: Path) -> np.ndarray:
-    """The array as finite float64 with at least one frame."""
-    array = arrays[key]
-    if not np.issubdtype(array.dtype, np.number):
-        raise InputError(f"'{path}': {key} holds {array.dtype}, expected numbers")
-    if array.ndim == 0 or len(array) == 0:
-        raise InputError(f"'{path}': {key} has no frames; a take needs at least one")
-    if not np.isfinite(array).all():
-        frame = int(np.argwhere(~np.isfinite(array))[0, 0])
-        raise InputError(f"'{path}': {key} holds NaN or infinity, first in frame {frame}; cut or repair the take")
-    return array.astype(np.float64)
+    return frame_rate(arrays[key], key, path)

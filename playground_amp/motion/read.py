@@ -1,13 +1,42 @@
-"""One door for every file of motion: the format is known by the suffix and the content."""
+"""One door for every file of motion: the format is known by the suffix, and for `.npz` by what is inside."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from playground_amp.errors import InputError
+from playground_amp.motion import archive
 from playground_amp.motion.amass import Take, load_take
-from playground_amp.motion.gmr import RobotMotion
+from playground_amp.motion.bvh import load_bvh
+from playground_amp.motion.checks import check_file
+from playground_amp.motion.deepmimic import load_deepmimic
+from playground_amp.motion.gmr import RobotMotion, load_csv, load_npz, load_pickle
+
+MOST_ARCHIVE = 2**32  # bytes; an array within is bounded by itself
 
 
 def read_source(path: Path) -> Take | RobotMotion:
-    """Read a person's take (AMASS `.npz`) or a robot's motion; raises InputError naming the file and what is wrong."""
-    return load_take(Path(path))
+    """Read a person's take or a robot's motion; raises InputError naming the file and what would be right.
+
+    AMASS `.npz`, BVH `.bvh` and DeepMimic `.txt` are persons; GMR `.pkl` or `.npz` and Unitree `.csv` are robots.
+    """
+    path = Path(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"'{path}' is of no kind that can be read; files of motion end in {', '.join(READERS)}")
+    check_file(path, MOST_ARCHIVE)
+    return reader(path)
+
+
+def _load_npz(path: Path) -> Take | RobotMotion:
+    robots = {"root_pos", "dof_pos", "qpos"} & archive.names(path)
+    return load_npz(path) if robots else load_take(path)
+
+
+READERS = {
+    ".npz": _load_npz,
+    ".bvh": load_bvh,
+    ".txt": load_deepmimic,
+    ".pkl": load_pickle,
+    ".csv": load_csv,
+}
