@@ -74,7 +74,7 @@ def retarget_sources(
     progress = track(takes.items(), description="retargeting", console=Console(stderr=True), transient=True)
     for name, path in progress:
         try:
-            clip = retarget(load_take(path), robot, time_scaling=time_scaling, source=source)
+            clip = retarget(load_take(path), robot, time_scaling=time_scaling, source=source).clip
         except InputError as error:
             bad.append(error)
             continue

@@ -1,4 +1,4 @@
-"""Inverse kinematics: targets of root, trunk and feet -> qpos within the joint limits, by mink frame after frame."""
+"""Inverse kinematics: targets of pelvis, chest, arms and feet -> qpos within the joint limits, by mink."""
 
 from __future__ import annotations
 
@@ -9,91 +9,157 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from playground_amp.errors import InputError
-from playground_amp.robots import RetargetTable, Robot
+from playground_amp.motion.anatomy import Anatomy, Leg, anatomy, place
+from playground_amp.robots import Robot
 
-PITCH = np.array([0.0, 1.0, 0.0])  # of yaw, pitch, roll
 IK_STEPS = 6  # iterations a frame
 LIMIT_MARGIN = 0.005  # rad kept from every joint limit
+POSTURE, ARMED_POSTURE = 1e-4, 1e-2  # cost of leaving the home pose; an arm has poses to spare
+ARM_COST = 0.3  # of an elbow or hand out of its place
+ROLLING_PASSES = 2  # that a foot without an ankle takes to find how far it rolls
+SIDES = (0, 1)  # left, right
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the inverse kinematics follows, at the control rate. N frames, 2 feet."""
+    """What the inverse kinematics follows, at the control rate. N frames, 2 feet. Angles are yaw, pitch, roll."""
 
-    root: np.ndarray  # [N, 3] m
-    root_euler: np.ndarray  # [N, 3] rad: yaw, pitch, roll
-    trunk: np.ndarray  # [N] rad, angle of the trunk joint
+    pelvis: np.ndarray  # [N, 3] m
+    pelvis_euler: np.ndarray  # [N, 3] rad
+    chest_euler: np.ndarray  # [N, 3] rad
+    arms: np.ndarray  # [2, 2, N, 3] unit vectors: side; upper arm, forearm
     feet: np.ndarray  # [2, N, 4] ankle m, pitch rad
+    person: np.ndarray  # [N, 22, 3] m, the scaled person, for pictures
 
 
-def table_of(robot: Robot) -> RetargetTable:
-    """What retargeting has to know of the robot; raises InputError where its robot.yaml does not say."""
-    if robot.retarget is None:
-        raise InputError(f"robot '{robot.name}' has no retarget table in its robot.yaml; add one, see wildrobot's")
-    return robot.retarget
+def follow(targets: Targets, robot: Robot) -> tuple[np.ndarray, dict[str, float]]:
+    """qpos [N, nq] that follows the targets within the joint limits, and how far key bodies are from theirs (RMS, m).
 
-
-def follow(targets: Targets, robot: Robot) -> np.ndarray:
-    """qpos [N, nq] that follows the targets within the joint limits.
-
-    The first pass shows how far each foot rolls (the robot's ankles do not); the second one raises the ankles so that
-    the lowest edge of the sole is where the target has its middle.
+    The first pass shows how far each foot leans sideways where no ankle keeps it level, and how a ball without an
+    ankle rolls over the ground; the next one puts the feet where they touch the ground and do not slip on it.
     """
-    first = _solve(targets, robot)
-    feet = targets.feet.copy()
-    for side in (0, 1):
-        feet[side, :, 2] += _sunk(first, feet[side], robot, side)
-    return _solve(replace(targets, feet=feet), robot)
+    body = anatomy(robot)
+    qpos, errors = _solve(targets, robot, body)
+    for _ in range(ROLLING_PASSES if any(leg.is_ball for leg in body.legs) else 1):
+        tilts = [_tilt(qpos, robot, body, side) for side in SIDES]
+        feet = [_corrected(targets.feet[side], tilts[side], body.legs[side]) for side in SIDES]
+        qpos, errors = _solve(replace(targets, feet=np.stack(feet)), robot, body)
+    return qpos, {name: float(np.sqrt(np.mean(error**2))) for name, error in errors.items()}
 
 
-def _sunk(qpos: np.ndarray, foot: np.ndarray, robot: Robot, side: int) -> np.ndarray:
-    """By how much roll lowers the lowest edge of the sole under its middle, [N] m."""
-    half_width = np.ptp(robot.model.geom_pos[robot.pad_geoms[2 * side], 1]) / 2.0
-    data = mujoco.MjData(robot.model)
-    body = robot.model.body(table_of(robot).feet[side]).id
-    sunk = np.empty(len(qpos))
+def _corrected(foot: np.ndarray, tilt: np.ndarray, leg: Leg) -> np.ndarray:
+    """A foot [N, 4] whose lowest edge is where the target has the middle of the sole, for its tilt [N, 3, 3].
+
+    A ball rolls without slip: its middle moves by radius x angle.
+    """
+    foot = foot.copy()
+    foot[:, 2] += leg.half_width * np.abs(tilt[:, 2, 1])
+    if leg.is_ball:
+        _, pitch, roll = Rotation.from_matrix(tilt).as_euler("ZYX").T
+        foot[:, 0] += leg.sole.radius * (pitch - pitch.mean())
+        foot[:, 1] -= leg.sole.radius * (roll - roll.mean())
+    return foot
+
+
+def _tilt(qpos: np.ndarray, robot: Robot, body: Anatomy, side: int) -> np.ndarray:
+    """Rotation [N, 3, 3] of a foot from where it is in the home pose."""
+    data, name = mujoco.MjData(robot.model), body.legs[side].carrier
+    rotations = np.empty((len(qpos), 3, 3))
     for i, q in enumerate(qpos):
         data.qpos[:] = q
         mujoco.mj_kinematics(robot.model, data)
-        sunk[i] = half_width * abs(data.xmat[body].reshape(3, 3)[2, 1])
-    return sunk
+        rotations[i] = data.body(name).xmat.reshape(3, 3) @ body.rotations[name].T
+    return rotations
 
 
-def _solve(targets: Targets, robot: Robot) -> np.ndarray:
-    """Frame by frame, each started from the one before: [N, nq]."""
+@dataclass(frozen=True, eq=False)
+class _Tasks:
+    """Feet before chest and pelvis before arms before posture. What no joint of its own turns, follows."""
+
+    pelvis: mink.FrameTask
+    chest: mink.RelativeFrameTask | None
+    feet: tuple[mink.FrameTask, ...]
+    arms: tuple[tuple[mink.FrameTask, mink.FrameTask], ...]  # elbow and hand of each side
+    posture: mink.PostureTask
+
+    @property
+    def placed(self) -> dict[str, mink.FrameTask]:
+        """Those that have a place to be at, by the name of what they move."""
+        feet = dict(zip(("left foot", "right foot"), self.feet, strict=True))
+        elbows = dict(zip(("left elbow", "right elbow"), (arm[0] for arm in self.arms), strict=False))
+        hands = dict(zip(("left hand", "right hand"), (arm[1] for arm in self.arms), strict=False))
+        return {"pelvis": self.pelvis} | feet | elbows | hands
+
+    @property
+    def all(self) -> list[mink.Task]:
+        return [*self.placed.values(), *([self.chest] if self.chest else []), self.posture]
+
+
+def _solve(targets: Targets, robot: Robot, body: Anatomy) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Frame by frame, each started from the one before: [N, nq], and the distances [N] m of the bodies with a place."""
     configuration = mink.Configuration(robot.model, q=robot.home_qpos)
-    tasks = _tasks(robot)
+    tasks = _tasks(robot, body)
     limits = [mink.ConfigurationLimit(robot.model, min_distance_from_limits=LIMIT_MARGIN)]
-    qpos = np.empty((len(targets.root), robot.model.nq))
+    qpos = np.empty((len(targets.pelvis), robot.model.nq))
+    errors = {name: np.empty(len(qpos)) for name in tasks.placed}
     for i in range(len(qpos)):
-        _aim(tasks, targets, i, robot)
+        _aim(tasks, targets, i, body)
         for _ in range(IK_STEPS if i else 5 * IK_STEPS):
-            velocity = mink.solve_ik(configuration, list(tasks.values()), 1.0, "daqp", damping=1e-9, limits=limits)
+            _aim_arms(tasks, targets, i, body, configuration.data)
+            velocity = mink.solve_ik(configuration, tasks.all, 1.0, "daqp", damping=1e-9, limits=limits)
             configuration.integrate_inplace(velocity, 1.0)
         qpos[i] = configuration.q
-    return qpos
+        for name, task in tasks.placed.items():
+            errors[name][i] = np.linalg.norm(task.compute_error(configuration)[:3])
+    return qpos, errors
 
 
-def _tasks(robot: Robot) -> dict[str, mink.FrameTask | mink.PostureTask]:
-    """Feet before root before posture. A foot's roll and yaw are free: they follow from the leg."""
-    cost = np.full(robot.model.nv, 1e-4)
-    cost[6 + robot.joints.index(table_of(robot).trunk_joint)] = 1.0
-    root = mink.FrameTask(robot.root, "body", position_cost=[0.5, 0.5, 0.5], orientation_cost=0.2)
-    left, right = (mink.FrameTask(foot, "body", 20.0, [0.0, 4.0, 0.0]) for foot in table_of(robot).feet)
-    return {"root": root, "left": left, "right": right, "posture": mink.PostureTask(robot.model, cost=cost)}
+def _tasks(robot: Robot, body: Anatomy) -> _Tasks:
+    chest = None
+    if body.chest:
+        turns = _costs(body.chest_turns, body.rotations[body.chest])
+        chest = mink.RelativeFrameTask(body.chest, "body", body.pelvis, "body", 0.0, turns)
+    posture = mink.PostureTask(robot.model, cost=ARMED_POSTURE if body.arms else POSTURE)
+    posture.set_target(robot.home_qpos)
+    return _Tasks(
+        pelvis=mink.FrameTask(body.pelvis, "body", [0.5, 0.5, 0.5], 0.2),
+        chest=chest,
+        feet=tuple(
+            mink.FrameTask(*leg.foot, 20.0, 4.0 * _costs(leg.steers, body.rotations[leg.carrier])) for leg in body.legs
+        ),
+        arms=tuple(
+            (mink.FrameTask(arm.elbow, "body", ARM_COST, 0.0), mink.FrameTask(*arm.hand, ARM_COST, 0.0))
+            for arm in body.arms or ()
+        ),
+        posture=posture,
+    )
 
 
-def _aim(tasks: dict, targets: Targets, i: int, robot: Robot) -> None:
-    """Set every task's target for frame `i`."""
-    tasks["root"].set_target(_pose(targets.root[i], targets.root_euler[i]))
-    for side, foot in zip(("left", "right"), targets.feet[:, i], strict=True):
-        tasks[side].set_target(_pose(foot[:3], foot[3] * PITCH))
-    posture = robot.home_qpos.copy()
-    posture[7 + robot.joints.index(table_of(robot).trunk_joint)] = targets.trunk[i]
-    tasks["posture"].set_target(posture)
+def _costs(turns: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Costs [3] about the axes of a body, `rotation` [3, 3] when upright, of what `turns` in yaw, pitch, roll."""
+    return np.abs(rotation.T) @ turns[::-1]
 
 
-def _pose(position: np.ndarray, euler: np.ndarray) -> mink.SE3:
-    rotation = mink.SO3(Rotation.from_euler("ZYX", euler).as_quat(scalar_first=True))
-    return mink.SE3.from_rotation_and_translation(rotation, np.asarray(position))
+def _aim(tasks: _Tasks, targets: Targets, i: int, body: Anatomy) -> None:
+    """Set the targets of frame `i`, the arms' apart."""
+    pelvis = _pose(targets.pelvis[i], targets.pelvis_euler[i], body.rotations[body.pelvis])
+    tasks.pelvis.set_target(pelvis)
+    if tasks.chest and body.chest:
+        chest = _pose(targets.pelvis[i], targets.chest_euler[i], body.rotations[body.chest])
+        tasks.chest.set_target(pelvis.inverse() @ chest)
+    for task, foot, leg in zip(tasks.feet, targets.feet[:, i], body.legs, strict=True):
+        task.set_target(_pose(foot[:3], np.array([0.0, foot[3], 0.0]), body.rotations[leg.carrier]))
+
+
+def _aim_arms(tasks: _Tasks, targets: Targets, i: int, body: Anatomy, data: mujoco.MjData) -> None:
+    """Elbow and hand in the person's directions from where the shoulder is now."""
+    for arm, (elbow, hand), (upper, fore) in zip(body.arms or (), tasks.arms, targets.arms[:, :, i], strict=False):
+        joint = place(data, (arm.shoulder, "body")) + arm.upper * upper
+        elbow.set_target(mink.SE3.from_translation(joint))
+        hand.set_target(mink.SE3.from_translation(joint + arm.fore * fore))
+
+
+def _pose(position: np.ndarray, euler: np.ndarray, rotation: np.ndarray) -> mink.SE3:
+    """Where a body is whose upright rotation is `rotation` [3, 3] turned by yaw, pitch, roll."""
+    turned = Rotation.from_euler("ZYX", euler) * Rotation.from_matrix(rotation)
+    return mink.SE3.from_rotation_and_translation(mink.SO3(turned.as_quat(scalar_first=True)), np.asarray(position))

@@ -1,4 +1,4 @@
-"""What is taken from a person: pelvis, chest and feet of a take, turned to +x, with the contacts of the feet."""
+"""What is taken from a person: pelvis, chest, arms and feet of a take, turned to +x, with the contacts of the feet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from playground_amp.motion.amass import JOINTS, Take
 
 CUTOFF = 6.0  # Hz, low-pass of the person's motion (walking has little above)
 HEEL, BALL = np.array([0.0, -0.08, -0.05]), np.array([0.0, -0.02, 0.01])  # m, from ankle and toe joint, rest frame
+ARM = ("shoulder", "elbow", "wrist")
 ANKLE_HEIGHT = 0.08  # m above the sole
 CONTACT_HEIGHT, CONTACT_SPEED = 0.05, 0.30  # m, m/s: a heel or ball lower and slower than this is on the ground
 SHORTEST_STANCE, SHORTEST_SWING = 0.25, 0.12  # s; shorter ones are noise
@@ -28,7 +29,9 @@ class Motion:
 
     pelvis: np.ndarray  # [N, 3] m
     pelvis_euler: np.ndarray  # [N, 3] rad: yaw, pitch (nose down), roll
-    chest_yaw: np.ndarray  # [N] rad
+    chest_euler: np.ndarray  # [N, 3] rad: yaw, pitch (nose down), roll
+    arms: np.ndarray  # [2, 2, N, 3] unit vectors: side; shoulder to elbow, elbow to wrist
+    joints: np.ndarray  # [N, 22, 3] m, the whole body, for comparisons and pictures
     ankles: np.ndarray  # [2, N, 3] m
     pitches: np.ndarray  # [2, N] rad, nose down, zero for a level sole
     contacts: np.ndarray  # [2, N] bool
@@ -54,11 +57,21 @@ def observe(take: Take) -> Motion:
     rotations = turn @ take.rotations
     feet = [_observe_foot(positions, rotations, side, take.fps) for side in (0, 1)]
     pelvis_euler = _low_pass(_euler(rotations[:, 0]), take.fps)
-    chest_yaw = _low_pass(_euler(rotations[:, JOINTS.index("spine3")])[:, 0], take.fps)
+    chest_euler = _low_pass(_euler(rotations[:, JOINTS.index("spine3")]), take.fps)
     floor = 0.5 * (feet[0].floor + feet[1].floor)
-    pelvis = positions[:, 0] - floor[:, None] * [0.0, 0.0, 1.0]
+    joints = positions - floor[:, None, None] * [0.0, 0.0, 1.0]
     ankles, pitches, contacts = (np.stack([getattr(f, k) for f in feet]) for k in ("ankle", "pitch", "contact"))
-    return Motion(pelvis, pelvis_euler, chest_yaw, ankles, pitches, contacts, take.fps)
+    return Motion(joints[:, 0], pelvis_euler, chest_euler, _arms(joints), joints, ankles, pitches, contacts, take.fps)
+
+
+def _arms(joints: np.ndarray) -> np.ndarray:
+    """Directions [2, 2, N, 3] of the upper arms and forearms of joints [N, 22, 3]."""
+    ways = [[joints[:, JOINTS.index(f"{side}_{name}")] for name in ARM] for side in ("left", "right")]
+    return _unit(np.diff(ways, axis=1))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def _observe_foot(positions: np.ndarray, rotations: np.ndarray, side: int, fps: float) -> _Foot:
@@ -152,7 +165,9 @@ def resample(motion: Motion, length_scale: float, time_scale: float, rate: float
     return Motion(
         pelvis=length_scale * at(motion.pelvis),
         pelvis_euler=at(motion.pelvis_euler),
-        chest_yaw=at(motion.chest_yaw),
+        chest_euler=at(motion.chest_euler),
+        arms=_unit(at(motion.arms, axis=2)),
+        joints=length_scale * at(motion.joints),
         ankles=length_scale * at(motion.ankles, axis=1),
         pitches=at(motion.pitches, axis=1),
         contacts=motion.contacts[:, nearest],

@@ -1,25 +1,30 @@
 """A person's walk -> a robot's: an AMASS take becomes a MotionClip (qpos at the control rate). Offline only.
 
-    take --face +x, start at the origin--> motion of pelvis, chest, ankles
+    take --face +x, start at the origin--> motion of pelvis, chest, arms, ankles
          --lengths x (robot leg / human leg), time x sqrt(robot leg / human leg)--> dynamic similarity
          --contacts of heel and ball--> stances --pin the feet--> paths that do not skate
          --root: scaled way and bounce, sway from a linear inverted pendulum (of standing: the person's)--> targets
          --inverse kinematics (mink) with joint limits--> qpos
 
-The robot walks straight along +x with its feet on two parallel lines, for its hips do not yaw.
+The robot walks straight along +x with its feet on two parallel lines.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_banded
 from scipy.ndimage import gaussian_filter1d
 
 from playground_amp.errors import InputError
+from playground_amp.motion.adopt import adopt
 from playground_amp.motion.amass import Take
+from playground_amp.motion.anatomy import Leg, anatomy
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.footsteps import Sole, Stance, dead_zone, pin, pinned_ankle
-from playground_amp.motion.kinematics import Targets, follow, table_of
+from playground_amp.motion.footsteps import Stance, dead_zone, pin, pinned_ankle
+from playground_amp.motion.gmr import RobotMotion
+from playground_amp.motion.kinematics import Targets, follow
 from playground_amp.motion.person import Motion, observe, resample, runs
 from playground_amp.robots import Robot
 
@@ -33,51 +38,65 @@ PITCH_ZONE = (np.deg2rad(2.0), np.deg2rad(6.0))  # of the foot: flat within, and
 HEEL_GAIN, TOE_GAIN = 0.9, 0.8  # of the foot's pitch, toes up and down: the robot's heel is long and its motors weak
 LIFT_GAIN = 0.6  # of the height of the ankle in swing, for the same reason
 EVENNESS = 0.65  # share of the person's swing in the robot's, the rest is the cubic of least acceleration
-CLEARANCE = 0.023  # m, least height of the sole in mid-swing
-ROOT_GAIN = np.array([0.25, 0.5, 0.5])  # yaw, pitch, roll of the pelvis: yaw would twist the standing foot
+CLEARANCE = 0.023 / 0.42  # of the leg's length, least height of the sole in mid-swing
 STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tried
-MOST_CROUCH = 0.032  # m below the home height; rather than crouch more, the robot takes shorter and quicker steps
+MOST_CROUCH = 0.032 / 0.42  # of the leg's length, below the home height; rather than crouch more, its steps get shorter
 
 
-def retarget(take: Take, robot: Robot, *, time_scaling: bool = True, source: str = "") -> MotionClip:
-    """The take as a motion of `robot`; with `time_scaling` at the speed and cadence of dynamic similarity.
+@dataclass(frozen=True, eq=False)
+class Retargeted:
+    """A clip and what it was made to follow."""
 
+    clip: MotionClip
+    person: np.ndarray | None  # [N, 22, 3] m, the scaled person frame by frame beside the clip; None without a person
+    tracking_error: dict[str, float]  # m, root mean square distance of key bodies from where they should be
+
+
+def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool = True, source: str = "") -> Retargeted:
+    """The motion of a person, or of such a robot, as a clip of `robot` at FREQUENCY; `source` is kept in the clip.
+
+    A person's has the speed and cadence of dynamic similarity, or with no `time_scaling` the person's own cadence.
     Where the robot's legs do not reach as far as the person's, or it could not balance from side to side for as long as
     a step takes, its steps are shorter and as much quicker: same speed.
     """
+    if isinstance(recording, RobotMotion):
+        return Retargeted(adopt(recording, robot, FREQUENCY, source or f"motion {recording.name}"), None, {})
     length_scale = robot.leg_length / HUMAN_LEG
     time_scale = float(np.sqrt(length_scale)) if time_scaling else 1.0
-    motion = observe(take)
+    motion = observe(recording)
     quickest = _balanced_stride(resample(motion, length_scale, time_scale, FREQUENCY), robot) if time_scaling else 1.0
     for stride in quickest * STRIDES:
         scaled = resample(motion, stride * length_scale, stride * time_scale, FREQUENCY)
-        targets, reached = plan(scaled, robot, take.name)
+        targets, reached = plan(scaled, robot, recording.name)
         if reached:
             break
-    qpos = follow(targets, robot)
-    qpos[:, 0] -= qpos[0, 0]
-    source = source or f"AMASS take {take.name}"
-    return MotionClip(take.name, robot.name, robot.joints, qpos, FREQUENCY, source, float(stride * time_scale))
+    qpos, errors = follow(targets, robot)
+    start = qpos[0, 0]
+    qpos[:, 0] -= start
+    name, scale = recording.name, float(stride * time_scale)
+    clip = MotionClip(name, robot.name, robot.joints, qpos, FREQUENCY, source or f"AMASS take {name}", scale)
+    return Retargeted(clip, targets.person - [start, 0.0, 0.0], errors)
 
 
 def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
-    """Targets of root, trunk and feet, cut to the frames in which both feet are known; whether the legs reach them."""
-    table = table_of(robot)
+    """Targets of the whole body, cut to the frames in which both feet are known; whether the legs reach them."""
+    body = anatomy(robot)
     feet = np.stack([_foot_path(motion, side, robot) for side in (0, 1)])
     known = np.flatnonzero(np.isfinite(feet[..., 0]).all(axis=0))
     if len(known) < SHORTEST * FREQUENCY:
         raise InputError(f"'{name}': no steps of both feet found in it; give a take of somebody who walks")
     keep = slice(known[0], known[-1] + 1)
     feet = feet[:, keep]
-    euler = ROOT_GAIN * (motion.pelvis_euler - motion.pelvis_euler[keep].mean(axis=0)) + [0.0, table.lean, 0.0]
-    root = motion.pelvis.copy()
-    root[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
-    root[:, 2] -= root[keep, 2].mean()
-    root, euler = root[keep], euler[keep]
-    height, reached = _reachable_height(root, euler[:, 1], feet, robot)
-    root[:, 2] += height
-    trunk = -(motion.chest_yaw - motion.chest_yaw[keep].mean())[keep] + euler[:, 0]
-    return Targets(root, euler, trunk, feet), reached
+    euler = body.pelvis_gain * (motion.pelvis_euler - motion.pelvis_euler[keep].mean(axis=0))[keep] + [0, body.lean, 0]
+    chest = (motion.chest_euler - motion.chest_euler[keep].mean(axis=0))[keep]
+    chest = np.where(body.chest_turns > 0.0, chest, euler)
+    pelvis = motion.pelvis.copy()
+    pelvis[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
+    pelvis[:, 2] -= pelvis[keep, 2].mean()
+    pelvis = pelvis[keep]
+    height, reached = _reachable_height(pelvis, euler[:, 1], feet, robot)
+    pelvis[:, 2] += height
+    return Targets(pelvis, euler, chest, motion.arms[:, :, keep], feet, motion.joints[keep]), reached
 
 
 def _balanced_stride(motion: Motion, robot: Robot) -> float:
@@ -85,24 +104,16 @@ def _balanced_stride(motion: Motion, robot: Robot) -> float:
     strikes = _strikes(motion.contacts)
     if len(strikes) < 2:
         return 1.0
-    return min(1.0, table_of(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
-
-
-def sole_of(robot: Robot, side: int) -> Sole:
-    """Contact lines of the robot's foot, from its MJCF."""
-    pads, table = list(robot.pads), table_of(robot)
-    heel, toe = (robot.pad_geoms[pads.index(pad[side])] for pad in (table.heels, table.toes))
-    position, radius = robot.model.geom_pos, robot.model.geom_size[toe[0], 0]
-    return Sole(float(position[heel[0], 0]), float(position[toe[0], 0]), float(-position[toe[0], 2]), float(radius))
+    return min(1.0, anatomy(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
 
 
 def _foot_path(motion: Motion, side: int, robot: Robot) -> np.ndarray:
     """Ankle and pitch [N, 4] of a foot that stands still in contact; NaN outside the first and last stance."""
     pitch = np.where(motion.pitches[side] < 0.0, HEEL_GAIN, TOE_GAIN) * motion.pitches[side]
     flat = gaussian_filter1d(dead_zone(pitch, *PITCH_ZONE), 1.0)
-    ankle = motion.ankles[side] + [table_of(robot).foot_forward, 0.0, 0.0]
-    line = table_of(robot).foot_line * (1 - 2 * side)
-    sole = sole_of(robot, side)
+    body = anatomy(robot)
+    ankle = motion.ankles[side] + [body.foot_forward, 0.0, 0.0]
+    line, sole = body.foot_line * (1 - 2 * side), body.legs[side].sole
     flat_place = ankle[:, 0] - pinned_ankle(flat, sole)[:, 0]  # where the ankle would be with the foot level
     stances = []
     for first, last in runs(motion.contacts[side]):
@@ -112,7 +123,7 @@ def _foot_path(motion: Motion, side: int, robot: Robot) -> np.ndarray:
         if last > first:
             stances.append(Stance(first, last, float(x), line))
     free = np.stack([EVENNESS * ankle[:, 0], np.full(len(ankle), line), LIFT_GAIN * ankle[:, 2], pitch], axis=-1)
-    return pin(free, flat, stances, sole, clearance=CLEARANCE)
+    return pin(free, flat, stances, sole, clearance=CLEARANCE * robot.leg_length)
 
 
 def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
@@ -126,8 +137,8 @@ def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
     step = _step_frames(contacts)
     head, tail = support[:step], support[-step:]
     endless = gaussian_filter1d(np.concatenate([head, -head, support, -tail, tail]), 0.03 * FREQUENCY)
-    zmp = table_of(robot).zmp_share * table_of(robot).foot_line * endless
-    stiffness = robot.home_qpos[2] / GRAVITY * FREQUENCY**2
+    zmp = anatomy(robot).zmp_share * anatomy(robot).foot_line * endless
+    stiffness = anatomy(robot).height / GRAVITY * FREQUENCY**2
     bands = np.tile([[-stiffness], [1.0 + 2.0 * stiffness], [-stiffness]], len(zmp))
     bands[1, [0, -1]] = 1.0 + stiffness  # y' = 0 there
     return solve_banded((1, 1), bands, zmp)[2 * len(head) : -2 * len(tail)]
@@ -149,34 +160,31 @@ def _strikes(contacts: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([np.flatnonzero(np.diff(contact.astype(int)) == 1) for contact in contacts]))
 
 
-def _reachable_height(root: np.ndarray, pitch: np.ndarray, feet: np.ndarray, robot: Robot) -> tuple[float, bool]:
-    """Mean height of the root, m: the home pose's or the next lower one at which the legs reach their feet.
+def _reachable_height(pelvis: np.ndarray, pitch: np.ndarray, feet: np.ndarray, robot: Robot) -> tuple[float, bool]:
+    """Mean height of the pelvis, m: the home pose's or the next lower one at which the legs reach their feet.
 
-    Very few frames (0.3 %) may be out of reach: the inverse kinematics moves the root there. Also says whether such a
+    Very few frames (0.3 %) may be out of reach: the inverse kinematics moves the pelvis there. Also says whether such a
     height was found within MOST_CROUCH.
     """
-    for drop in np.arange(0.0, MOST_CROUCH + 1e-9, 0.001):
-        height = robot.home_qpos[2] - drop
-        missed = [_unreachable(root + height * UP, pitch, feet[side], robot, side) for side in (0, 1)]
+    body = anatomy(robot)
+    for drop in np.arange(0.0, MOST_CROUCH * robot.leg_length + 1e-9, 0.001 / 0.42 * robot.leg_length):
+        height = body.height - drop
+        missed = [
+            _unreachable(pelvis + height * UP, pitch, foot, leg) for leg, foot in zip(body.legs, feet, strict=True)
+        ]
         if np.mean(missed) < 0.003:
             return float(height), True
     return float(height), False
 
 
-def _unreachable(root: np.ndarray, pitch: np.ndarray, foot: np.ndarray, robot: Robot, side: int) -> np.ndarray:
-    """Frames [N] bool in which the planar leg (thigh with its forward offset, shank) cannot bring the ankle there."""
-    model, table = robot.model, table_of(robot)
-    hip_body = model.body(table.thighs[side])
-    foot_body = model.body(table.feet[side])
-    shank_body = model.body(foot_body.parentid[0])
-    thigh_body = model.body(shank_body.parentid[0])
-    knee = (thigh_body.pos + shank_body.pos)[[0, 2]]  # from the hip pitch axis at zero angles
-    shank = float(np.linalg.norm(foot_body.pos[[0, 2]]))
-    hip = root[:, [0, 2]] + np.stack([np.sin(pitch), np.cos(pitch)], axis=-1) * hip_body.pos[2]
+def _unreachable(pelvis: np.ndarray, pitch: np.ndarray, foot: np.ndarray, leg: Leg) -> np.ndarray:
+    """Frames [N] bool in which the planar leg (thigh with its forward offset, shank) cannot bring the foot there."""
+    sine, cosine = np.sin(pitch), np.cos(pitch)
+    forward, up = leg.hip[[0, 2]]
+    hip = pelvis[:, [0, 2]] + np.stack([forward * cosine + up * sine, up * cosine - forward * sine], axis=-1)
     reach = foot[:, [0, 2]] - hip
-    distance = np.minimum(np.linalg.norm(reach, axis=-1), table.leg_reach)
-    length = float(np.linalg.norm(knee))
-    at_hip = np.arccos(np.clip((distance**2 + length**2 - shank**2) / (2.0 * distance * length), -1.0, 1.0))
-    thigh = np.arctan2(reach[:, 0], -reach[:, 1]) + at_hip - np.arctan2(knee[0], -knee[1])  # forward of vertical
-    flexion_limit = np.sort(np.abs(model.jnt_range[hip_body.jntadr[0]]))[0]
-    return (np.linalg.norm(reach, axis=-1) > table.leg_reach) | (thigh + pitch < -flexion_limit + 0.01)
+    distance = np.minimum(np.linalg.norm(reach, axis=-1), leg.reach)
+    length = float(np.linalg.norm(leg.thigh))
+    at_hip = np.arccos(np.clip((distance**2 + length**2 - leg.shank**2) / (2.0 * distance * length), -1.0, 1.0))
+    thigh = np.arctan2(reach[:, 0], -reach[:, 1]) + at_hip - np.arctan2(leg.thigh[0], -leg.thigh[1])  # from vertical
+    return (np.linalg.norm(reach, axis=-1) > leg.reach) | (thigh + pitch < -leg.extension + 0.01)

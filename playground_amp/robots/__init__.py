@@ -42,7 +42,7 @@ class Robot:
     record: Record = field(repr=False)  # what the model is compiled with
     source: str = ""  # file of the record
     bodies: KeyBodies | None = None  # what a person's motion is carried over to
-    retarget: RetargetTable | None = None  # for making clips from people's motion; training does without
+    retarget: RetargetTable = field(default_factory=RetargetTable)  # for making clips from people's motion
 
     @cached_property
     def _compiled(self) -> tuple[mujoco.MjModel, list[str]]:

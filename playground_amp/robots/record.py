@@ -96,30 +96,22 @@ class KeyBodies:
 
 @frozen
 class RetargetTable:
-    """What retargeting has to know of a robot; pairs are (left, right)."""
+    """What retargeting does otherwise than the model alone tells; left out, it is measured from the kinematics."""
 
-    feet: Pair
-    """Bodies with the ankle joint at their origin."""
-    heels: Pair
-    """Pads."""
-    toes: Pair
-    """Pads."""
-    thighs: Pair
-    """Bodies with the hip pitch joint at their origin."""
-    trunk_joint: str
-    """Turns the trunk about the vertical; takes the yaw of the person's chest."""
-    foot_line: Number
-    """From the middle to the line on which a foot walks, m."""
-    foot_forward: Number
-    """Ankle of a foot under the person's hip ahead of the robot's root, m."""
-    lean: Number
-    """Forward pitch of the root that the person's is added to, rad."""
-    leg_reach: Number
-    """Longest distance from hip pitch axis to ankle that leaves the knee bent, m."""
-    longest_step: Number
+    foot_line: Number | None = None
+    """From the middle to the line on which a foot walks, m; left out, where the feet are in the home pose."""
+    foot_forward: Number | None = None
+    """Ankle of a foot under the person's hip ahead of the pelvis, m; left out, that of the robot's hip."""
+    lean: Number = 0.0
+    """Forward pitch of the pelvis that the person's is added to, rad."""
+    leg_reach: Positive | None = None
+    """Longest distance from hip pitch axis to ankle, m; left out, that of a knee bent by 0.25 rad."""
+    longest_step: Positive | None = None
     """Heel strike to heel strike, s; a slower step needs more sway than the legs allow."""
-    zmp_share: Number
+    zmp_share: Number = 1.0
     """Lateral place of the zero moment point in single support, as a share of foot_line."""
+    pelvis_gain: Annotated[tuple[Number, Number, Number], Len(3, 3)] = (1.0, 1.0, 1.0)
+    """Share of the person's pelvis yaw, pitch and roll; less where the legs cannot turn their feet back."""
 
 
 @frozen
@@ -162,7 +154,7 @@ class Record:
     """Settings of the simulation."""
     bodies: KeyBodies | None = None
     """Bodies that a person's motion is carried over to."""
-    retarget: RetargetTable | None = None
+    retarget: RetargetTable = dataclasses.field(default_factory=RetargetTable)
     """For making clips from people's motion; training does without."""
 
 
