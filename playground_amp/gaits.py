@@ -72,7 +72,18 @@ def changes(amp: AMP, episodes: int) -> Asked:
     first = jnp.arange(episodes) % amp.env.num_labels
     step = 1 + jnp.arange(episodes) // amp.env.num_labels % (amp.env.num_labels - 1)
     label = jnp.stack([first, (first + step) % amp.env.num_labels])
-    return Asked(label=label, command=amp.env.reference.gaits.speed_range[label].mean(axis=-1))
+    return Asked(label=label, command=middle_speeds(amp)[label])
+
+
+def in_turn(amp: AMP, episodes: int) -> Asked:
+    """Every gait for an equal part of each episode, one after the other."""
+    label = jnp.tile(jnp.arange(amp.env.num_labels)[:, None], (1, episodes))
+    return Asked(label=label, command=middle_speeds(amp)[label])
+
+
+def middle_speeds(amp: AMP) -> jax.Array:
+    """The speed [L] m/s in the middle of those of each gait's clips."""
+    return amp.env.reference.gaits.speed_range.mean(axis=-1)
 
 
 def _gait(amp: AMP, recording: Recording, mine: np.ndarray, label: int, clips: Mapping[str, np.ndarray]) -> Gait:

@@ -47,20 +47,29 @@ def one_each(amp: AMP, episodes: int) -> Asked:
 
 
 def record(
-    amp: AMP, params: dict, statistics: Statistics, key: jax.Array, episodes: int, asked: Asked | None = None
+    amp: AMP,
+    params: dict,
+    statistics: Statistics,
+    key: jax.Array,
+    episodes: int,
+    asked: Asked | None = None,
+    steps: int | None = None,
 ) -> Recording:
-    """Run the mean policy for one whole episode each, asked for what `one_each` says or for `asked`; consumes `key`."""
-    return make_recorder(amp, episodes, asked)(params, statistics, key)
+    """Run the mean policy for one episode each, asked for what `one_each` says or for `asked`; consumes `key`.
+
+    It ends at the time limit, or after `steps` control steps, which may be fewer.
+    """
+    return make_recorder(amp, episodes, asked, steps)(params, statistics, key)
 
 
 def make_recorder(
-    amp: AMP, episodes: int, asked: Asked | None = None
+    amp: AMP, episodes: int, asked: Asked | None = None, steps: int | None = None
 ) -> Callable[[dict, Statistics, jax.Array], Recording]:
     """`record` for one policy after the other, compiled once."""
     limit = amp.env.config.episode_length
     env = amp.env.with_config(command_interval=limit + 1)
     asked = asked or one_each(amp, episodes)
-    parts = len(asked.label)
+    parts = parts_of(min(steps or limit, limit), len(asked.label))
 
     @jax.jit
     def run(params: dict, statistics: Statistics, key: jax.Array) -> Recording:
@@ -84,10 +93,15 @@ def make_recorder(
             fell = fell | (alive & outcome.terminated)
             return (after, alive & ~(outcome.terminated | outcome.truncated), fell), now
 
-        (_, _, fell), series = jax.lax.scan(step, start, jnp.arange(limit) * parts // limit)
+        (_, _, fell), series = jax.lax.scan(step, start, parts)
         return Recording(**series, fell=fell, command=asked.command[0])
 
     return run
+
+
+def parts_of(steps: int, parts: int) -> jax.Array:
+    """Which of `parts` of equal length each of `steps` control steps is in, [steps] int32."""
+    return jnp.arange(steps) * parts // steps
 
 
 def settled(amp: AMP, recording: Recording) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,11 @@ from playground_amp.evaluate import (
     without_nan,
 )
 from playground_amp.files import write_whole
-from playground_amp.gaits import Gaits, sentences
+from playground_amp.gaits import Gaits, middle_speeds, sentences
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.library import held_out_clips, load_clips
 from playground_amp.motion.quality import measure
-from playground_amp.recording import Recording
+from playground_amp.recording import Recording, parts_of
 from playground_amp.report import write_report
 from playground_amp.rundir import read_restarts
 
@@ -38,11 +39,12 @@ def showcase(
     evaluation: Evaluation,
     verdict: str = "",
     gaits: Gaits | None = None,
+    turns: Recording | None = None,
 ) -> list[str]:
     """Write videos/, evaluation.json and report.html of a run; returns what to tell the user.
 
     `verdict` is a paragraph for the top of the report: what became of the run. `gaits` are those of a policy that is
-    asked for one of several.
+    asked for one of several, and `turns` episodes that were asked for all of them in turn, to be filmed.
     """
     write_evaluation(run_dir, evaluation, gaits)
     reference = _reference(amp, evaluation)
@@ -52,7 +54,12 @@ def showcase(
     notes += sentences(gaits) if gaits else []
     if amp.config.logging.video_seconds > 0.0:
         try:
-            notes.append(f"video: {_film(run_dir, amp, recording)}")
+            path = run_dir / "videos" / "final.mp4"
+            if turns:
+                film_turns(path, amp, turns)
+            else:
+                film(path, amp, recording)
+            notes.append(f"video: {path}")
         except Exception as error:  # no OpenGL on this machine must not cost the report
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             notes.append(f"no video: {reason}; on Debian or Ubuntu install libegl1 and libgl1-mesa-dri")
@@ -104,21 +111,48 @@ def _bounds(numbers: dict[str, float], faults: list[str]) -> list[str]:
     return [f"out of the bounds that scripts/evaluate.py shows: {', '.join(wrong)}"]
 
 
-def _film(run_dir: Path, amp: AMP, recording: Recording) -> Path:
+def film(path: Path, amp: AMP, recording: Recording) -> None:
     """Of the longest episodes the one with the middlemost command, beside the clip nearest to its speed."""
     lengths, command = np.asarray(recording.alive).sum(axis=0), np.asarray(recording.command)
     longest = np.flatnonzero(lengths == lengths.max())
     best = int(longest[np.abs(command[longest] - command.mean()).argmin()])
-    length = min(int(lengths[best]), round(amp.config.logging.video_seconds / amp.config.env.control_dt))
-    every = max(1, round(1.0 / (visualize.FPS * amp.config.env.control_dt)))
+    length, every = min(int(lengths[best]), video_steps(amp)), _steps_of_a_frame(amp)
     motion = np.asarray(recording.qpos[:length:every, best])
-    clip = _nearest_clip(amp, float(recording.command[best]))
+    clip = _nearest_clip(_clips(amp), float(recording.command[best]))
     reference = visualize.loop(clip.qpos[::every], len(motion))
     frames = visualize.render(amp.env.robot, motion, reference)
-    path = run_dir / "videos" / "final.mp4"
     visualize.write_video(path, frames)
     visualize.write_strip(path.with_suffix(".png"), frames)
-    return path
+
+
+def film_turns(path: Path, amp: AMP, recording: Recording) -> None:
+    """Of episodes that were asked for what `in_turn` says one of the longest, with the words for what is asked for.
+
+    Beside the robot is a clip of that gait.
+    """
+    lengths, every = np.asarray(recording.alive).sum(axis=0), _steps_of_a_frame(amp)
+    best, names = int(lengths.argmax()), amp.env.reference.gaits.names
+    parts = np.asarray(parts_of(len(recording.alive), len(names)))[: lengths[best] : every]
+    clips, speeds = _clips(amp), np.asarray(middle_speeds(amp))
+    reference = []
+    for part, (name, speed) in enumerate(zip(names, speeds, strict=True)):
+        clip = _nearest_clip([clip for clip in clips if clip.label == name], speed)
+        reference.append(visualize.loop(clip.qpos[::every], np.count_nonzero(parts == part)))
+    motion = np.asarray(recording.qpos[: lengths[best] : every, best])
+    frames = visualize.render(amp.env.robot, motion, np.concatenate(reference))
+    words = [f"asked for {name}, {speed:.2f} m/s" for name, speed in zip(names, speeds, strict=True)]
+    frames = [visualize.caption(frame, words[part]) for frame, part in zip(frames, parts, strict=True)]
+    visualize.write_video(path, frames)
+    visualize.write_strip(path.with_suffix(".png"), frames, seconds=len(frames) / visualize.FPS)
+
+
+def video_steps(amp: AMP) -> int:
+    """Control steps that the video shows, if the episode lasts."""
+    return round(amp.config.logging.video_seconds / amp.config.env.control_dt)
+
+
+def _steps_of_a_frame(amp: AMP) -> int:
+    return max(1, round(1.0 / (visualize.FPS * amp.config.env.control_dt)))
 
 
 def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
@@ -127,7 +161,7 @@ def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
     Cadence and step length are those at the robot's speed, style distances those of the held-out clips: what can be
     hoped for. The rest is of the clip nearest to the command.
     """
-    quality = measure(_nearest_clip(amp, evaluation.command), amp.env.robot)
+    quality = measure(_nearest_clip(_clips(amp), evaluation.command), amp.env.robot)
     speed = evaluation.command if math.isnan(evaluation.forward_velocity) else evaluation.forward_velocity
     cadence, step_length = pace(_clips(amp), amp.env.robot).at(speed)
     return {
@@ -153,8 +187,8 @@ def _yardstick(amp: AMP) -> dict[str, float]:
     return {name: value for name, value in distances.items() if name.startswith("style")}
 
 
-def _nearest_clip(amp: AMP, speed: float) -> MotionClip:
-    return min(_clips(amp), key=lambda clip: abs(clip.speed - speed))
+def _nearest_clip(clips: Sequence[MotionClip], speed: float) -> MotionClip:
+    return min(clips, key=lambda clip: abs(clip.speed - speed))
 
 
 def _clips(amp: AMP) -> list[MotionClip]:

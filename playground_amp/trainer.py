@@ -23,13 +23,14 @@ from playground_amp.cli import say
 from playground_amp.config import Config, load_config, resolve, to_dict
 from playground_amp.errors import InputError
 from playground_amp.evaluate import evaluate, plain
-from playground_amp.gaits import changes, evaluate_gaits
+from playground_amp.gaits import changes, evaluate_gaits, in_turn
 from playground_amp.prior import Metrics
 from playground_amp.progress import TrainingProgress
 from playground_amp.recording import record
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
 
+FILMED = 8  # episodes of which the longest is filmed, where the video shows several gaits
 COLLAPSED = 3  # exit code of a run ended by logging.stop_on_collapse
 AT_THE_START = ("ppo.seed", "ppo.learning_rate", "networks.initial_log_std")  # a checkpoint has its own instead
 
@@ -307,20 +308,22 @@ class _Run:
         """Evaluation, video and report."""
         if self.config.logging.evaluation_episodes == 0:
             return
-        from playground_amp.showcase import showcase  # imported late: rendering is not needed to train
+        from playground_amp.showcase import showcase, video_steps  # imported late: rendering is not needed to train
 
         key, episodes = jax.random.key(self.config.ppo.seed + 1), self.config.logging.evaluation_episodes
         policy = state.trainee.params.actor, state.statistics
         with Console(stderr=True).status("evaluating, rendering, writing the report"):
             recording = record(self.amp, *policy, key, episodes)
             evaluation = evaluate(self.amp, recording)
-            gaits = None
+            gaits = turns = None
             if self.amp.env.labelled:
-                asked = changes(self.amp, episodes)
-                changed = record(self.amp, *policy, jax.random.fold_in(key, 1), episodes, asked)
+                change_key, turn_key = jax.random.split(jax.random.fold_in(key, 1))
+                changed = record(self.amp, *policy, change_key, episodes, changes(self.amp, episodes))
                 gaits = evaluate_gaits(self.amp, recording, changed)
+                if steps := video_steps(self.amp):
+                    turns = record(self.amp, *policy, turn_key, FILMED, in_turn(self.amp, FILMED), steps)
             verdict = f"{self.verdict.state}: {self.verdict.sentence}"
-            notes = showcase(self.path, self.amp, recording, evaluation, verdict, gaits)
+            notes = showcase(self.path, self.amp, recording, evaluation, verdict, gaits, turns)
         if self.wandb:
             figures = {name: value for name, value in plain(evaluation).items() if name != "speeds"}
             self.wandb.summary.update({f"evaluation/{name}": value for name, value in figures.items()})

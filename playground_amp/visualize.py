@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from pathlib import Path
 
 import imageio.v2 as imageio
 import mujoco
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from playground_amp.robots import Robot
 
@@ -15,6 +18,8 @@ FPS = 25
 STRIP_SECONDS = 0.8  # a little more than a stride
 SPACING = 0.55  # m, from the robot to the reference ahead of it
 GHOST = (0.95, 0.62, 0.25, 1.0)  # colour of the reference
+CROP = slice(60, -40), slice(100, -100)  # rows and columns of a frame that a still shows
+CAPTION = 30, 300  # height and width of a line of words, pixels; it stands in the corner of the crop
 
 
 def side_by_side_model(robot: Robot) -> mujoco.MjModel:
@@ -70,6 +75,27 @@ def loop(motion: np.ndarray, frames: int) -> np.ndarray:
     return motion[np.arange(frames) % len(motion)]
 
 
+def caption(frame: np.ndarray, text: str) -> np.ndarray:
+    """The frame [H, W, 3] with a line of words in the upper left corner of what a still shows."""
+    top, left = (part.start for part in CROP)
+    height, width = CAPTION
+    where = slice(top, top + height), slice(left, left + width)
+    written = frame.copy()
+    written[where] = (frame[where] * _paper(text)).astype(np.uint8)
+    return written
+
+
+@cache
+def _paper(text: str) -> np.ndarray:
+    """Black words on white [H, W, 3], 0 to 1."""
+    height, width = CAPTION
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
+    figure.text(0.03, 0.3, text, fontsize=13, parse_math=False)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3] / 255.0
+
+
 def write_video(path: Path, frames: list) -> None:
     """An H.264 mp4 at FPS, which every browser plays."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,10 +104,10 @@ def write_video(path: Path, frames: list) -> None:
         imageio.mimwrite(path, frames, fps=FPS, codec="libx264", quality=7, macro_block_size=2)
 
 
-def write_strip(path: Path, frames: list, count: int = 8) -> None:
-    """`count` stills side by side as one PNG, evenly spaced over STRIP_SECONDS at most two seconds after the start."""
+def write_strip(path: Path, frames: list, count: int = 8, seconds: float = STRIP_SECONDS) -> None:
+    """`count` stills side by side as one PNG, evenly spaced over `seconds` at most two seconds after the start."""
     path.parent.mkdir(parents=True, exist_ok=True)
     last = len(frames) - 1
-    first = min(2 * FPS, max(0, last - round(STRIP_SECONDS * FPS)))
-    rows = np.linspace(first, min(last, first + STRIP_SECONDS * FPS), count).astype(int)
-    imageio.imwrite(path, np.concatenate([frames[row][60:-40, 100:-100] for row in rows], axis=1))
+    first = min(2 * FPS, max(0, last - round(seconds * FPS)))
+    rows = np.linspace(first, min(last, first + seconds * FPS), count).astype(int)
+    imageio.imwrite(path, np.concatenate([frames[row][CROP] for row in rows], axis=1))

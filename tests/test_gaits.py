@@ -8,24 +8,35 @@ from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 
+import imageio.v2 as imageio
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import gait_clips
 
-from playground_amp import gaits, judge, rundir
+from playground_amp import gaits, judge, rundir, visualize
 from playground_amp.amp import AMP, make_amp
 from playground_amp.checkpoint import Checkpoints
 from playground_amp.config import build, load_config, resolve
 from playground_amp.env import Env
 from playground_amp.errors import InputError
 from playground_amp.evaluate import evaluate, recording_windows
-from playground_amp.gaits import Gait, Gaits, changes, distances_to, evaluate_gaits, sentences, windows_by_label
+from playground_amp.gaits import (
+    Gait,
+    Gaits,
+    changes,
+    distances_to,
+    evaluate_gaits,
+    in_turn,
+    sentences,
+    windows_by_label,
+)
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.library import load_clips
-from playground_amp.recording import Recording, make_recorder, one_each, record
+from playground_amp.recording import Recording, make_recorder, one_each, parts_of, record
 from playground_amp.robots import Robot
+from playground_amp.showcase import film_turns
 
 STEPS = 12
 LABELS = {"slow": "walk", "stand": "stand", "fast": "walk"}
@@ -79,6 +90,13 @@ def test_without_labels_the_speeds_fill_the_range_of_commands() -> None:
     np.testing.assert_array_equal(asked.label, np.zeros((1, 5)))
 
 
+def test_gaits_are_asked_for_in_turn_at_the_middle_of_their_speeds() -> None:
+    asked = in_turn(with_gaits([[0.2, 0.6], [0.0, 0.0], [1.0, 1.4]]), 2)
+    np.testing.assert_array_equal(asked.label, [[0, 0], [1, 1], [2, 2]])
+    np.testing.assert_allclose(asked.command, [[0.4, 0.4], [0.0, 0.0], [1.2, 1.2]], atol=1e-6)
+    np.testing.assert_array_equal(parts_of(9, 3), [0, 0, 0, 1, 1, 1, 2, 2, 2])
+
+
 @pytest.mark.parametrize("labels", [2, 3, 4])
 def test_every_change_of_gait_is_asked_for_as_often(labels: int) -> None:
     pairs = list(permutations(range(labels), 2))
@@ -110,6 +128,15 @@ def test_the_recorded_policy_is_told_what_is_asked_for_and_when_it_changes(amp: 
         np.testing.assert_allclose(told[step, :, 0], asked.command[part], atol=1e-6)
         np.testing.assert_array_equal(told[step, :, 1:], np.eye(2)[np.asarray(asked.label[part])])
     np.testing.assert_allclose(recording.command, asked.command[0])
+
+
+def test_a_shorter_recording_has_every_part_as_long(amp: AMP) -> None:
+    recording = make_recorder(Still(amp.env), 2, in_turn(amp, 2), 6)(None, None, jax.random.key(0))
+    assert len(recording.qpos) == 6
+    told = np.asarray(recording.action)[..., :3]
+    np.testing.assert_array_equal(told[:, 0, 1:], np.repeat(np.eye(2), 3, axis=0))
+    np.testing.assert_allclose(told[:, 0, 0], [0.4] * 3 + [0.0] * 3, atol=0.01)
+    assert len(make_recorder(Still(amp.env), 2, None, 99)(None, None, jax.random.key(0)).qpos) == STEPS
 
 
 def test_robots_start_as_the_gait_that_is_asked_for_first(amp: AMP) -> None:
@@ -178,6 +205,34 @@ def test_robots_that_stand_when_asked_to_do_not_count_for_the_gait_of_the_walks(
     walking = [row for row in beside.speeds if row.command > 0.1]
     assert [row.cadence for row in walking] == pytest.approx([alone.cadence])
     assert [row.duty_factor for row in walking] == pytest.approx([alone.duty_factor])
+
+
+def test_the_video_shows_each_gait_in_turn_and_says_which(
+    amp: AMP, robot: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two episodes of 24 steps, the first of which ends after ten; a frame is two steps."""
+    clips, shown, grey = {clip.name: clip.qpos for clip in gait_clips(robot)}, {}, np.full((480, 640, 3), 200, np.uint8)
+
+    def render(robot: Robot, motion: np.ndarray, reference: np.ndarray) -> list[np.ndarray]:
+        shown["motion"], shown["reference"] = motion, reference
+        return [grey] * len(motion)
+
+    monkeypatch.setattr(visualize, "render", render)
+    monkeypatch.setattr(visualize, "write_video", lambda path, frames: shown.update(frames=frames))
+    recording = played(robot, [clips["stand"][:24], clips["fast"][:24]], [0.4, 0.4])
+    alive = np.arange(24)[:, None] < np.array([10, 24])
+    film_turns(tmp_path / "final.mp4", amp, recording.replace(alive=alive))
+    np.testing.assert_array_equal(shown["motion"], clips["fast"][:24:2])
+    walk, stand = shown["reference"][:6], shown["reference"][6:]
+    assert any(np.allclose(walk, clips[name][:12:2], atol=1e-5) for name in ("fast", "slow"))
+    np.testing.assert_allclose(stand, clips["stand"][:12:2], atol=1e-5)
+    words = ["asked for walk, 0.40 m/s"] * 6 + ["asked for stand, 0.00 m/s"] * 6
+    for frame, text in zip(shown["frames"], words, strict=True):
+        np.testing.assert_array_equal(frame, visualize.caption(grey, text))
+    stills = imageio.imread(tmp_path / "final.png")
+    assert stills.shape == (380, 8 * 440, 3)
+    first, last = stills[:, :440], stills[:, -440:]
+    assert first.min() < 50 and last.min() < 50 and not np.array_equal(first, last)
 
 
 def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speeds(

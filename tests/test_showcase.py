@@ -88,6 +88,17 @@ def test_frames_show_robot_and_reference_and_the_video_plays(robot, clip, tmp_pa
     assert imageio.imread(tmp_path / "a.png").shape[1] == 3 * 440
 
 
+def test_words_stand_in_the_corner_that_stills_show_and_nowhere_else():
+    grey = np.full((480, 640, 3), 200, np.uint8)
+    frame, other = (visualize.caption(grey, f"asked for {name}") for name in ("stand", "walk"))
+    assert (grey == 200).all() and frame.dtype == np.uint8
+    rows, columns = np.nonzero((frame != grey).any(axis=-1))
+    crop = np.zeros((480, 640))
+    crop[visualize.CROP] = 1
+    assert len(rows) > 200 and crop[rows, columns].all()
+    assert frame.min() < 50 and not np.array_equal(frame, other)
+
+
 def run_folder(path: Path) -> Path:
     """A folder with the metrics and the configuration of a run."""
     row = {"env_steps": 10, "seconds": 1.0, "disc_real_mean": 0.6, "disc_fake_mean": 0.4, "disc_acc": 0.7}

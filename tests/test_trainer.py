@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from playground_amp import health, rundir, trainer
+from playground_amp import health, rundir, trainer, visualize
 from playground_amp.checkpoint import Checkpoints, score
 from playground_amp.config import load_config
 from playground_amp.errors import InputError
@@ -258,6 +258,21 @@ def test_a_dead_run_goes_on_unless_told_to_stop(tmp_path, capsys, flat):
     folder = run(tmp_path / "run", "ppo.iterations=40")
     assert rows(folder)[-1]["iteration"] == 40
     assert "discriminator flat  D 0.50/0.50 acc 0.50" in capsys.readouterr().err
+
+
+def test_a_run_of_several_gaits_ends_with_a_video_of_each(tmp_path, monkeypatch, instant, capsys):
+    filmed = []
+    monkeypatch.setattr(visualize, "render", lambda robot, *motions: [np.full((480, 640, 3), 200, np.uint8)] * 12)
+    monkeypatch.setattr(visualize, "caption", lambda frame, text: filmed.append(text) or frame)
+    overrides = [*SMALL, "env.episode_length=30", "logging.evaluation_episodes=6", "logging.video_seconds=0.48"]
+    folder = trainer.train(load_config("ppo_amass_gaits", overrides), "test", tmp_path / "run")
+    assert len(filmed) == 12
+    for name, part in zip(("stand", "slow", "fast"), (filmed[:4], filmed[4:8], filmed[8:]), strict=True):
+        assert len(set(part)) == 1 and part[0].startswith(f"asked for {name}, "), filmed
+    assert (folder / "videos" / "final.mp4").stat().st_size > 0
+    written = json.loads((folder / "evaluation.json").read_text())["gaits"]
+    assert [(gait["label"], gait["episodes"]) for gait in written["gaits"]] == [("stand", 2), ("slow", 2), ("fast", 2)]
+    assert "another gait asked for half-way" in capsys.readouterr().err
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(finished):
