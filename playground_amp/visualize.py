@@ -16,34 +16,54 @@ from playground_amp.robots import Robot
 
 FPS = 25
 STRIP_SECONDS = 0.8  # a little more than a stride
-SPACING = 0.55  # m, from the robot to the reference ahead of it
+SPACING = 0.75  # of the robot's height, to the reference ahead of it
+SKYBOX = mujoco.mjtTexture.mjTEXTURE_SKYBOX
+SKY = (0.93, 0.95, 0.98), (0.72, 0.78, 0.86)  # colours, above and below
+TILES = (0.84, 0.86, 0.88), (0.78, 0.80, 0.83)
 GHOST = (0.95, 0.62, 0.25, 1.0)  # colour of the reference
 CROP = slice(60, -40), slice(100, -100)  # rows and columns of a frame that a still shows
-CAPTION = 30, 300  # height and width of a line of words, pixels; it stands in the corner of the crop
+CAPTION = 30, 440  # height and width of a line of words, pixels; it fills the top of the crop
 
 
 def side_by_side_model(robot: Robot) -> mujoco.MjModel:
     """A scene of two robots: the robot itself, and a second one in another colour; qpos is both in this order."""
-    scene = mujoco.MjSpec.from_file(str(robot.mjcf))
-    other = mujoco.MjSpec.from_file(str(robot.mjcf))
-    for name in [geom.name for geom in other.worldbody.geoms]:
-        other.delete(other.geom(name))
-    for light in list(other.worldbody.lights):
-        other.delete(light)
+    scene, other = robot.spec(), robot.spec()
+    for geom in list(other.worldbody.geoms):
+        other.delete(geom)
+    for unneeded in [*other.worldbody.lights, *other.keys]:
+        other.delete(unneeded)
     for geom in other.geoms:
-        geom.rgba = GHOST
+        geom.rgba, geom.material = GHOST, ""
     scene.attach(other, prefix="reference_", frame=scene.worldbody.add_frame())
-    scene.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.93, 0.95, 0.98],
-        rgb2=[0.72, 0.78, 0.86],
-        width=64,
-        height=64,
-    )
-    scene.visual.headlight.ambient = [0.45, 0.45, 0.45]
+    _paint(scene)
     return scene.compile()
+
+
+def _paint(scene: mujoco.MjSpec) -> None:
+    """The same sky and floor for every robot."""
+    for texture in [texture for texture in scene.textures if texture.type == SKYBOX]:
+        scene.delete(texture)
+    _texture(scene, "sky", SKYBOX, mujoco.mjtBuiltin.mjBUILTIN_GRADIENT, SKY, 64)
+    _texture(scene, "tiles", mujoco.mjtTexture.mjTEXTURE_2D, mujoco.mjtBuiltin.mjBUILTIN_CHECKER, TILES, 256)
+    floor = scene.add_material(name="tiles", texrepeat=[4.0, 4.0], texuniform=True)
+    floor.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "tiles"
+    for geom in scene.worldbody.geoms:
+        if geom.type == mujoco.mjtGeom.mjGEOM_PLANE:
+            geom.material, geom.rgba = "tiles", [1.0, 1.0, 1.0, 1.0]
+    scene.visual.headlight.ambient = [0.45, 0.45, 0.45]
+
+
+def _texture(scene: mujoco.MjSpec, name: str, kind: int, builtin: int, colours: tuple, size: int) -> None:
+    first, second = colours
+    scene.add_texture(name=name, type=kind, builtin=builtin, rgb1=first, rgb2=second, width=size, height=size)
+
+
+def _height(robot: Robot) -> float:
+    """Of the highest point of the robot in its home pose, m."""
+    data = mujoco.MjData(robot.model)
+    data.qpos[:] = robot.home_qpos
+    mujoco.mj_kinematics(robot.model, data)
+    return float(np.max(data.geom_xpos[:, 2] + robot.model.geom_rbound))
 
 
 def render(robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tuple[int, int] = (640, 480)) -> list:
@@ -54,17 +74,19 @@ def render(robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tup
     model = side_by_side_model(robot)
     data = mujoco.MjData(model)
     camera = mujoco.MjvCamera()
-    camera.distance, camera.azimuth, camera.elevation = 1.75, 100.0, -10.0
+    height = _height(robot)
+    spacing = SPACING * height
+    camera.distance, camera.azimuth, camera.elevation = 2.4 * height, 100.0, -10.0
     frames = []
     with mujoco.Renderer(model, height=size[1], width=size[0]) as renderer:
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         for robot_qpos, reference_qpos in zip(motion, reference, strict=True):
             beside = reference_qpos.copy()
-            beside[:2] = robot_qpos[0] + SPACING, robot_qpos[1]
+            beside[:2] = robot_qpos[0] + spacing, robot_qpos[1]
             data.qpos[:] = np.concatenate([robot_qpos, beside])
             mujoco.mj_forward(model, data)
-            camera.lookat[:] = [robot_qpos[0] + 0.5 * SPACING, robot_qpos[1], 0.33]
+            camera.lookat[:] = [robot_qpos[0] + 0.5 * spacing, robot_qpos[1], 0.46 * height]
             renderer.update_scene(data, camera)
             frames.append(renderer.render())
     return frames
