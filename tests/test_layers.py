@@ -14,10 +14,12 @@ ROOT = Path(__file__).parents[1] / "playground_amp"
 LAYERS: list[set[str]] = [
     {"", "errors", "files", "quiet"},  # utilities; "" is the package itself
     {"cli", "compatibility", "schema", "rotations", "types"},
-    {"robots.files", "robots.record"},
-    {"robots.check", "robots.servos"},
-    {"robots.compile"},
-    {"robots"},
+    {"robots.files", "robots.record", "robots.symmetry"},
+    {"robots.anatomy", "robots.check", "robots.servos", "robots.soles", "robots.writing"},
+    {"robots.compile", "robots.strength"},
+    {"robots", "robots.stance"},
+    {"robots.remarks"},
+    {"robots.propose"},
     {"presets"},
     {"presets"},
     {"config", "networks", "replay", "motion", "motion.bounds", "motion.clip", "features"},

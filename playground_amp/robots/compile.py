@@ -77,15 +77,17 @@ def _free_root(spec: mujoco.MjSpec, root: str, source: str) -> None:
     if body.parent.name != "world":
         raise InputError(f"{source}: root is '{root}', which hangs from '{body.parent.name}'; give a body of the world")
     if not body.joints:
-        body.add_freejoint(name="" if spec.joint("root") else "root")
-    elif [joint.type for joint in body.joints] != [FREE]:
+        body.add_freejoint(name=f"{root}_free")
+    elif [joint.type for joint in body.joints] == [FREE]:
+        body.joints[0].name = body.joints[0].name or f"{root}_free"
+    else:
         raise InputError(f"{source}: root is '{root}', which has the joint '{body.joints[0].name}', not a free joint")
 
 
 def _weld_others(spec: mujoco.MjSpec, record: Record) -> None:
     """Joints that the record does not list go, and what couples them to others."""
-    free = spec.body(record.root).joints[0]
-    gone = [joint for joint in spec.joints if joint.name not in record.joints and joint.id != free.id]
+    kept = {*record.joints, spec.body(record.root).joints[0].name}
+    gone = [joint for joint in spec.joints if joint.name not in kept]
     names = {joint.name for joint in gone}
     coupled = [eq for eq in spec.equalities if eq.type == mujoco.mjtEq.mjEQ_JOINT and {eq.name1, eq.name2} & names]
     for element in [*coupled, *gone]:

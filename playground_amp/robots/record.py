@@ -44,7 +44,7 @@ class Sphere:
 
 @frozen
 class Gains:
-    """A position servo; what is left out is the MJCF's."""
+    """A joint's position servo; what is left out is the MJCF's."""
 
     kp: Positive | None = None
     """Stiffness, N m/rad."""
@@ -52,6 +52,8 @@ class Gains:
     """Damping, N m s/rad."""
     torque: Positive | None = None
     """Largest torque, N m."""
+    armature: NonNegative | None = None
+    """Inertia of the motor's rotor as the joint feels it, kg m^2; a drive with gears has one, many an MJCF has none."""
 
 
 @frozen

@@ -14,6 +14,7 @@ from playground_amp.robots.record import Gains
 
 JOINT_TRANSMISSIONS = [int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT)]
 KEYS = [field.name for field in dataclasses.fields(Gains)]
+NEEDED = ("kp", "kv", "torque")
 
 
 def servos_of(model: mujoco.MjModel) -> dict[str, Gains]:
@@ -72,7 +73,7 @@ def complete(
     for joint in joints:
         fitting = [gains for pattern, gains in given.items() if fnmatchcase(joint, pattern)]
         servos[joint] = merge([own.get(joint, Gains()), *fitting])
-    for key in KEYS:
+    for key in NEEDED:
         if lacking := [joint for joint, servo in servos.items() if getattr(servo, key) is None]:
             raise InputError(
                 f"{source}: gains: {', '.join(lacking[:4])}{' ...' * (len(lacking) > 4)} need {key}, which {mjcf} "
@@ -92,4 +93,6 @@ def replace_actuators(spec: mujoco.MjSpec, servos: Mapping[str, Gains], limited:
         servo.inheritrange, servo.ctrllimited = float(joint in limited), joint in limited
         servo.ctrlrange = [0.0, 0.0]
         servo.forcerange, servo.forcelimited = [-(gains.torque or 0.0), gains.torque or 0.0], True
+        if gains.armature is not None:
+            spec.joint(joint).armature = gains.armature
         spec.joint(joint).actfrclimited = False  # the servo has the limit, so that its torque is the joint's

@@ -1,0 +1,107 @@
+"""Sentences about a proposed record: what was guessed, what needs a hand, what goes wrong when it is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import mujoco
+import numpy as np
+
+from playground_amp.robots import Robot
+from playground_amp.robots.record import Gains
+from playground_amp.robots.servos import KEYS, servos_of
+from playground_amp.robots.symmetry import Symmetry
+
+EXACT = 1e-6  # m, residual of a reflection that is one
+LEVEL = 0.005  # height over the lowest pad at which a pad still stands, as a share of the leg's length
+SHAKING = 50.0  # rad/s
+TRIAL = 40  # time steps
+FEW = 4  # names in one sentence
+
+
+def lacking(model: mujoco.MjModel, guesses: Mapping[str, Gains]) -> dict[str, Gains]:
+    """Of the guessed gains only what the MJCF does not say."""
+    own = servos_of(model)
+    missing = {
+        joint: {key: vars(guess)[key] for key in KEYS if vars(own.get(joint, Gains()))[key] is None}
+        for joint, guess in guesses.items()
+    }
+    return {joint: Gains(**values) for joint, values in missing.items() if any(values.values())}
+
+
+def remarks(
+    model: mujoco.MjModel, symmetry: Symmetry, welded: Sequence[str], key: str, gains: Mapping[str, Gains]
+) -> list[str]:
+    """What was guessed of joints, their mirror, the home pose (`key` is its keyframe) and the servos."""
+    return [*_on_joints(model, list(symmetry.joints), welded), *_on_mirror(symmetry), _on_home(key), *_on_gains(gains)]
+
+
+def _on_joints(model: mujoco.MjModel, joints: Sequence[str], welded: Sequence[str]) -> list[str]:
+    sentences = []
+    if not servos_of(model):
+        sentences.append("the MJCF has no actuators: every hinge joint is taken as actuated")
+    if welded:
+        sentences.append(f"joints that no actuator drives are welded at zero: {_few(welded)}")
+    if unlimited := [joint for joint in joints if not model.jnt_limited[model.joint(joint).id]]:
+        sentences.append(f"joints without a range may turn by half a turn each way: {_few(unlimited)}")
+    return sentences
+
+
+def _on_mirror(symmetry: Symmetry) -> list[str]:
+    sentences = []
+    if symmetry.alone:
+        sentences.append(f"no partner on the other side was found, check 'mirror': {_few(symmetry.alone)}")
+    if symmetry.residual > EXACT:
+        sentences.append(
+            f"left and right are not exactly alike: bodies are up to {symmetry.residual:.1g} m "
+            f"from their reflection ({symmetry.worst})"
+        )
+    return sentences
+
+
+def _on_home(key: str) -> str:
+    if key:
+        return f"the home pose is the keyframe '{key}'"
+    return "the home pose is guessed: knees bent by 0.4 rad, the feet flat and under the weight"
+
+
+def _on_gains(gains: Mapping[str, Gains]) -> list[str]:
+    sentences = []
+    if any(guess.kp for guess in gains.values()):
+        sentences.append("kp and kv are guessed from torque and inertia; put the real servos' into 'gains'")
+    if guessed := [joint for joint, guess in gains.items() if guess.armature]:
+        sentences.append(f"armature is guessed from torque, the MJCF has none: {_few(guessed)}")
+    if guessed := [joint for joint, guess in gains.items() if guess.torque]:
+        sentences.append(f"torque is guessed from weights, put the data sheet's into 'gains': {_few(guessed)}")
+    return sentences
+
+
+def trial(robot: Robot) -> list[str]:
+    """What goes wrong in the home pose."""
+    heights = robot.pad_heights(robot.home_qpos[None])[0]
+    sentences = []
+    if heights.max() > LEVEL * robot.leg_length:
+        pad = list(robot.pads)[int(heights.argmax())]
+        sentences.append(f"in the home pose {pad} is {1000 * heights.max():.0f} mm above the floor; mend 'home'")
+    data = mujoco.MjData(robot.model)
+    data.qpos[:], data.ctrl[:] = robot.home_qpos, robot.home
+    sentences += _on_weight(robot, data)
+    mujoco.mj_step(robot.model, data, nstep=TRIAL)
+    if not np.isfinite(data.qpos).all() or np.abs(data.qvel).max() > SHAKING:
+        sentences.append("the servos shake in the home pose; lower kp or kv in 'gains', or options.timestep")
+    return sentences
+
+
+def _on_weight(robot: Robot, data: mujoco.MjData) -> list[str]:
+    mujoco.mj_forward(robot.model, data)
+    ahead = data.subtree_com[0, 0] - data.geom_xpos[robot.pad_geoms.ravel(), 0]
+    outside = max(ahead.min(), -ahead.max()) - robot.model.geom_size[robot.pad_geoms.ravel(), 0].max()
+    if outside <= 0.0:
+        return []
+    where = "ahead of" if ahead.min() > 0.0 else "behind"
+    return [f"in the home pose the weight is {1000 * outside:.0f} mm {where} the feet; mend 'home'"]
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
