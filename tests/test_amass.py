@@ -7,29 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from motion_files import FRAMES, write_npz
+from motion_files import amass as arrays
 
 from playground_amp.errors import InputError
 from playground_amp.motion.amass import JOINTS, OFFSETS, PARENTS, forward_kinematics, load_take
 
-FRAMES = 5
-
-
-def arrays(**changes: Any) -> dict[str, Any]:
-    """A valid take in its rest pose, with some arrays exchanged; None leaves one out."""
-    take: dict[str, Any] = {
-        "poses": np.zeros((FRAMES, 156)),
-        "trans": np.zeros((FRAMES, 3)),
-        "betas": np.ones(16),
-        "gender": np.array(b"female"),
-        "mocap_framerate": np.array(120.00004),
-    }
-    return {key: value for key, value in (take | changes).items() if value is not None}
-
 
 def write(folder: Path, name: str = "take.npz", **changes: Any) -> Path:
-    path = folder / name
-    np.savez(path, allow_pickle=True, **arrays(**changes))
-    return path
+    return write_npz(folder / name, arrays(**changes))
 
 
 def joint(positions: np.ndarray, name: str) -> np.ndarray:
@@ -98,9 +84,19 @@ def test_smpl_h_smpl_x_and_split_poses_are_alike(tmp_path: Path) -> None:
         np.testing.assert_array_equal(take.positions, takes[0].positions)
 
 
-def test_a_pickled_gender_is_never_opened(tmp_path: Path) -> None:
-    path = write(tmp_path, gender=np.array(["neutral", None], dtype=object))
+@pytest.mark.parametrize("gender", [np.array(["neutral", None], dtype=object), np.array("male"), np.array(b"male")])
+def test_gender_does_not_matter_and_is_never_opened(tmp_path: Path, gender: np.ndarray) -> None:
+    path = write(tmp_path, gender=gender)
     assert load_take(path).positions.shape == (FRAMES, 22, 3)
+
+
+def test_single_precision_and_other_byte_orders_are_read(tmp_path: Path) -> None:
+    body = np.random.default_rng(1).normal(size=(FRAMES, 156))
+    plain = load_take(write(tmp_path, "plain.npz", poses=body))
+    for dtype in (">f8", "f4"):
+        read = load_take(write(tmp_path, "other.npz", poses=body.astype(dtype), mocap_framerate=np.array([120])))
+        np.testing.assert_allclose(read.positions, plain.positions, atol=1e-5)
+        assert read.fps == 120.0
 
 
 NOISE = {"poses": np.random.default_rng(0).normal(size=(200, 156)), "trans": np.zeros((200, 3))}

@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 from playground_amp.errors import InputError
 
 MOST_BYTES = 2**30  # of one array; an hour of SMPL-H at 120 Hz is half of it
-BOMB_BYTES, BOMB_RATIO = 2**26, 100  # a larger array that shrank further than recorded motion does is a bomb
+BOMB_BYTES, BOMB_RATIO = 2**24, 100  # a larger array that shrank further than recorded motion does is a bomb
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 

@@ -19,7 +19,7 @@ from pybvh.bvhnode import BvhJoint
 from scipy.spatial.transform import Rotation
 
 from playground_amp.errors import InputError
-from playground_amp.motion.checks import frame_rate
+from playground_amp.motion.checks import FRAME_RATES
 
 MOST_JOINTS = 500
 BEYOND = 1e9  # degrees or units; no motion has such numbers
@@ -43,18 +43,24 @@ def read_skeleton(path: Path) -> Skeleton:
     """Read a BVH file; every kind of damage is one sentence (InputError) naming it."""
     text = path.read_text(encoding="utf-8", errors="replace").lstrip("\ufeff")
     try:
-        return _parse(text, path)
+        with warnings.catch_warnings(action="ignore"):  # of NumPy, about files without numbers
+            return _parse(text, path)
     except InputError:
         raise
     except Exception as error:  # pybvh passes on whatever a damaged line raises
-        told = re.sub(r"\s+(in|from) (file )?\S*motion\.bvh", "", " ".join(str(error).split()))[:200]
-        raise InputError(f"'{path}' is not a readable BVH file: {told or 'it is damaged'}") from None
+        raise InputError(f"'{path}' is not a readable BVH file: {_told(error)}") from None
+
+
+def _told(error: Exception) -> str:
+    """What pybvh says, without the name of the copy it read and without NumPy's advice to programmers."""
+    text = re.sub(r"\s+(in|from) (file )?\S*motion\.bvh", "", " ".join(str(error).split()))
+    return text.split("; use `usecols`")[0][:200].rstrip(".") or "it is damaged"
 
 
 def _parse(text: str, path: Path) -> Skeleton:
+    _check_rate(text, path)
     plain, translations = _plain(text, path)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of NumPy, about files without numbers
+    with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "motion.bvh"
         copy.write_text(plain, encoding="ascii", errors="replace")
         bvh = pybvh.read_bvh_file(copy, world_up="+y")
@@ -71,8 +77,16 @@ def _parse(text: str, path: Path) -> Skeleton:
         offsets=offsets,
         translations=translations,
         rotations=np.stack(angles, axis=1),
-        fps=frame_rate(1.0 / bvh.frame_time if bvh.frame_time > 0.0 else np.nan, "1 / Frame Time", path),
+        fps=1.0 / bvh.frame_time,
     )
+
+
+def _check_rate(text: str, path: Path) -> None:
+    """Before pybvh rounds it."""
+    found = re.search(r"^[ \t]*Frame[ \t]+Time:[ \t]*(\S+)", text, flags=re.MULTILINE)
+    low, high = (1.0 / rate for rate in reversed(FRAME_RATES))
+    if found and not low <= float(found[1]) <= high:
+        raise InputError(f"'{path}': Frame Time is {found[1][:20]}, expected seconds from {low:g} to {high:g}")
 
 
 def _check(values: list[np.ndarray], path: Path) -> None:

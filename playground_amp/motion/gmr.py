@@ -153,7 +153,7 @@ def _rate(content: Mapping[str, Any], path: Path) -> float:
     if key is None:
         raise InputError(f"'{path}' has no fps, the frames per second of the motion")
     value = content[key]
-    return frame_rate(value if isinstance(value, int | float | np.ndarray) else np.nan, key, path)
+    return frame_rate(value if isinstance(value, int | float | np.ndarray) else None, key, path)
 
 
 def _names(content: Mapping[str, Any], count: int, path: Path) -> tuple[str, ...] | None:

@@ -23,7 +23,7 @@ NUMERIC = re.compile(r"[biuf][1248]|U[0-9]{1,4}")  # dtypes admitted: numbers, a
 MODULES = (*(f"numpy.{core}.{part}" for core in ("core", "_core") for part in ("multiarray", "numeric")), "numpy")
 FUNCTIONS = ("_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer")
 GLOBALS = {(module, name) for module in MODULES for name in FUNCTIONS}
-GLOBALS |= {("_codecs", "encode")}  # how protocol 2 writes bytes
+GLOBALS |= {("_codecs", "encode"), ("__builtin__", "bytes")}  # how protocol 2 writes bytes, and empty ones
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 LITERALS = {
     *("LONG1", "LONG4", "BININT", "BININT1", "BININT2", "BINFLOAT"),
@@ -150,6 +150,8 @@ def _reduce(stack: list[Any]) -> None:
         stack.append(_from_bytes(*arguments))
     elif function.name == "encode":
         stack.append(arguments[0].encode("latin1"))
+    elif function.name == "bytes" and not arguments:
+        stack.append(b"")
     else:
         raise _Refused(f"wants to call {function.module}.{function.name}, which no motion needs")
 

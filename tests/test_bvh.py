@@ -1,0 +1,234 @@
+"""BVH files: a pose worked out by hand, every kind of rig against the take it was written from, names and units."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from motion_files import MIXAMO, Rig, person, write_bvh
+from scipy.spatial.transform import Rotation
+
+from playground_amp.errors import InputError
+from playground_amp.motion.amass import JOINTS, OFFSETS, Take
+from playground_amp.motion.body import LIMBS, snap, turn
+from playground_amp.motion.bvh import load_bvh
+from playground_amp.motion.bvh_names import match
+
+BY_HAND = """HIERARCHY
+ROOT Hips
+{
+  OFFSET 0 0 0
+  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+  JOINT Chest
+  {
+    OFFSET 0 20 0
+    CHANNELS 3 Zrotation Xrotation Yrotation
+    JOINT Neck
+    {
+      OFFSET 0 30 0
+      CHANNELS 3 Zrotation Xrotation Yrotation
+      End Site
+      {
+        OFFSET 0 10 0
+      }
+    }
+  }
+LEGS}
+MOTION
+Frames: 2
+Frame Time: 0.0333333
+0 95 0  0 0 0  0 0 0  0 0 0  0 0 0  0 0 0  0 0 0  0 0 0  0 0 0  0 0 0
+10 95 200  0 0 90  0 0 0  0 0 0  0 -90 0  0 90 0  0 0 0  0 0 0  0 0 0  0 0 0
+"""
+LEG = """  JOINT {0}Hip
+  {{
+    OFFSET {1} 0 0
+    CHANNELS 3 Zrotation Xrotation Yrotation
+    JOINT {0}Knee
+    {{
+      OFFSET 0 -45 0
+      CHANNELS 3 Zrotation Xrotation Yrotation
+      JOINT {0}Ankle
+      {{
+        OFFSET 0 -40 0
+        CHANNELS 3 Zrotation Xrotation Yrotation
+        End Site
+        {{
+          OFFSET 0 -10 15
+        }}
+      }}
+    }}
+  }}
+"""
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> Take:
+    path = tmp_path / "hand.bvh"
+    path.write_text(BY_HAND.replace("LEGS", LEG.format("Left", 10) + LEG.format("Right", -10)))
+    return load_bvh(path)
+
+
+def at(take: Take, joint: str, frame: int) -> np.ndarray:
+    return take.positions[frame, JOINTS.index(joint)]
+
+
+def test_standing_is_upright_in_metres(by_hand: Take) -> None:
+    """y up and centimetres become z up and metres; the file's left (x) stays x, its front (z) becomes -y."""
+    assert by_hand.name == "hand" and by_hand.fps == pytest.approx(30.0)
+    np.testing.assert_allclose(at(by_hand, "pelvis", 0), [0, 0, 0.95], atol=1e-9)
+    np.testing.assert_allclose(at(by_hand, "left_ankle", 0), [0.10, 0, 0.10], atol=1e-9)
+    np.testing.assert_allclose(at(by_hand, "spine3", 0), [0, 0, 1.15], atol=1e-9)
+    np.testing.assert_allclose(at(by_hand, "neck", 0), [0, 0, 1.45], atol=1e-9)
+    front = by_hand.rotations[0, 0] @ [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(front, [0, -1, 0], atol=1e-9)
+
+
+def test_a_quarter_turn_and_a_raised_knee(by_hand: Take) -> None:
+    """Turned by 90 degrees about the vertical the front is +x and the left +y; the thigh is level, the shank hangs."""
+    front = by_hand.rotations[1, 0] @ [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(front, [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(at(by_hand, "pelvis", 1), [0.10, -2.00, 0.95], atol=1e-9)
+    np.testing.assert_allclose(at(by_hand, "left_hip", 1), [0.10, -1.90, 0.95], atol=1e-9)
+    np.testing.assert_allclose(at(by_hand, "left_knee", 1), [0.55, -1.90, 0.95], atol=1e-9)
+    np.testing.assert_allclose(at(by_hand, "left_ankle", 1), [0.55, -1.90, 0.55], atol=1e-9)
+    np.testing.assert_allclose(at(by_hand, "right_ankle", 1), [0.10, -2.10, 0.10], atol=1e-9)
+
+
+def test_bones_lie_where_the_rotations_turn_our_skeleton(by_hand: Take) -> None:
+    for joint in ("left_hip", "left_knee", "right_hip", "right_knee"):
+        i, child = JOINTS.index(joint), JOINTS.index(LIMBS[joint])
+        bone = by_hand.positions[:, child] - by_hand.positions[:, i]
+        turned = by_hand.rotations[:, i] @ OFFSETS[child]
+        cosine = np.sum(bone * turned, axis=1) / np.linalg.norm(bone, axis=1) / np.linalg.norm(turned, axis=1)
+        np.testing.assert_allclose(cosine, 1.0, atol=1e-9)
+
+
+def test_joints_the_file_lacks_hang_on_their_parents(by_hand: Take) -> None:
+    """The toe turns with its ankle and stands off it like ours, scaled by 0.85 m of leg."""
+    i, ankle = JOINTS.index("left_foot"), JOINTS.index("left_ankle")
+    np.testing.assert_array_equal(by_hand.rotations[:, i], by_hand.rotations[:, ankle])
+    ours = np.linalg.norm(OFFSETS[4]) + np.linalg.norm(OFFSETS[7])
+    np.testing.assert_allclose(at(by_hand, "left_foot", 0) - at(by_hand, "left_ankle", 0),
+                               0.85 / ours * np.array([0.03, -0.12, -0.06]), atol=1e-9)  # fmt: skip
+
+
+def hanging_arms(joint: str) -> np.ndarray:
+    """A rest pose with arms 60 degrees below level."""
+    if not joint.endswith(("shoulder", "elbow", "wrist")):
+        return np.eye(3)
+    return Rotation.from_euler("z", -60 if joint.startswith("left") else 60, degrees=True).as_matrix()
+
+
+def along_x(joint: str) -> np.ndarray:
+    """LAFAN1's way: every bone along its joint's x, the person's left (the front for arms) along z."""
+    side, _, part = joint.partition("_")
+    leg, arm_chain = ("hip", "knee", "ankle", "foot"), ("collar", "shoulder", "elbow", "wrist")
+    nexts = dict(pairwise(leg)) | dict(pairwise(arm_chain))
+    arm = part in arm_chain
+    bone = OFFSETS[JOINTS.index(f"{side}_{nexts.get(part, part)}")] if part else np.array([0.0, 1.0, 0.0])
+    ours = pair(bone, np.eye(3)[2 if arm else 0])
+    return pair(np.eye(3)[0], np.eye(3)[2]) @ ours.T
+
+
+def pair(along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    along = along / np.linalg.norm(along)
+    across = across - along * (along @ across)
+    across /= np.linalg.norm(across)
+    return np.stack([along, across, np.cross(along, across)], axis=1)
+
+
+def standing_on_z(_: str) -> np.ndarray:
+    return Rotation.from_euler("x", 90, degrees=True).as_matrix()
+
+
+RIGS = {
+    "T pose": Rig(),
+    "Mixamo": Rig(names=[f"mixamorig:{name}" for name in MIXAMO], order="XYZ"),
+    "arms hanging": Rig(axes=hanging_arms, unit=1.0, order="ZXY"),
+    "z up": Rig(axes=standing_on_z, unit=0.0254, z_up=True),
+    "positions of every joint": Rig(positions=True, reference=True, unit=0.0254 / 0.45, order="YXZ"),
+    "bones along x": Rig(axes=along_x, names=[name.replace("Base", "") for name in MIXAMO]),
+}
+LOOSE = {"arms hanging": ("left_shoulder", "right_shoulder")}  # what a rest pose leaves open: a bone's own twist
+
+
+@pytest.mark.parametrize("kind", RIGS)
+def test_a_person_comes_back_from_every_rig(tmp_path: Path, kind: str) -> None:
+    take = person()
+    read = load_bvh(write_bvh(tmp_path / "take.bvh", take, RIGS[kind]))
+    assert read.fps == pytest.approx(take.fps)
+    np.testing.assert_allclose(read.positions, take.positions, atol=2e-5)
+    between = np.swapaxes(take.rotations, -1, -2) @ read.rotations
+    angles = np.rad2deg(Rotation.from_matrix(between.reshape(-1, 3, 3)).magnitude()).reshape(len(take.positions), 22)
+    for i, joint in enumerate(JOINTS):
+        assert angles[:, i].max() < (10.0 if joint in LOOSE.get(kind, ()) else 0.05), (joint, angles[:, i].max())
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.01, 0.001, 0.0254])
+def test_units_are_judged_by_the_legs(tmp_path: Path, unit: float) -> None:
+    read = load_bvh(write_bvh(tmp_path / "take.bvh", person(), Rig(unit=unit)))
+    np.testing.assert_allclose(read.positions, person().positions, atol=1e-4)
+
+
+def test_capital_suffix_windows_lines_and_a_byte_order_mark(tmp_path: Path) -> None:
+    plain = write_bvh(tmp_path / "plain.bvh", person())
+    odd = tmp_path / "ODD.BVH"
+    odd.write_bytes(b"\xef\xbb\xbf" + plain.read_bytes().replace(b"\n", b"\r\n"))
+    np.testing.assert_array_equal(load_bvh(odd).positions, load_bvh(plain).positions)
+
+
+def chain(*names: str) -> tuple[list[str], list[int]]:
+    return list(names), list(range(-1, len(names) - 1))
+
+
+STYLES = {
+    "3ds Max": ("Bip01 Pelvis", "Bip01 L Thigh", "Bip01 L Calf", "Bip01 L Foot", "Bip01 L Toe0"),
+    "Poser": ("hip", "lThigh", "lShin", "lFoot", "lToe"),
+    "Unreal": ("pelvis", "thigh_l", "calf_l", "foot_l", "ball_l"),
+    "Blender": ("hips", "thigh.L", "shin.L", "foot.L", "toe.L"),
+    "MotionBuilder": ("Character1_Hips", "Character1_LeftUpLeg", "Character1_LeftLeg", "Character1_LeftFoot",
+                      "Character1_LeftToeBase"),
+    "old BVH": ("Hips", "LeftHip", "LeftKnee", "LeftAnkle", "LeftToe"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_names_of_many_programs_are_known(style: str) -> None:
+    found = match(*chain(*STYLES[style]))
+    assert found == {"pelvis": 0, "left_hip": 1, "left_knee": 2, "left_ankle": 3, "left_foot": 4}
+
+
+def test_the_shoulder_is_a_collar_only_where_an_arm_follows() -> None:
+    with_arm = match(*chain("Hips", "Spine", "LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"))
+    without = match(*chain("Hips", "Spine", "LeftCollar", "LeftShoulder", "LeftElbow", "LeftWrist"))
+    arm = {"spine3": 1, "left_collar": 2, "left_shoulder": 3, "left_elbow": 4, "left_wrist": 5}
+    assert with_arm == without == {"pelvis": 0} | arm
+    bare = match(*chain("Hips", "LeftShoulder", "LeftElbow", "LeftWrist"))
+    assert bare == {"pelvis": 0, "left_shoulder": 1, "left_elbow": 2, "left_wrist": 3}
+
+
+def test_cmus_helper_joints_do_not_confuse(tmp_path: Path) -> None:
+    """CMU's files have LHipJoint before LeftUpLeg, three joints of the spine, and Neck, Neck1."""
+    names = ["Hips", "LHipJoint", "LeftUpLeg", "LeftLeg", "LeftFoot", "LowerBack", "Spine", "Spine1", "Neck", "Neck1"]
+    found = match(names, [-1, 0, 1, 2, 3, 0, 5, 6, 7, 8])
+    assert found["left_hip"] == 2 and found["neck"] == 8
+    assert [found[joint] for joint in ("spine1", "spine2", "spine3")] == [5, 6, 7]
+
+
+def test_a_wrong_skeleton_names_what_is_missing(tmp_path: Path) -> None:
+    names = [name if "Leg" not in name or "Up" in name else "" for name in MIXAMO]
+    path = write_bvh(tmp_path / "take.bvh", person(), Rig(names=names))
+    with pytest.raises(InputError, match="left_knee, right_knee") as caught:
+        load_bvh(path)
+    assert "Hips" in str(caught.value)
+
+
+def test_turns_and_snaps() -> None:
+    for end in ([0, 1, 0], [-1, 0, 0], [1, 0, 0], [0.6, 0.8, 0]):
+        np.testing.assert_allclose(turn(np.array([1.0, 0, 0]), np.array(end)) @ [1, 0, 0], end, atol=1e-12)
+    tilted = Rotation.from_euler("x", 20, degrees=True).as_matrix()
+    np.testing.assert_array_equal(snap(tilted), np.eye(3))
+    assert snap(Rotation.from_euler("x", 40, degrees=True).as_matrix())[1, 1] < 0.8
