@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from playground_amp.cli import say
 from playground_amp.errors import InputError, nearest
-from playground_amp.robots.check import check_mirror, check_robot
+from playground_amp.robots.check import check_robot
 from playground_amp.robots.compile import joint_range, make_spec
 from playground_amp.robots.files import compile_spec, find_mjcf
 from playground_amp.robots.record import KeyBodies, Record, RetargetTable, read_record
@@ -134,7 +135,6 @@ def load_robot(name_or_path: str | Path) -> Robot:
 
 def make_robot(record: Record, folder: Path, source: str) -> Robot:
     """The robot of a record; its `mjcf` is relative to `folder`, and errors name `source`."""
-    check_mirror(record, source)
     joints, pads, mirror = record.joints, list(record.pads), record.mirror
     robot = Robot(
         name=record.name,
@@ -144,10 +144,10 @@ def make_robot(record: Record, folder: Path, source: str) -> Robot:
         pads=record.pads,
         home=tuple(float(record.home.get(joint, 0.0)) for joint in joints),
         mirror_joints=(
-            tuple(joints.index(mirror.joints[joint][0]) for joint in joints),
-            tuple(float(mirror.joints[joint][1]) for joint in joints),
+            tuple(_place(joints, mirror.joints.get(joint, ("", 1))[0]) for joint in joints),
+            tuple(float(mirror.joints.get(joint, ("", 1))[1]) for joint in joints),
         ),
-        mirror_pads=tuple(pads.index(mirror.pads[pad]) for pad in pads),
+        mirror_pads=tuple(_place(pads, mirror.pads.get(pad)) for pad in pads),
         contact_clearance=record.contact_clearance,
         record=record,
         source=source,
@@ -156,6 +156,11 @@ def make_robot(record: Record, folder: Path, source: str) -> Robot:
     )
     check_robot(robot, source)
     return robot
+
+
+def _place(names: Sequence[str], name: str | None) -> int:
+    """Index of a name, or -1 for the check to find."""
+    return names.index(name) if name in names else -1
 
 
 def _find(name_or_path: str) -> Path:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import mujoco
 
 from playground_amp.errors import InputError, nearest
-from playground_amp.robots.record import Record
 
 if TYPE_CHECKING:
     from playground_amp.robots import Robot
@@ -16,15 +15,9 @@ if TYPE_CHECKING:
 SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
 
 
-def check_mirror(record: Record, source: str) -> None:
-    """Raises InputError unless every joint and pad has a partner that has it as partner, with one sign for both."""
-    for mistake in _of_mirror(record):
-        raise InputError(f"{source}: {mistake}")
-
-
 def check_robot(robot: Robot, source: str) -> None:
     """Raises InputError naming `source`, the key and what would be right."""
-    for mistakes in (_of_home, _of_pads, _of_bodies):
+    for mistakes in (_of_home, _of_pads, _of_mirror, _of_bodies):  # the first compiles the model
         for mistake in mistakes(robot):
             raise InputError(f"{source}: {mistake}")
 
@@ -47,7 +40,8 @@ def _of_pads(robot: Robot) -> Iterator[str]:
             yield f"pads.{pad}: the geom '{other}' is no sphere; list contact spheres in 'spheres' and name those"
 
 
-def _of_mirror(record: Record) -> Iterator[str]:
+def _of_mirror(robot: Robot) -> Iterator[str]:
+    record = robot.record
     joints = {joint: partner for joint, (partner, _) in record.mirror.joints.items()}
     sides = [("joints", joints, record.joints), ("pads", record.mirror.pads, list(record.pads))]
     for key, partners, names in sides:
