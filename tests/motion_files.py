@@ -121,7 +121,7 @@ def amass(**changes: Any) -> dict[str, Any]:
 
 def write_npz(path: Path, arrays: dict[str, Any]) -> Path:
     with path.open("wb") as file:
-        np.savez(file, allow_pickle=True, **arrays)
+        np.savez(file, **arrays)
     return path
 
 

@@ -210,7 +210,7 @@ BROKEN: dict[str, dict[str, Write]] = {
         "empty": NOTHING,
         "blank": text("\n \n"),
         "nan": csv(spoiled(unitree())),
-        "wrong width": csv(unitree(12)),
+        "wrong width": csv(unitree(0)),
         "one column": text("1\n2\n3\n"),
         "text": text("hello"),
         "header": lambda path: path.write_text(",".join(["x"] * 36) + "\n" + ",".join(["0"] * 36)),
@@ -306,6 +306,28 @@ def test_folders_missing_and_unknown_files_are_one_sentence(tmp_path: Path) -> N
         with pytest.raises(InputError, match=told) as caught:
             read_source(path)
         assert str(path) in str(caught.value)
+
+
+def test_an_archive_without_motion_tells_what_it_has(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "take.npz", {"joint_vel": np.zeros(3), "body_pos_w": np.zeros(3)})
+    with pytest.raises(InputError, match="it has body_pos_w, joint_vel"):
+        read_source(path)
+    shape = write_npz(tmp_path / "shape.npz", {"betas": np.zeros(16)})
+    with pytest.raises(InputError, match="stagei"):
+        read_source(shape)
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "take.bvh"
+    path.write_text("x")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for wrong in (path, tmp_path / ("x" * 300 + ".bvh")):
+        with pytest.raises(InputError, match=r"cannot be read: (Permission denied|File name too long)"):
+            read_source(wrong)
 
 
 @pytest.mark.parametrize("suffix", BROKEN)

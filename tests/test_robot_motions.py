@@ -80,6 +80,11 @@ def test_unitrees_csv(tmp_path: Path, joints: tuple[str, ...], knee: int) -> Non
     assert joints[knee] == "left_knee_joint" and motion.joint_pos[0, knee] == pytest.approx(0.03)
 
 
+def test_a_csv_of_another_robot_has_no_names(tmp_path: Path) -> None:
+    motion = load_csv(write_csv(tmp_path / "walk.csv", unitree(12)))
+    assert motion.joints is None and motion.joint_pos.shape == (FRAMES, 12)
+
+
 def test_unitrees_joints_are_those_of_its_data_set() -> None:
     assert [len(joints) for joints in (G1, H1_2, H1)] == [29, 27, 19]
     assert G1[12:16] == ("waist_yaw_joint", "waist_roll_joint", "waist_pitch_joint", "left_shoulder_pitch_joint")

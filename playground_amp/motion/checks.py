@@ -16,11 +16,15 @@ MOST_TEXT = 2**27  # bytes of a text file
 
 def check_file(path: Path, most_bytes: int = MOST_TEXT) -> None:
     """Raises InputError unless `path` is a file that can be opened, not empty and not larger than motion ever is."""
-    if not path.exists():
-        raise InputError(f"there is no file '{path}'; give a file of motion")
-    if not path.is_file():
-        raise InputError(f"'{path}' is a folder or a device; give a file of motion")
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise InputError(f"'{path}' is a folder or a device; give a file of motion")
+        path.open("rb").close()
+    except FileNotFoundError:
+        raise InputError(f"there is no file '{path}'; give a file of motion") from None
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error.strerror}; give a file of motion") from None
     if size == 0:
         raise InputError(f"'{path}' is empty; copy or download it again")
     if size > most_bytes:

@@ -3,7 +3,7 @@
 General Motion Retargeting (github.com/YanjieZe/GMR) pickles a dict: fps, root_pos [N, 3] m, root_rot [N, 4] quaternions
 (x, y, z, w), dof_pos [N, J] rad, and local_body_pos and link_body_list, which may be None and stay unread.
 Unitree's LAFAN1 retargeting data set is a `.csv` without a header, 30 frames a second, one a row: root x y z,
-quaternion x y z w, then the joints in the order below.
+quaternion x y z w, then the joints in the order below. Converters of GMR's pickles write other robots alike.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from playground_amp.motion.pickled import load_plain
 RATES = ("fps", "frequency", "mocap_frame_rate", "mocap_framerate")
 NAMES = ("joint_names", "dof_names", "joints")
 WANTED = ("root_pos", "root_rot", "dof_pos", "qpos", *RATES, *NAMES)
-CSV_RATE = 30.0  # Hz, of the whole data set; the files do not tell
+CSV_RATE = 30.0  # Hz, of the whole data set and the default of tools that write alike; the files do not tell
 
 
 def _sides(*joints: str) -> tuple[str, ...]:
@@ -93,16 +93,15 @@ def load_npz(path: Path) -> RobotMotion:
 
 
 def load_csv(path: Path) -> RobotMotion:
-    """Read Unitree's LAFAN1 `.csv` of a G1 (36 columns), H1_2 (34) or H1 (26)."""
+    """Read a `.csv` as Unitree writes it: of a G1 (36 columns), H1_2 (34), H1 (26), or of a robot with other joints."""
     check_file(path)
     rows = _rows(path)
-    joints = UNITREE.get(rows.shape[1] - 7)
-    if joints is None:
-        expected = ", ".join(str(7 + width) for width in UNITREE)
+    count = rows.shape[1] - 7
+    if count < 1:
         raise InputError(
-            f"'{path}' has {rows.shape[1]} columns, expected {expected}: root x y z, quaternion x y z w, joints"
+            f"'{path}' has {rows.shape[1]} columns, expected root x y z, quaternion x y z w, then a column for every joint"
         )
-    return _motion(path, rows[:, :3], rows[:, [6, 3, 4, 5]], rows[:, 7:], joints, CSV_RATE)
+    return _motion(path, rows[:, :3], rows[:, [6, 3, 4, 5]], rows[:, 7:], UNITREE.get(count), CSV_RATE)
 
 
 def _rows(path: Path) -> np.ndarray:

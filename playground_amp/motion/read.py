@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playground_amp.errors import InputError
 from playground_amp.motion import archive
-from playground_amp.motion.amass import Take, load_take
+from playground_amp.motion.amass import WANTED, Take, load_take
 from playground_amp.motion.bvh import load_bvh
 from playground_amp.motion.checks import check_file
 from playground_amp.motion.deepmimic import load_deepmimic
@@ -29,8 +29,16 @@ def read_source(path: Path) -> Take | RobotMotion:
 
 
 def _load_npz(path: Path) -> Take | RobotMotion:
-    robots = {"root_pos", "dof_pos", "qpos"} & archive.names(path)
-    return load_npz(path) if robots else load_take(path)
+    keys = archive.names(path)
+    if {"root_pos", "dof_pos", "qpos"} & keys:
+        return load_npz(path)
+    if not keys & {*WANTED, "betas"}:
+        has = ", ".join(key[:30] for key in sorted(keys)[:8]) or "nothing"
+        raise InputError(
+            f"'{path}' holds no motion that is known (it has {has}): a person's has poses and trans, a robot's "
+            "root_pos, root_rot, dof_pos and fps"
+        )
+    return load_take(path)
 
 
 READERS = {
