@@ -99,7 +99,7 @@ def load_csv(path: Path) -> RobotMotion:
     count = rows.shape[1] - 7
     if count < 1:
         raise InputError(
-            f"'{path}' has {rows.shape[1]} columns, expected root x y z, quaternion x y z w, then a column for every joint"
+            f"'{path}' has {rows.shape[1]} columns, expected root x y z, quaternion x y z w, then every joint"
         )
     return _motion(path, rows[:, :3], rows[:, [6, 3, 4, 5]], rows[:, 7:], UNITREE.get(count), CSV_RATE)
 
