@@ -164,7 +164,7 @@ def deepmimic(frames: int = FRAMES, **values: Sequence[float]) -> dict[str, Any]
     for column, value in values.items():
         first = int(column.removeprefix("c"))
         frame[first : first + len(value)] = value
-    return {"Loop": "wrap", "Frames": np.tile(frame, (frames, 1)).tolist()}
+    return {"Loop": "none", "Frames": np.tile(frame, (frames, 1)).tolist()}
 
 
 def write_json(path: Path, value: Any) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_uneven_frames_are_made_even(tmp_path: Path) -> None:
     for i, row in enumerate(motion["Frames"]):
         row[0], row[1] = (2 if i == 2 else 1) / 30, (0, 1, 2, 4, 5, 6)[i]
     take = load_deepmimic(write_json(tmp_path / "take.txt", motion))
-    np.testing.assert_allclose(take.positions[:, 0, 0], [0, 1, 2, 3, 4, 5], atol=1e-9)
+    np.testing.assert_allclose(take.positions[:, 0, 0], range(7), atol=1e-9)
 
 
 def test_quaternions_of_either_sign_are_averaged_on_one_side(tmp_path: Path) -> None:
@@ -82,3 +83,32 @@ def test_quaternions_of_either_sign_are_averaged_on_one_side(tmp_path: Path) -> 
 def test_one_frame_is_a_take(tmp_path: Path) -> None:
     take = load_deepmimic(write_json(tmp_path / "take.txt", deepmimic(frames=1)))
     assert take.positions.shape == (1, 22, 3) and take.duration == 0.0
+
+
+def cycle(turned: float = 0.0) -> dict[str, Any]:
+    """Half a second along x by 0.5 m, the left knee bent once; at the end turned by some radians."""
+    motion = deepmimic(frames=16) | {"Loop": "wrap"}
+    for i, row in enumerate(motion["Frames"]):
+        row[1], row[34] = 2.0 + i / 30.0, -np.sin(np.pi * i / 15.0)
+        row[4:8] = [np.cos(0.5 * turned * i / 15.0), 0, np.sin(0.5 * turned * i / 15.0), 0]
+    return motion
+
+
+def test_a_cycle_goes_on_from_where_it_ended(tmp_path: Path) -> None:
+    """Eight rounds of half a second at 1 m/s: 4 s and 4 m, the knee bent in the middle of each."""
+    take = load_deepmimic(write_json(tmp_path / "take.txt", cycle()))
+    assert take.duration == pytest.approx(4.0)
+    np.testing.assert_allclose(take.positions[:, 0, 0], 2.0 + np.arange(121) / 30.0, atol=1e-9)
+    knees = take.positions[:, JOINTS.index("left_ankle"), 2]
+    np.testing.assert_allclose(knees[:15], knees[105:120], atol=1e-9)
+    np.testing.assert_allclose(knees[[0, 15, 30]], knees[0], atol=1e-9)
+    assert knees[[7, 22, 37]].min() > knees[0] + 0.1
+
+
+def test_the_gap_of_a_cycle_is_closed_and_a_wide_one_is_no_cycle(tmp_path: Path) -> None:
+    near = load_deepmimic(write_json(tmp_path / "near.txt", cycle(turned=0.1)))
+    far = load_deepmimic(write_json(tmp_path / "far.txt", cycle(turned=1.0)))
+    once = load_deepmimic(write_json(tmp_path / "once.txt", cycle() | {"Loop": "none"}))
+    assert len(near.positions) == 121 and len(far.positions) == len(once.positions) == 16
+    front = near.rotations[:, 0] @ [0, 0, 1]
+    np.testing.assert_allclose(front[:, 1], 0.0, atol=0.01)

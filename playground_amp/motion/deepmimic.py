@@ -24,6 +24,9 @@ HINGES = ("knee", "elbow")  # joints of one angle
 FRAME = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # columns: left, up, forward of its world
 SAME = 0.01  # by which the lengths of frames may differ, relative, before the motion is resampled
 LONGEST = 10.0  # of a frame, in usual ones
+ENOUGH = 4.0  # s, of a cycle repeated: enough steps for a gait
+# by which numbers of a cycle's ends may differ (m, rad, and of a quaternion about half a rad): root, then joints
+CLOSED = np.repeat([0.1, 0.25], [8, WIDTH - 8])
 MADE_BY_HAND = 0.5  # by which the length of a quaternion may differ from one: some keyframes are sums of others
 # body of its humanoid -> joint of ours, parent, offset to it (m), first column of its rotation, None for no rotation
 SKELETON: dict[str, tuple[str | None, tuple[float, float, float], int | None]] = {
@@ -45,7 +48,9 @@ for _side, _sign, _first in (("right", 1.0, 16), ("left", -1.0, 30)):
 def load_deepmimic(path: Path) -> Take:
     """Read a DeepMimic motion; raises InputError naming the file, what is wrong and what would be right."""
     check_file(path)
-    frames, fps = _evenly(_frames(path), path)
+    content = _content(path)
+    frames, fps = _evenly(_frames(content, path), path)
+    frames = _repeated(_aligned(frames), fps) if content.get("Loop") == "wrap" else frames
     root = metres(frames[:, 1:4], "the root", path)
     positions, rotations = _kinematics(frames, root, path)
     zero = {joint: track[0] for joint, track in _kinematics(_zero_frame(), np.zeros((1, 3)), path)[0].items()}
@@ -58,13 +63,17 @@ def load_deepmimic(path: Path) -> Take:
     )
 
 
-def _frames(path: Path) -> np.ndarray:
-    """The table of frames, [N, 44]."""
+def _content(path: Path) -> dict[str, Any]:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8", errors="replace"))
     except (ValueError, RecursionError):
         raise InputError(f"'{path}' is not readable JSON (truncated or of another kind); copy it again") from None
-    rows = content.get("Frames") if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def _frames(content: dict[str, Any], path: Path) -> np.ndarray:
+    """The table of frames, [N, 44]."""
+    rows = content.get("Frames")
     if not isinstance(rows, list) or not rows:
         raise InputError(f"'{path}' has no Frames; a DeepMimic motion is JSON with 'Loop' and 'Frames' of 44 numbers")
     for number, row in enumerate(rows):
@@ -88,9 +97,8 @@ def _evenly(frames: np.ndarray, path: Path) -> tuple[np.ndarray, float]:
     if np.ptp(seconds) <= SAME * usual or len(frames) == 1:
         return frames, fps
     times = np.concatenate([[0.0], np.cumsum(seconds)])
-    return np.stack(
-        [np.interp(np.arange(0.0, times[-1], usual), times, column) for column in _aligned(frames).T], 1
-    ), fps
+    even = np.arange(0.0, times[-1] * (1.0 + 1e-9), usual)
+    return np.stack([np.interp(even, times, column) for column in _aligned(frames).T], axis=1), fps
 
 
 def _aligned(frames: np.ndarray) -> np.ndarray:
@@ -102,6 +110,21 @@ def _aligned(frames: np.ndarray) -> np.ndarray:
             dots = np.sum(quaternions[1:] * quaternions[:-1], axis=1)
             quaternions[1:] *= np.cumprod(np.where(dots < 0.0, -1.0, 1.0))[:, None]
     return frames
+
+
+def _repeated(frames: np.ndarray, fps: float) -> np.ndarray:
+    """A cycle [N, 44] that ends as it begins (a step to the left and one to the right) again and again, for ENOUGH s.
+
+    Every round goes on from where the one before ended; what the end differs from the start is spread over the round.
+    """
+    moved = frames[-1] - frames[0]
+    way = np.where(np.isin(np.arange(WIDTH), (1, 3)), moved, 0.0)  # on the ground, x and z
+    rounds = int(np.ceil(ENOUGH * fps / max(len(frames) - 1, 1)))
+    if rounds < 2 or len(frames) < 3 or (np.abs(moved - way) > CLOSED).any():
+        return frames
+    closed = frames - np.linspace(0.0, 1.0, len(frames))[:, None] * (moved - way)
+    parts = [closed[:-1] + number * way for number in range(rounds)]
+    return np.concatenate([*parts, closed[-1:] + (rounds - 1) * way])
 
 
 def _kinematics(frames: np.ndarray, root: np.ndarray, path: Path) -> tuple[dict, dict]:
