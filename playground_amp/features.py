@@ -1,15 +1,15 @@
 """THE definition of the AMP features, used for the reference motion and for the policy alike.
 
-Per control step, for J joints and P foot pads (29 numbers for the default robot):
+Per control step, F = 2 J + 7 + P numbers for J joints and P foot pads:
 
-| index (J = 9, P = 4) | feature | unit, frame |
-|---|---|---|
-| 0-8 | joint positions, actuator order | rad |
-| 9-17 | joint velocities | rad/s |
-| 18-20 | direction of the root's linear velocity; zero below 0.1 m/s | unit vector, heading frame |
-| 21-23 | root angular velocity | rad/s, heading frame |
-| 24 | root height above the ground | m |
-| 25-28 | contact of each foot pad | 0..1, a ramp of the pad's clearance |
+| group of features | numbers | what | unit, frame |
+|---|---|---|---|
+| joint_positions | J | joint positions, actuator order | rad |
+| joint_velocities | J | joint velocities | rad/s |
+| root_direction | 3 | direction of the root's linear velocity; zero below 0.1 m/s | unit vector, heading frame |
+| root_angular_velocity | 3 | root angular velocity | rad/s, heading frame |
+| root_height | 1 | root height above the ground | m |
+| foot_contacts | P | contact of each foot pad | 0..1, a ramp of the pad's clearance |
 
 All velocities are differences of two frames over one control step, on both sides. The heading frame is that of the
 current root.
@@ -111,7 +111,7 @@ def feature_mirror(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
 
 
 def feature_parts(robot: Robot) -> list[np.ndarray]:
-    """Features of each part of the body: a part for every chain of joints that hangs from the root, and the root."""
+    """Features of each part of the body: a part for every chain of joints from one fork to the next, and the root."""
     joint_chain = [_chain(robot, robot.model.jnt_bodyid[robot.model.joint(joint).id]) for joint in robot.joints]
     pad_chain = [_chain(robot, robot.model.geom_bodyid[geoms[0]]) for geoms in robot.pad_geoms]
     joints = np.array([*joint_chain, *joint_chain])
@@ -121,13 +121,27 @@ def feature_parts(robot: Robot) -> list[np.ndarray]:
 
 
 def _chain(robot: Robot, body: int) -> int:
-    """The body next to the root that `body` hangs from; -1 is the root itself."""
+    """The first body of the chain that `body` belongs to, next to the root or to a fork; -1 is the root itself."""
     root, parents = robot.model.body(robot.root).id, robot.model.body_parentid
     if body == root:
         return -1
-    while parents[body] != root:
+    while parents[body] != root and not _forks(robot, int(parents[body])):
         body = parents[body]
     return int(body)
+
+
+def _forks(robot: Robot, body: int) -> bool:
+    """Whether several chains with joints of their own hang from the body."""
+    paths = [_path(robot, int(robot.model.jnt_bodyid[robot.model.joint(joint).id])) for joint in robot.joints]
+    return len({path[path.index(body) - 1] for path in paths if body in path[1:]}) > 1
+
+
+def _path(robot: Robot, body: int) -> list[int]:
+    """A body and all it hangs from, up to the world."""
+    path = [body]
+    while path[-1]:
+        path.append(int(robot.model.body_parentid[path[-1]]))
+    return path
 
 
 class Normalizer(struct.PyTreeNode):
