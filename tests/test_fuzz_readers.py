@@ -129,6 +129,7 @@ BVH_WORDS = [
     *("CHANNELS 3 Zrotation Xrotation Yrotation", "End Site", "Frames: 1", "Frames: 99999999999", "Frame Time: 0.01"),
     *("Frame Time: nan", "0 0 0 0 0 0", "1e999 nan", "# a", "\x00"),
 ]
+BVH_LINES = st.lists(st.sampled_from(BVH_WORDS), max_size=25).map("\n".join)
 WORDS = st.sampled_from(["Frames", "Loop", "fps", "x"])
 JSON = st.recursive(
     st.sampled_from(ODD[:-2]), lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner), max_leaves=4
@@ -147,7 +148,7 @@ STRUCTURES: dict[str, st.SearchStrategy[bytes]] = {
         ),
         max_size=6,
     ).map(lambda rows: "\n".join(",".join(row) for row in rows).encode()),
-    "person.bvh": st.lists(st.sampled_from(BVH_WORDS), max_size=40).map(lambda words: "\n".join(words).encode()),
+    "person.bvh": st.tuples(BVH_LINES, BVH_LINES).map("\nMOTION\n".join).map(str.encode),
     "person.txt": st.one_of(
         JSON,
         st.fixed_dictionaries({"Frames": JSON | st.tuples(st.integers(0, 43), st.sampled_from(ODD)).map(odd_frames)}),

@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from playground_amp.errors import InputError
 from playground_amp.motion.checks import FRAME_RATES
 
-MOST_JOINTS = 500
+MOST_JOINTS, MOST_LINE = 500, 1000  # of a skeleton, and characters of a line of it
 BEYOND = 1e9  # degrees or units; no motion has such numbers
 ROTATIONS = ("Xrotation", "Yrotation", "Zrotation")
 POSITIONS = ("Xposition", "Yposition", "Zposition")
@@ -53,7 +53,7 @@ def read_skeleton(path: Path) -> Skeleton:
 
 def _told(error: Exception) -> str:
     """What pybvh says, without the name of the copy it read and without NumPy's advice to programmers."""
-    text = re.sub(r"\s+(in|from) (file )?\S*motion\.bvh", "", " ".join(str(error).split()))
+    text = re.sub(r"\s+(in|from) (file )?\S*motion\.bvh", "", " ".join(str(error)[:2000].split()))
     return text.split("; use `usecols`")[0][:200].rstrip(".") or "it is damaged"
 
 
@@ -97,11 +97,14 @@ def _check(values: list[np.ndarray], path: Path) -> None:
 def _plain(text: str, path: Path) -> tuple[str, dict[int, np.ndarray]]:
     """The file with the channels that pybvh takes, and translations [N, 3] of the joints that have positions."""
     head, *rest = re.split(r"^[ \t]*MOTION[ \t\r]*$", text, maxsplit=1, flags=re.MULTILINE)
-    channels = [line.split()[2:] for line in head.splitlines() if line.split()[:1] == ["CHANNELS"]]
-    if len(channels) > MOST_JOINTS:
-        raise InputError(f"'{path}' has {len(channels)} joints; the skeleton of a person has {MOST_JOINTS} at most")
+    titles = head.splitlines()
+    if not rest:
+        raise InputError(f"'{path}' has no line MOTION: it is cut off, or no BVH file")
+    channels = [line.split()[2:] for line in titles if line.split()[:1] == ["CHANNELS"]]
+    if len(channels) > MOST_JOINTS or len(titles) > 20 * MOST_JOINTS or max(map(len, titles), default=0) > MOST_LINE:
+        raise InputError(f"'{path}' has a hierarchy of {len(titles)} lines, longer than a person's; it is damaged")
     known = all(channel in ROTATIONS + POSITIONS for joint in channels for channel in joint)
-    if not rest or not known or all(_usual(joint, i == 0) for i, joint in enumerate(channels)):
+    if not known or all(_usual(joint, i == 0) for i, joint in enumerate(channels)):
         return text, {}
     counts, lines = rest[0].strip().splitlines()[:2], rest[0].strip().splitlines()[2:]
     table = np.loadtxt(lines, ndmin=2)

@@ -25,6 +25,7 @@ NEEDED = (
     "pelvis",
     *("left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle"),
 )
+LONGEST = 64  # characters of a name; the patterns below take long over endless ones
 SPINE = ("spine1", "spine2", "spine3")
 _SIDES = (
     re.compile(r"(?P<side>left|right)[ _.\-]*(?P<part>.+)", re.IGNORECASE),
@@ -53,7 +54,7 @@ def match(names: Sequence[str], parents: Sequence[int]) -> dict[str, int]:
 
 def _split(name: str) -> tuple[str, str]:
     """Side ('left', 'right' or '') and part, in small letters and without punctuation."""
-    name = _PREFIX.sub("", name.strip())
+    name = _PREFIX.sub("", name.strip())[:LONGEST]
     for pattern in _SIDES:
         if matched := pattern.fullmatch(name):
             side = "left" if matched["side"][0] in "lL" else "right"
