@@ -15,6 +15,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from playground_amp.files import write_whole
 
@@ -113,11 +114,15 @@ def write_report(
     parts += [_panel(columns, index) for index in range(len(PANELS))]
     parts += ["</div>", _restarts(restarts)]
     parts += ["<h2>Configuration</h2>", f"<pre>{escape((run_dir / 'config.yaml').read_text())}</pre>"]
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-    page += f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>"
     path = run_dir / "report.html"
-    write_whole(path, page)
+    write_whole(path, page(title, parts))
     return path
+
+
+def page(title: str, parts: Sequence[str], style: str = "") -> str:
+    """A whole page of HTML from the parts of its body; `style` is CSS besides that of every report."""
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+    return f"{head}<style>{STYLE}{style}</style><body>{''.join(parts)}</body></html>"
 
 
 def _strong(text: str) -> str:
@@ -191,10 +196,15 @@ def _panel(columns: dict[str, np.ndarray], index: int) -> str:
         axis.set_ylim(min(low, limits[0]), max(high, limits[1]))
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")
+    return drawn(figure, title)
+
+
+def drawn(figure: Figure, alt: str) -> str:
+    """A figure as an image within the page; closes it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     plt.close(figure)
-    return _image(buffer.getvalue(), title)
+    return _image(buffer.getvalue(), alt)
 
 
 def _image(png: bytes, alt: str) -> str:

@@ -17,6 +17,9 @@ from playground_amp.robots import Robot
 FPS = 25
 STRIP_SECONDS = 0.8  # a little more than a stride
 SPACING = 0.75  # of the robot's height, to the reference ahead of it
+STILL_HEIGHT = 1.15  # of the robot's height
+BELOW = 0.06  # share of a still that is under the ground
+NARROW = 10.0  # degrees, field of view of stills: nearly without perspective
 SKYBOX = mujoco.mjtTexture.mjTEXTURE_SKYBOX
 SKY = (0.93, 0.95, 0.98), (0.72, 0.78, 0.86)  # colours, above and below
 TILES = (0.84, 0.86, 0.88), (0.78, 0.80, 0.83)
@@ -90,6 +93,39 @@ def render(robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tup
             renderer.update_scene(data, camera)
             frames.append(renderer.render())
     return frames
+
+
+def stills(
+    robot: Robot, motion: np.ndarray, *, height: float | None = None, size: tuple[int, int] = (300, 400)
+) -> list[np.ndarray]:
+    """Frames [H, W, 3] of the robot alone in the states `motion` [N, nq], straight from its right.
+
+    A picture is `height` m high (default: a little more than the robot), a share BELOW of it under the ground; the
+    robot's root is in its middle.
+    """
+    scene = robot.spec()
+    _paint(scene)
+    model, height = scene.compile(), height or still_height(robot)
+    model.vis.global_.fovy = NARROW
+    data, camera = mujoco.MjData(model), mujoco.MjvCamera()
+    camera.azimuth, camera.elevation = 90.0, 0.0
+    camera.distance = 0.5 * height / np.tan(np.deg2rad(0.5 * NARROW))
+    frames = []
+    with mujoco.Renderer(model, height=size[1], width=size[0]) as renderer:
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        for qpos in motion:
+            data.qpos[:] = qpos
+            mujoco.mj_forward(model, data)
+            camera.lookat[:] = [qpos[0], qpos[1], (0.5 - BELOW) * height]
+            renderer.update_scene(data, camera)
+            frames.append(renderer.render())
+    return frames
+
+
+def still_height(robot: Robot) -> float:
+    """What a still shows of the robot from its lower to its upper edge, m."""
+    return STILL_HEIGHT * _height(robot)
 
 
 def loop(motion: np.ndarray, frames: int) -> np.ndarray:

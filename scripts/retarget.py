@@ -1,29 +1,86 @@
-"""Turn AMASS takes of walking people into motion clips of a robot."""
+"""Turn recordings of walking people, or of robots, into motion clips of a robot, each with a verdict on it."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from playground_amp.cli import run
-from playground_amp.motion.batch import retarget_sources
+from playground_amp.cli import run, say
+from playground_amp.errors import InputError
+from playground_amp.files import write_whole
 
-EXAMPLE = "example: python scripts/retarget.py AMASS/CMU/02 --robot wildrobot --out data/wildrobot"
+EXAMPLE = "example: python scripts/retarget.py AMASS/CMU/02 --robot wildrobot --out data/mine --report"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="AMASS .npz files, or folders of them")
-    parser.add_argument("--robot", default="wildrobot", help="robot to make the clips for (default wildrobot)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the clips, one .npz for every take")
-    parser.add_argument(
+    add = parser.add_argument
+    add(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="recordings, folders of them, or quoted patterns like 'CMU/**/*.npz'",
+    )
+    add(
+        "--robot",
+        default="wildrobot",
+        metavar="NAME",
+        help="a shipped robot or a robot's YAML file (default wildrobot)",
+    )
+    add("--out", type=Path, metavar="DIR", help="folder for the clips: NAME.npz, and the verdict on it in NAME.json")
+    add("--start", type=float, default=0.0, metavar="S", help="leave out what is before this second of every recording")
+    add("--end", type=float, metavar="S", help="leave out what is after this second of every recording")
+    add(
+        "--speed-min", type=float, metavar="V", help="keep only the longest stretch in which it goes at V m/s or faster"
+    )
+    add("--mirror", action="store_true", help="also write NAME_mirrored.npz, with left and right exchanged")
+    add(
         "--no-time-scale",
         action="store_true",
         help="keep the person's timing; by default time shrinks with the square root of the leg's length",
     )
-    parser.add_argument("--source", default="", help="where the motion comes from and its licence, kept in the clips")
+    add("--source", default="", metavar="TEXT", help="where the motion comes from and its licence, kept in the clips")
+    add("--jobs", type=int, metavar="N", help="processes side by side (default: one a processor)")
+    add(
+        "--report", nargs="?", const="", metavar="FILE.html", help="write a page with curves and pictures of every clip"
+    )
+    add("--json", action="store_true", help="print the verdicts as JSON instead of the table")
+    add(
+        "--propose-robot",
+        metavar="FILE.xml",
+        help="write a first robot YAML for this MJCF into --out, and nothing else",
+    )
     args = parser.parse_args()
-    retarget_sources(args.sources, args.robot, args.out, time_scaling=not args.no_time_scale, source=args.source)
+    if args.propose_robot:
+        propose(args.propose_robot, args.out)
+        return
+    if not args.sources or args.out is None:
+        parser.error("give one SOURCE or more, and --out DIR for the clips")
+
+    from playground_amp.motion.batch import retarget_sources  # imported late: --help answers at once
+    from playground_amp.motion.make import Options
+
+    options = Options(args.start, args.end, args.speed_min, args.mirror, not args.no_time_scale, args.source)
+    report = None if args.report is None else Path(args.report or args.out / "report.html")
+    retarget_sources(args.sources, args.robot, args.out, options, jobs=args.jobs, report=report, as_json=args.json)
+
+
+def propose(mjcf: str, folder: Path | None) -> None:
+    """Write a first record for somebody's MJCF into `folder`, or print it, and say what was guessed."""
+    from playground_amp.robots.propose import propose as propose_record
+
+    text, sentences = propose_record(mjcf, folder)
+    for sentence in sentences:
+        say(sentence)
+    if folder is None:
+        print(text, end="")
+        return
+    path = folder / f"{Path(mjcf).stem}.yaml"
+    if path.exists():
+        raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+    say(f"wrote {path}; try it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ LAYERS: list[set[str]] = [
     {"robots.remarks"},
     {"robots.propose"},
     {"presets"},
-    {"presets"},
     {"config", "networks", "replay", "motion", "motion.bounds", "motion.clip", "features"},
     {"motion.quality"},
     {"motion.dynamics"},
@@ -69,7 +68,7 @@ LAYERS: list[set[str]] = [
 ]
 
 # what the modules that make clips may know of the others
-FOR_CLIPS = {"errors", "files", "rotations", "types", "robots", "report", "visualize"}
+FOR_CLIPS = {"", "cli", "errors", "files", "rotations", "types", "robots", "report", "visualize"}
 FOR_CLIPS |= {"motion.bounds", "motion.clip", "motion.dynamics", "motion.quality"}
 
 NO_MUJOCO = [

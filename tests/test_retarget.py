@@ -13,8 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.errors import InputError
 from playground_amp.motion.amass import Take, forward_kinematics, load_take
-from playground_amp.motion.batch import find_takes, retarget_sources
-from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.footsteps import Sole, Stance, dead_zone, line_heights, pin, pinned_ankle
 from playground_amp.motion.normative import Walk, make_take
 from playground_amp.motion.person import observe
@@ -232,44 +231,3 @@ def test_standing_is_a_motion_too(robot: Robot) -> None:
     clip = retarget(still(3.0), robot).clip
     assert np.ptp(clip.qpos, axis=0).max() < 0.01
     assert measure(clip, robot).float_height < 0.002
-
-
-def test_an_unwritable_folder_is_one_sentence(
-    tmp_path: Path, arrays: dict[str, np.ndarray], capsys: pytest.CaptureFixture[str]
-) -> None:
-    np.savez_compressed(tmp_path / "walk_poses.npz", allow_pickle=False, **arrays)
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot write"):
-        retarget_sources([tmp_path / "walk_poses.npz"], "wildrobot", tmp_path / "file" / "out")
-
-
-def test_folders_are_searched_and_shapes_skipped(
-    tmp_path: Path, arrays: dict[str, np.ndarray], robot: Robot, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for subject in ("01", "02"):
-        (tmp_path / "in" / subject).mkdir(parents=True)
-        np.savez_compressed(tmp_path / "in" / subject / "walk_poses.npz", allow_pickle=False, **arrays)
-    for name in ("shape.npz", "neutral_stagei.npz"):
-        np.savez(tmp_path / "in" / name, betas=np.zeros(16))
-    (tmp_path / "in" / "broken.npz").write_bytes(b"PK")
-    qualities = retarget_sources([tmp_path / "in"], "wildrobot", tmp_path / "out", source="mine")
-    assert set(qualities) == {"01_walk_poses", "02_walk_poses"}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"01_walk_poses.npz", "02_walk_poses.npz"}
-    assert load_clip(tmp_path / "out" / "01_walk_poses.npz", robot).source == "mine"
-    told = capsys.readouterr().err
-    assert "shape.npz" in told and "neutral_stagei.npz" in told and "left out" in told and "broken.npz" in told
-
-
-def test_one_bad_source_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.npz"
-    bad.write_bytes(b"PK")
-    with pytest.raises(InputError, match="not a readable"):
-        retarget_sources([bad], "wildrobot", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="there is no file or folder"):
-        find_takes([tmp_path / "nothing"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no takes"):
-        find_takes([tmp_path / "empty"])
-    with pytest.raises(InputError, match="there is no robot"):
-        retarget_sources([bad], "wildrobt", tmp_path / "out")

@@ -16,6 +16,7 @@ INF = math.inf
 class Bound:
     """Bounds of one figure of a clip, for a leg of 0.42 m, in its unit."""
 
+    label: str  # in a few words
     meaning: str  # what is measured
     unit: str
     scales: str  # what kind of quantity it is, a key of POWERS
@@ -27,109 +28,128 @@ class Bound:
 
 BOUNDS = {
     "skating": Bound(
+        "skating",
         "mean speed of the material of the feet that touches the ground",
         *("cm/s", "speed", (0.0, 3.5), (0.0, 8.0)),
-        mend="--start and --end, to a part in which the feet stand",
+        mend="--start and --end, to where the feet stand",
         factor=100.0,
     ),
     "penetration": Bound(
+        "sunk feet",
         "deepest point of the feet under the ground",
         *("mm", "length", (0.0, 2.0), (0.0, 6.0)),
-        mend="--start and --end; in every clip of a robot: its pads or leg_length",
+        mend="--start and --end; if every clip has it, the robot's pads",
         factor=1000.0,
     ),
     "float_height": Bound(
+        "floating feet",
         "greatest height of the lowest foot",
         *("mm", "length", (0.0, 10.0), (0.0, 25.0)),
-        mend="--start and --end, to a part without flight",
+        mend="--start and --end, to where nothing flies",
         factor=1000.0,
     ),
     "support": Bound(
+        "support",
         "share of the frames with a foot on the ground",
         *("%", "", (99.0, 100.0), (90.0, 100.0)),
-        mend="--start and --end, to a part without flight",
+        mend="--start and --end, to where nothing flies",
         factor=100.0,
     ),
     "clearance": Bound(
+        "foot clearance",
         "least height of a foot in the middle of its swings",
         *("mm", "length", (10.0, 100.0), (3.0, 200.0)),
-        mend="--start and --end, to a part in which the feet are lifted",
+        mend="--start and --end, to where the feet are lifted",
         factor=1000.0,
     ),
     "duty": Bound(
+        "duty factor",
         "share of the stride that a foot is on the ground",
         *("", "", (0.5, 0.75), (0.4, 0.9)),
         mend="--speed-min, to leave out standing and creeping",
     ),
     "alternation": Bound(
+        "alternating steps",
         "share of the steps that are of the other foot than the one before",
         *("%", "", (99.9, 100.0), (80.0, 100.0)),
-        mend="--start and --end, or --speed-min, to the part that walks",
+        mend="--start and --end, or --speed-min",
         factor=100.0,
     ),
     "step_asymmetry": Bound(
+        "limp",
         "left against right, greatest of step time, step length and duty",
         *("%", "", (0.0, 15.0), (0.0, 50.0)),
-        mend="--mirror, so that the limp is learned to both sides",
+        mend="--mirror, which limps to the other side, too",
         factor=100.0,
     ),
     "asymmetry": Bound(
+        "joint asymmetry",
         "left against right, of the joints' ranges",
         *("%", "", (0.0, 25.0), (0.0, 100.0)),
-        mend="--mirror, so that the limp is learned to both sides",
+        mend="--mirror, which limps to the other side, too",
         factor=100.0,
     ),
     "limit_share": Bound(
+        "joints at limits",
         "share of the frames with a joint at its limit",
         *("%", "", (0.0, 5.0), (0.0, 30.0)),
         mend="--start and --end, to smaller movements",
         factor=100.0,
     ),
     "joint_speed": Bound(
+        "joint speed",
         "speed of the fastest joint",
         *("rad/s", "rate", (0.0, 10.0), (0.0, 20.0)),
-        mend="--no-time-scale, which keeps the source's slower timing",
+        mend="--no-time-scale, the source's slower timing",
     ),
     "speed_limit": Bound(
+        "joint speed to limit",
         "speed of the fastest joint, in its servo's greatest speed",
         *("", "", (0.0, 1.0), (0.0, 1.5)),
-        mend="--no-time-scale, which keeps the source's slower timing",
+        mend="--no-time-scale, the source's slower timing",
     ),
     "torque_peak": Bound(
+        "torque to limit",
         "greatest torque, in the servo's limit",
         *("", "", (0.0, 1.0), (0.0, 2.0)),
-        mend="--no-time-scale, which keeps the source's slower timing",
+        mend="--no-time-scale, the source's slower timing",
     ),
     "torque_above": Bound(
+        "torque above limit",
         "share of the frames with a servo above its limit",
-        *("%", "", (0.0, 1.0), (0.0, 10.0)),
-        mend="--no-time-scale, which keeps the source's slower timing",
+        *("%", "", (0.0, 1.0), (0.0, 20.0)),
+        mend="--no-time-scale, the source's slower timing",
         factor=100.0,
     ),
     "zmp_inside": Bound(
+        "balance (ZMP inside)",
         "share of the frames with the zero moment point between the feet on the ground",
         *("%", "", (80.0, 100.0), (0.0, 100.0)),
-        mend="--start and --end, to a part that walks evenly",
+        mend="--start and --end, to where it walks evenly",
         factor=100.0,
     ),
     "zmp_distance": Bound(
+        "balance (ZMP outside by)",
         "greatest way of the zero moment point outside the feet",
         *("mm", "length", (0.0, 20.0), (0.0, 100.0)),
-        mend="--start and --end, to a part that walks evenly",
+        mend="--start and --end, to where it walks evenly",
         factor=1000.0,
     ),
     "tracking": Bound(
+        "distance from source",
         "greatest root mean square distance of a body from its place in the source",
         *("mm", "length", (0.0, 40.0), (0.0, 120.0)),
-        mend="--start and --end; in every clip of a robot: the bodies of its YAML",
+        mend="--start and --end; if every clip has it, the robot's bodies",
         factor=1000.0,
     ),
     "speed_ratio": Bound(
+        "speed to similarity's",
         "speed, in that of dynamic similarity",
         *("", "", (0.85, 1.15), (0.5, 2.0)),
         mend="leave out --no-time-scale",
     ),
     "walkable": Bound(
+        "walkable part",
         "longest part in which nothing fails",
         *("s", "", (1.0, INF), (0.8, INF)),
         mend="another source, or --speed-min",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from playground_amp.errors import InputError
+from playground_amp.files import whole
 from playground_amp.robots import Robot
 
 LIMIT_TOLERANCE = 1e-3  # rad by which a clip may pass a joint limit (float32 rounding and solver tolerance)
@@ -39,10 +39,9 @@ class MotionClip:
 
 
 def save_clip(path: Path, clip: MotionClip) -> None:
-    """Write a clip whole or not at all: a temporary file beside it is renamed into place."""
+    """Write a clip whole or not at all, and the folder if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    with whole(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             qpos=clip.qpos.astype(np.float32),
@@ -52,7 +51,6 @@ def save_clip(path: Path, clip: MotionClip) -> None:
             source=clip.source,
             time_scale=clip.time_scale,
         )
-    os.replace(temporary, path)
 
 
 def load_clip(path: Path, robot: Robot) -> MotionClip:

@@ -29,7 +29,7 @@ class Quality:
     skating: float  # m/s, mean horizontal speed of the material that touches the ground, of pads in contact
     penetration: float  # m, deepest point under the ground
     float_height: float  # m, greatest height of the lowest pad: more is flight
-    clearance: float  # m, least height of the toe in the middle of the swings
+    clearance: float  # m, least height of a foot in the middle of its swings; zero without a swing
     limit_share: float  # share of the frames with a joint at its limit
     joint_speed: float  # rad/s, fastest joint
     asymmetry: float  # left against right joint means and ranges, relative to the range; 0 is symmetric
@@ -253,7 +253,7 @@ def _duty(falls: Footfalls) -> float:
 
 
 def _clearance(feet: np.ndarray, ground: float) -> float:
-    """Least height of a sole in the middle third of its swings."""
+    """Least height of a sole in the middle third of its swings; zero where none is seen whole."""
     lows = []
     for side in (0, 1):
         in_air = np.concatenate([[False], feet[:, side] > ground, [False]])
