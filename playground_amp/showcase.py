@@ -137,7 +137,7 @@ def film_turns(path: Path, amp: AMP, recording: Recording) -> None:
     reference = []
     for part, (name, speed) in enumerate(zip(names, speeds, strict=True)):
         clip = _nearest_clip([clip for clip in clips if clip.label == name], speed)
-        reference.append(visualize.loop(clip.qpos[::every], np.count_nonzero(parts == part)))
+        reference.append(visualize.loop(clip.qpos[::every], int((parts == part).sum())))
     motion = np.asarray(recording.qpos[: lengths[best] : every, best])
     frames = visualize.render(amp.env.robot, motion, np.concatenate(reference))
     words = [f"asked for {name}, {speed:.2f} m/s" for name, speed in zip(names, speeds, strict=True)]
