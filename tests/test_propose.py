@@ -234,7 +234,10 @@ def test_the_default_robot_is_found_as_its_record_says(robot: Robot) -> None:
         assert f"  {side}_toe: [{side}_toe_outer, {side}_toe_inner]\n" in text
     assert "gains:" not in text
     assert "spheres:" not in text
-    assert sentences == ["the home pose is guessed: knees bent by 0.4 rad, the feet flat and under the weight"]
+    assert sentences == [
+        "the home pose is guessed: knees bent by 0.4 rad, the feet flat and under the weight",
+        "'waist' stands 0.46 m high: in the configuration set env.min_height to about 0.32",
+    ]
 
 
 ONE_LEG = '<mujoco><worldbody><body name="b"><freejoint/><geom size="0.1"/></body></worldbody></mujoco>'

@@ -11,6 +11,7 @@ import yaml
 from bipeds import biped, write
 
 from playground_amp.errors import InputError
+from playground_amp.physics import make_physics
 from playground_amp.robots import Robot, load_robot
 from playground_amp.robots.propose import propose
 
@@ -174,6 +175,18 @@ def test_a_missing_texture_is_left_out(tmp_path: Path) -> None:
     )
     robot = robot_of(tmp_path, biped(extra=skin))
     assert robot.notes == [f"{tmp_path / 'biped.xml'}: textures are missing: skin.png"]
+
+
+def test_feet_without_joints_stay_bodies_where_the_mjcf_fuses_them(tmp_path: Path) -> None:
+    xml = biped(feet='<body name="{side}_sole"><geom type="box" size="0.09 0.04 0.02" mass="0.4"/></body>')
+    robot = robot_of(tmp_path, xml.replace("<compiler ", '<compiler fusestatic="true" '))
+    assert robot.model.body("left_sole").id
+
+
+def test_what_mjx_has_not_is_said_with_a_way_out(tmp_path: Path) -> None:
+    robot = robot_of(tmp_path, biped(option='<option integrator="implicit"/>'), options={})
+    with pytest.raises(InputError, match=r"MJX cannot simulate 'biped': .*IMPLICIT.*robot.yaml.*env.physics=native"):
+        make_physics("mjx", robot, control_dt=0.02)
 
 
 def test_spec_is_a_fresh_one_each_time(tmp_path: Path) -> None:

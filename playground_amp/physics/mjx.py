@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from playground_amp.errors import InputError
 from playground_amp.quiet import mjx
 from playground_amp.robots import Robot
 from playground_amp.types import PhysicsState
@@ -14,7 +15,7 @@ class MjxPhysics:
     """`mujoco.mjx` with impl jax, mapped over robots; float32."""
 
     def __init__(self, robot: Robot, substeps: int):
-        self._model = mjx.put_model(robot.model, impl="jax")
+        self._model = _on_device(robot)
         self._blank = mjx.make_data(robot.model, impl="jax")
         self._substeps = substeps
         self._geoms = jnp.asarray(robot.pad_geoms)
@@ -52,3 +53,14 @@ class MjxPhysics:
     def _pad_heights(self, qpos: jax.Array) -> jax.Array:
         data = mjx.kinematics(self._model, self._blank.replace(qpos=qpos))
         return (data.geom_xpos[self._geoms, 2] - self._radii).min(axis=-1)
+
+
+def _on_device(robot: Robot) -> mjx.Model:
+    """The robot's model for JAX; raises InputError for what MJX has not."""
+    try:
+        return mjx.put_model(robot.model, impl="jax")
+    except NotImplementedError as error:
+        raise InputError(
+            f"MJX cannot simulate '{robot.name}': {error}; change 'options' in {robot.source or robot.mjcf}, "
+            f"or set env.physics=native"
+        ) from None

@@ -48,6 +48,7 @@ def read_spec(mjcf: Path) -> tuple[mujoco.MjSpec, list[str]]:
         spec = mujoco.MjSpec.from_file(str(mjcf))
     except ValueError as error:
         raise InputError(f"{mjcf}: not an MJCF that MuJoCo reads ({_one_line(error)})") from None
+    spec.compiler.fusestatic = False  # bodies without joints may be feet or hands
     return spec, [*_drop_meshes(spec, mjcf), *_drop_textures(spec, mjcf)]
 
 

@@ -13,6 +13,7 @@ from playground_amp.robots.servos import KEYS, servos_of
 from playground_amp.robots.symmetry import Symmetry
 
 EXACT = 1e-6  # m, residual of a reflection that is one
+STANDING = 0.7  # share of its standing height below which a root has fallen
 LEVEL = 0.005  # height over the lowest pad at which a pad still stands, as a share of the leg's length
 SHAKING = 50.0  # rad/s
 TRIAL = 40  # time steps
@@ -77,7 +78,7 @@ def _on_gains(gains: Mapping[str, Gains]) -> list[str]:
 
 
 def trial(robot: Robot) -> list[str]:
-    """What goes wrong in the home pose."""
+    """What goes wrong in the home pose, and at which height a fall ends."""
     heights = robot.pad_heights(robot.home_qpos[None])[0]
     sentences = []
     if heights.max() > LEVEL * robot.leg_length:
@@ -89,7 +90,9 @@ def trial(robot: Robot) -> list[str]:
     mujoco.mj_step(robot.model, data, nstep=TRIAL)
     if not np.isfinite(data.qpos).all() or np.abs(data.qvel).max() > SHAKING:
         sentences.append("the servos shake in the home pose; lower kp or kv in 'gains', or options.timestep")
-    return sentences
+    height = float(robot.home_qpos[2])
+    standing = f"'{robot.root}' stands {height:.2f} m high: in the configuration set env.min_height to about"
+    return [*sentences, f"{standing} {STANDING * height:.2f}"]
 
 
 def _on_weight(robot: Robot, data: mujoco.MjData) -> list[str]:
