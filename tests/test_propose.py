@@ -248,6 +248,7 @@ ONE_LEG = '<mujoco><worldbody><body name="b"><freejoint/><geom size="0.1"/></bod
     [
         ("no xml", "not an MJCF"),
         (ONE_LEG, "no legs were found"),
+        (biped().replace("left", "?").replace("right", "left").replace("?", "right"), "must face \\+x"),
         ("<mujoco/>", "no body of the world"),
         (biped(root='<joint type="slide" name="rail"/>'), "'pelvis' has the joint 'rail'; give it a free joint"),
         (biped(feet=""), "mass and inertia of moving bodies"),

@@ -100,6 +100,8 @@ def find_anatomy(model: mujoco.MjModel, symmetry: Symmetry, source: str) -> Anat
             f"{source}: no legs were found: no joint on the left has a partner on the right; "
             f"name them alike, such as left_knee and right_knee, and let the robot face +x"
         )
+    if any("right" in joint.lower() for limb in tree.limbs for joint in limb.joints):
+        raise InputError(f"{source}: what is called right lies to the left; the robot must face +x")
     leg = min(tree.limbs, key=lambda limb: tree.zero.xipos[limb.end, 2])
     hip_pitch, ankle_pitch = _pitch_joints(tree, leg)
     arm = _arm(tree, leg)
