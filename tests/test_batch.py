@@ -24,8 +24,9 @@ from playground_amp.motion.batch import retarget_sources
 from playground_amp.motion.bounds import BOUNDS
 from playground_amp.motion.clip import load_clip
 from playground_amp.motion.library import clip_features
-from playground_amp.motion.make import Job, Options, earlier, make, mirrored
+from playground_amp.motion.make import Job, Options, earlier, make, mirrored, retargeted
 from playground_amp.motion.normative import Walk, make_take
+from playground_amp.motion.read import read_source
 from playground_amp.motion.report import write_report
 from playground_amp.motion.sources import find_sources
 from playground_amp.motion.verdict import examine, from_json
@@ -201,6 +202,26 @@ def test_what_changed_is_redone(
         name = {"robot": "_fingerprint", "code": "_code"}[change]
         monkeypatch.setattr(f"playground_amp.motion.make.{name}", lambda *_: "another")
     assert earlier(job) is None
+
+
+def test_only_the_part_that_is_asked_for_becomes_the_clip(take: Path, robot: Robot, tmp_path: Path) -> None:
+    """The person walks at 0.85 m/s all the way: a lower bound keeps all of it."""
+    whole_take = read_source(take)
+    job = Job("walk", take, "wildrobot", tmp_path, Options())
+    kept = retargeted(replace(job, options=Options(speed_min=0.5)), robot).clip
+    part = retargeted(replace(job, options=Options(end=whole_take.duration - 0.3)), robot).clip
+    assert kept.name == "walk" and 0.1 < kept.duration - part.duration < 0.8
+    with pytest.raises(InputError, match="never as fast"):
+        retargeted(replace(job, options=Options(speed_min=3.0)), robot)
+
+
+def test_a_record_is_proposed_into_a_folder_and_never_over_another(tmp_path: Path) -> None:
+    xml = Path(__file__).parents[1] / "playground_amp/robots/wildrobot/wildrobot.xml"
+    done = script("--propose-robot", xml, "--out", tmp_path)
+    assert done.returncode == 0 and "wildrobot.yaml" in done.stderr and not done.stdout
+    assert load_robot(tmp_path / "wildrobot.yaml").num_joints == 9
+    done = script("--propose-robot", xml, "--out", tmp_path)
+    assert done.returncode == 2 and "is there already" in done.stderr
 
 
 def test_the_json_says_what_the_clip_was_made_from_and_holds_the_verdict(take: Path, made: Path, robot: Robot) -> None:

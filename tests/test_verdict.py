@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -238,3 +239,10 @@ def test_the_fastest_part_is_the_longest_stretch_at_that_speed() -> None:
     assert abs(start - 246) < 4 and abs(len(part.positions) - 308) < 8
     with pytest.raises(InputError, match=r"never as fast as --speed-min 2 m/s, at most 1.50"):
         fastest_part(take, 2.0)
+
+
+def test_the_table_of_the_document_is_that_of_the_bounds() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "motion.md").read_text()
+    for name, bound in BOUNDS.items():
+        ends = f"| {bound.unit or '–'} | {in_words(bound.good)} | {in_words(bound.bearable)} |"
+        assert f"| {bound.label} | `{name}` | {bound.meaning} {ends}" in page and f"| {bound.mend} |" in page

@@ -40,8 +40,8 @@ def strip(seen: Seen, robot: Robot) -> Figure:
     person = None if seen.person is None else seen.person[rows]
     height = still_height(robot) if person is None else max(still_height(robot), 1.22 * float(person[..., 2].max()))
     lines = 1 if person is None else 2
-    shape = {"figsize": (1.5 * INSTANTS, 2.0 * lines + 0.25), "squeeze": False}
-    figure, axes = plt.subplots(lines, INSTANTS, **shape, gridspec_kw={"wspace": 0.03, "hspace": 0.03})
+    size, between = (1.5 * INSTANTS, 2.0 * lines + 0.25), {"wspace": 0.03, "hspace": 0.03}
+    figure, axes = plt.subplots(lines, INSTANTS, figsize=size, squeeze=False, gridspec_kw=between)
     figure.subplots_adjust(0.0, 0.0, 1.0, 0.94)
     for axis, frame, row in zip(axes[0], stills(robot, clip.qpos[rows], height=height, size=STILL), rows, strict=True):
         axis.imshow(frame)
