@@ -91,24 +91,33 @@ def test_key_bodies_and_mirror_of_a_biped(tmp_path: Path) -> None:
     assert sign == (-1, 1, -1, 1, 1, 1, -1, 1, 1)  # yaw and roll change sign, pitch does not
 
 
+ARM = """<body name="{s}_arm" pos="0 {y} 0.3"><joint name="{s}_shoulder_roll" axis="1 0 0"/><geom size="0.03"/>
+    <body name="{s}_upper"><joint name="{s}_shoulder_pitch" axis="0 1 0"/><geom size="0.03"/>
+    <body name="{s}_fore" pos="0 0 -{upper}"><joint name="{s}_elbow" axis="0 1 0"/>
+    <geom type="capsule" size="0.02" fromto="0 0 0 0 0 -0.2"/><site name="{s}_palm" pos="0 0 -0.2"/>
+    </body></body></body>"""
+
+
+def with_arms(upper: float) -> str:
+    """A biped with two arms of three joints; `upper`: length of the upper arm, m."""
+    arms = ARM.format(s="left", y=0.15, upper=upper) + ARM.format(s="right", y=-0.15, upper=upper)
+    joints = [f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder_roll", "shoulder_pitch", "elbow")]
+    motors = "".join(f'<motor joint="{joint}" ctrlrange="-5 5"/>' for joint in joints)
+    return biped(trunk=arms, extra=f"<actuator>{motors}</actuator>")
+
+
 def test_arms_are_found_by_their_bending(tmp_path: Path) -> None:
-    arm = """<body name="{s}_arm" pos="0 {y} 0.3"><joint name="{s}_shoulder_roll" axis="1 0 0"/><geom size="0.03"/>
-        <body name="{s}_upper"><joint name="{s}_shoulder_pitch" axis="0 1 0"/><geom size="0.03"/>
-        <body name="{s}_fore" pos="0 0 -0.2"><joint name="{s}_elbow" axis="0 1 0"/>
-        <geom type="capsule" size="0.02" fromto="0 0 0 0 0 -0.2"/><site name="{s}_palm" pos="0 0 -0.2"/>
-        </body></body></body>"""
-    arms = arm.format(s="left", y=0.15) + arm.format(s="right", y=-0.15)
-    motors = "".join(
-        f'<motor joint="{side}_{joint}" ctrlrange="-5 5"/>'
-        for side in ("left", "right")
-        for joint in ("shoulder_roll", "shoulder_pitch", "elbow")
-    )
-    robot, _ = proposed(tmp_path, biped(trunk=arms, extra=f"<actuator>{motors}</actuator>"))
+    robot, _ = proposed(tmp_path, with_arms(0.2))
     assert robot.bodies is not None
     assert robot.bodies.chest == "torso_link"
     assert robot.bodies.shoulders == ("left_arm", "right_arm")
     assert robot.bodies.elbows == ("left_fore", "right_fore")
     assert robot.bodies.hands == ("left_palm", "right_palm")
+
+
+def test_a_robot_on_four_legs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="more than two limbs reach the ground"):
+        propose(write(tmp_path, with_arms(0.8)))
 
 
 def test_spheres_stand_at_the_lower_corners_of_a_box_foot(tmp_path: Path) -> None:

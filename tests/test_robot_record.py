@@ -87,6 +87,7 @@ MISTAKES = [
     (lambda v: v["mirror"]["joints"].pop("waist_yaw_joint"), "mirror.joints leaves out 'waist_yaw_joint'"),
     (lambda v: v["mirror"]["pads"].pop("left_toe"), "mirror.pads leaves out 'left_toe'"),
     (put("mirror", "pads", "tail", value="tail"), "mirror.pads: there is no pad 'tail'"),
+    (lambda v: v.update(pads=dict(sorted(v["pads"].items(), key=lambda pad: pad[0][::-1]))), "the left foot's first"),
     (put("bodies", "chest", value="tors"), "bodies.chest: there is no body 'tors'; did you mean 'torso_link'"),
     (put("bodies", "hips", value=["left_hip"]), r"bodies.hips is \['left_hip'\]; expected \[left, right\]"),
     (put("bodies", "hands", value=["left_hand", "right_hand"]), "bodies.hands: there is no body, site or geom 'left_h"),

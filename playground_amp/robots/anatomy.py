@@ -103,6 +103,8 @@ def find_anatomy(model: mujoco.MjModel, symmetry: Symmetry, source: str) -> Anat
     if any("right" in joint.lower() for limb in tree.limbs for joint in limb.joints):
         raise InputError(f"{source}: what is called right lies to the left; the robot must face +x")
     leg = min(tree.limbs, key=lambda limb: tree.zero.xipos[limb.end, 2])
+    if any(_stands_beside(tree, leg, limb) for limb in tree.limbs):
+        raise InputError(f"{source}: more than two limbs reach the ground; the robot must have two legs")
     hip_pitch, ankle_pitch = _pitch_joints(tree, leg)
     arm = _arm(tree, leg)
     bodies = KeyBodies(
@@ -127,6 +129,12 @@ def _pitch_joints(tree: Tree, leg: Limb) -> tuple[str, str | None]:
     hip = max(hips, key=lambda joint: _across(tree, joint))
     ankle = max(ankles, key=lambda joint: _across(tree, joint), default=None)
     return hip, ankle if ankle and _across(tree, ankle) > 0.7 else None
+
+
+def _stands_beside(tree: Tree, leg: Limb, limb: Limb) -> bool:
+    """Whether another limb ends in the lowest quarter of the robot, too."""
+    low, high = tree.zero.xipos[leg.end, 2], tree.zero.xipos[1:, 2].max()
+    return not set(limb.joints) & set(leg.joints) and tree.zero.xipos[limb.end, 2] < low + 0.25 * (high - low)
 
 
 def _across(tree: Tree, joint: str) -> float:

@@ -51,6 +51,9 @@ def _of_mirror(robot: Robot) -> Iterator[str]:
                 yield f"mirror.{key} leaves out '{name}'; give its partner, itself if it lies in the middle"
             elif partners.get(partners[name]) != name:
                 yield f"mirror.{key}.{name}: its partner '{partners[name]}' must have '{name}' as its own partner"
+    names, half = list(record.pads), len(record.pads) // 2
+    if [record.mirror.pads[name] for name in names] != [*names[half:], *names[:half]]:
+        yield f"pads {', '.join(names)} do not name the left foot's first, then the right one's in the same order"
     for joint, (partner, sign) in record.mirror.joints.items():
         if record.mirror.joints[partner][1] != sign:
             yield f"mirror.joints: '{joint}' and '{partner}' have different signs; a reflection has one for both"
