@@ -16,6 +16,7 @@ from playground_amp.motion.amass import Take
 from playground_amp.motion.bounds import BOUNDS, scaled
 from playground_amp.motion.figures import longest
 from playground_amp.motion.gmr import RobotMotion
+from playground_amp.motion.kinematics import LIMIT_MARGIN
 from playground_amp.motion.quality import NEAR_LIMIT
 from playground_amp.motion.verdict import FAIL, NONE, PASS, WARN, Verdict, as_json, examine, from_json, in_words, judge
 from playground_amp.motion.window import fastest_part, horizontal_speed, trim
@@ -78,6 +79,13 @@ def test_a_joint_at_its_limit_for_a_known_share_of_the_frames(robot: Robot, fram
     qpos[:frames, 7] = robot.joint_range[0, 1] - 0.5 * NEAR_LIMIT
     figure = verdict_on(robot, qpos).figures["limit_share"]
     assert figure.value == pytest.approx(frames) and figure.verdict == expected
+
+
+def test_a_joint_that_inverse_kinematics_stops_short_of_its_limit_counts_as_stopped(robot: Robot) -> None:
+    assert NEAR_LIMIT > LIMIT_MARGIN
+    qpos = standing(robot)
+    qpos[:50, 7] = robot.joint_range[0, 1] - LIMIT_MARGIN
+    assert value(verdict_on(robot, qpos), "limit_share") == pytest.approx(50.0)
 
 
 def test_the_fastest_joint_is_held_to_the_bound_and_to_the_servos_speed(robot: Robot) -> None:
