@@ -66,7 +66,8 @@ class AMP:
         mirror = env.robot.mirror_joints if config.networks.symmetric else None
         self.actor = Actor(config.networks.actor, env.num_actions, config.networks.initial_log_std, mirror)
         self.critic = Critic(config.networks.critic)
-        self.prior = Prior(config.amp, env.reference, env.robot)
+        follow_command = config.reference.follow_command
+        self.prior = Prior(config.amp, env.reference, env.robot, follow_command=follow_command)
 
     def with_numbers(self, numbers: Mapping[str, jax.Array]) -> AMP:
         """The same algorithm with other values for numeric settings such as 'amp.r1_gamma', which may be traced."""

@@ -42,6 +42,7 @@ __all__ = [
     "is_number",
     "load_config",
     "resolve",
+    "said_of_clips",
     "to_dict",
     "with_numbers",
 ]
@@ -49,21 +50,6 @@ __all__ = [
 CONFIGS = Path("configs")
 
 frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-
-
-@frozen
-class ClipSource:
-    """Motion to learn from, and what gait it is."""
-
-    path: str
-    """A clip, a folder of clips, or a pattern with *."""
-    label: str = ""
-    """Name of the gait, such as walk, run, turn or stand; one network tells them apart with amp.condition."""
-
-
-def _shortest(source: ClipSource) -> str | dict[str, str]:
-    """As a YAML file would have it."""
-    return dataclasses.asdict(source) if source.label else source.path
 
 
 Seed = Annotated[Whole, Ge(0), Le(2**32 - 1)]
@@ -77,6 +63,35 @@ Fraction = Annotated[Number, Ge(0.0), Lt(1.0)]
 Range = Annotated[tuple[Number, Number], LowestFirst]
 PositiveRange = Annotated[tuple[Positive, Positive], LowestFirst]
 Widths = Annotated[tuple[PositiveInt, ...], Len(1)]
+Speed = Annotated[Number, Ge(-20.0), Le(20.0)]
+
+
+@frozen
+class ClipSource:
+    """An entry of reference.clips: motion to learn from, what gait it is, and how it counts."""
+
+    path: str
+    """A clip, a folder of clips, or a pattern with *."""
+    label: str = ""
+    """Name of the gait, such as walk, run, turn or stand; one network tells them apart with amp.condition."""
+    weight: Positive = 1.0
+    """How often a second of its motion is shown, compared with a second of an entry of weight 1."""
+    speed: Speed | None = None
+    """Forward speed that its clips count as where a speed is asked for, m/s; without it, the speed they go at."""
+
+
+def said_of_clips(source: ClipSource) -> dict[str, str | float]:
+    """What an entry says about its clips, without what is as it would be unsaid."""
+    unsaid = {field.name: field.default for field in dataclasses.fields(source) if field.name != "path"}
+    return {name: getattr(source, name) for name, value in unsaid.items() if getattr(source, name) != value}
+
+
+def _shortest(source: ClipSource) -> str | dict[str, str | float]:
+    """As a YAML file would have it."""
+    said = said_of_clips(source)
+    return {"path": source.path, **said} if said else source.path
+
+
 Clips = Annotated[tuple[Annotated[ClipSource, PlainSerializer(_shortest)], ...], Len(1), OneIsList]
 AUTO: Any = "auto"  # until `resolve` puts the number of this machine in its place
 if TYPE_CHECKING:
@@ -258,9 +273,11 @@ class ReferenceConfig:
     """The motion to learn from."""
 
     clips: Clips = (ClipSource("data/wildrobot"),)
-    """Clips, folders of clips or patterns with *, made by scripts/retarget.py; {path: ..., label: ...} adds a gait."""
+    """Clips, folders or patterns with *, of scripts/retarget.py; {path, label, weight, speed} says what they are."""
     mirror: Flag = True
     """Also use every clip reflected left to right."""
+    follow_command: Flag = False
+    """Whether the policy's samples are compared with reference samples near the speeds that were asked for."""
 
 
 @frozen

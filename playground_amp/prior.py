@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,9 +50,13 @@ class Levers(struct.PyTreeNode):
 
 
 class Prior:
-    """Binds the settings of the motion prior, the reference and the network; holds no state."""
+    """Binds the settings of the motion prior, the reference and the network; holds no state.
 
-    def __init__(self, config: AMPConfig, reference: Reference, robot: Robot):
+    With `follow_command` inputs end with the speed asked for, also where the network is not told it: reference samples
+    are then drawn near the speeds of the policy samples that they are compared with.
+    """
+
+    def __init__(self, config: AMPConfig, reference: Reference, robot: Robot, *, follow_command: bool = False):
         labels = len(reference.gaits.names) if asks_for_gaits(config) else 0
         self.config, self.reference, self.labels = config, reference, labels
         self._pool = reference if labels else reference.as_one_gait()  # that samples are drawn from
@@ -59,14 +65,17 @@ class Prior:
         self._weights = None if (weights == 1.0).all() else weights[self._kept]
         partner, sign = feature_mirror(robot)
         self._mirror = np.searchsorted(self._kept, partner[self._kept]), sign[self._kept]
+        told = config.condition in ("command", "both")
         self.shape = InputShape(
             frames=config.window,
             features=len(self._kept),
-            condition=labels + (config.condition in ("command", "both")),
+            condition=labels + (told or follow_command),
             parts=_parts(feature_parts(robot), self._kept),
         )
+        self._untold = int(follow_command and not told)  # numbers at the end of an input that the network never sees
         self.midpoint = losses.midpoint(config.loss, config.targets)
-        self.network = make_discriminator(config, self.shape, self.midpoint)
+        seen = dataclasses.replace(self.shape, condition=self.shape.condition - self._untold)
+        self.network = make_discriminator(config, seen, self.midpoint)
         self.modes = self._find_modes()
 
     @property
@@ -76,7 +85,7 @@ class Prior:
 
     def init(self, key: jax.Array) -> DiscriminatorState:
         """State before the first update."""
-        variables = self.network.init(key, jnp.zeros((1, self.shape.width)))
+        variables = self.network.init(key, self._seen(jnp.zeros((1, self.shape.width))))
         params = {"params": variables["params"]}
         return DiscriminatorState(
             params=params,
@@ -93,7 +102,7 @@ class Prior:
         return self._rows(outcome.amp_window, self.condition(outcome.label, outcome.command))
 
     def condition(self, label: jax.Array, command: jax.Array) -> jax.Array:
-        """What is told beside the motion [..., C]: the label, one of L, and the speed asked for in SPEED_UNIT."""
+        """What goes with the motion [..., C]: the label, one of L, and the speed asked for in SPEED_UNIT."""
         parts = [jax.nn.one_hot(label, self.labels)] if self.labels else []
         parts += [command[..., None] / SPEED_UNIT] if self.shape.condition > self.labels else []
         return jnp.concatenate(parts, axis=-1) if parts else jnp.zeros((*label.shape, 0))
@@ -130,11 +139,15 @@ class Prior:
         flat = frames.reshape(*frames.shape[:-2], -1)
         return flat if condition is None or self.shape.condition == 0 else jnp.concatenate([flat, condition], axis=-1)
 
+    def _seen(self, inputs: jax.Array) -> jax.Array:
+        """What the network is given of inputs [..., K * F + C]."""
+        return inputs[..., : -self._untold] if self._untold else inputs
+
     # --- what is rewarded
 
     def score(self, state: DiscriminatorState, inputs: jax.Array) -> jax.Array:
         """Scores [...] of inputs [..., K * F + C]."""
-        return self.network.apply({**state.params, **state.statistics}, inputs)
+        return self.network.apply({**state.params, **state.statistics}, self._seen(inputs))
 
     def score_rollout(self, state: DiscriminatorState, inputs: jax.Array) -> jax.Array:
         """Scores [T, B] of inputs [T, B, D], one step after the other: the layers then stay in a CPU's cache."""
@@ -168,7 +181,7 @@ class Prior:
         }
 
     def _find_modes(self) -> Modes:
-        return find_modes(np.asarray(self._rows(self.reference.windows, None)))
+        return find_modes(np.asarray(self._rows(self.reference.windows, None))[self.reference.spread()])
 
     # --- what is learned
 
@@ -256,7 +269,11 @@ class Prior:
     def _train_score(self, params: dict, statistics: dict, inputs: jax.Array, key: jax.Array) -> tuple[jax.Array, dict]:
         """Scores with dropout, and the statistics of spectral norm one step on."""
         return self.network.apply(
-            {**params, **statistics}, inputs, train=True, rngs={"dropout": key}, mutable=list(statistics)
+            {**params, **statistics},
+            self._seen(inputs),
+            train=True,
+            rngs={"dropout": key},
+            mutable=list(statistics),
         )
 
     def _penalty(

@@ -121,13 +121,24 @@ def fill(cls: type[T], values: Values, source: str, overrides: Sequence[str] = (
     try:
         return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
-        places = dict.fromkeys(tuple(mistake["loc"][:2]) for mistake in error.errors())
-        sentences = [f"{origins.get(place, source)}: {_mistake(cls, values, *place)}" for place in places]
+        places = _places(error)
+        sentences = [f"{origins.get(place[:2], source)}: {_mistake(cls, values, *place)}" for place in places]
         raise InputError("\n".join(sentences)) from None
 
 
-def _mistake(cls: type, values: Values, section: Any, key: Any = None) -> str:
-    """What is wrong with a section or key, and what would be right."""
+def _places(error: ValidationError) -> list[tuple[Any, ...]]:
+    """Section and key of every mistake, also entry and name in a list of {name: value, ...}; each place once.
+
+    A list with a wrong entry is named by the entry: that it is also too short without it is the same mistake.
+    """
+    paths = [tuple(mistake["loc"]) for mistake in error.errors()]
+    deep = [path[:4] for path in paths if len(path) > 3 and isinstance(path[2], int)]
+    keys = {path[:2] for path in deep}
+    return list(dict.fromkeys(path[:4] if path[:4] in deep else path[:2] for path in paths if path not in keys))
+
+
+def _mistake(cls: type, values: Values, section: Any, key: Any = None, entry: int = 0, name: str | None = None) -> str:
+    """What is wrong with a section, with a key, or with a name in an entry of its list, and what would be right."""
     sections = get_type_hints(cls)
     if section not in sections:
         homes = _homes(sections, section)
@@ -137,7 +148,25 @@ def _mistake(cls: type, values: Values, section: Any, key: Any = None) -> str:
     keys = get_type_hints(sections[section], include_extras=True)
     if key not in keys:
         return f"there is no key '{section}.{key}'; {_homes(sections, key) or nearest(str(key), keys)}"
+    if name is not None:
+        return f"{section}.{key}, entry {entry + 1}: {_entry_mistake(keys[key], values[section][key], entry, name)}"
     return f"{section}.{key} is {_show(values[section][key])}; expected {expected(keys[key])}"
+
+
+def _entry_mistake(kind: Any, value: Any, entry: int, name: str) -> str:
+    """What is wrong with a name of an entry {name: value, ...}, and what would be right."""
+    cls = _dataclass_in(kind)
+    names, given = get_type_hints(cls, include_extras=True), _one_or_more(value)[entry]
+    if name not in names:
+        return f"there is no key '{name}'; {nearest(str(name), names)}"
+    if name not in given:
+        return f"it has no {name}; expected {expected(cls)}"
+    return f"{name} is {_show(given[name])}; expected {expected(names[name])}"
+
+
+def _dataclass_in(kind: Any) -> type:
+    """The dataclass that a type is a list of."""
+    return kind if dataclasses.is_dataclass(kind) else _dataclass_in(get_args(kind)[0])
 
 
 def _homes(sections: Mapping[str, type], key: Any) -> str:
@@ -159,7 +188,7 @@ def expected(kind: Any) -> str:
     if origin is Literal:
         return _either(list(map(str, arguments)))
     if origin in (Union, types.UnionType):
-        return _either(list(map(expected, arguments)))
+        return _either([expected(argument) for argument in arguments if argument is not types.NoneType])
     if origin is tuple and arguments[-1] is ...:
         return f"a list of at least one, each {expected(arguments[0])}"
     if origin is tuple and len(arguments) == 2:

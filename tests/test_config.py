@@ -80,6 +80,7 @@ def test_every_field_has_a_sentence_under_it():
 
 
 LABELLED = "reference.clips=[a.npz, {path: 'b*.npz', label: run}, {path: c, label: stand}]"
+WEIGHTED = "reference.clips=[{path: a, weight: 2}, {path: b, speed: 0}, {path: c, label: d, weight: 0.5, speed: 1}]"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,7 @@ LABELLED = "reference.clips=[a.npz, {path: 'b*.npz', label: run}, {path: c, labe
     [
         ["ppo.learning_rate=1e-5"],
         [LABELLED, "amp.condition=both"],
+        [WEIGHTED, "reference.follow_command=true"],
         ["amp.feature_weights={foot_contacts: 0, joint_velocities: 0.5}"],
         ["amp.preset=peng2021", "amp.window=4"],
         *([f"amp.preset={path.stem}"] for path in METHODS),
@@ -106,6 +108,8 @@ def test_to_dict_is_as_one_would_write_it():
     written = to_dict(config)
     labelled = [{"path": "b*.npz", "label": "run"}, {"path": "c", "label": "stand"}]
     assert written["reference"]["clips"] == ["a.npz", *labelled]
+    weighted = to_dict(load_config("ppo_amass_training", [WEIGHTED]))["reference"]["clips"]
+    assert weighted[:2] == [{"path": "a", "weight": 2.0}, {"path": "b", "speed": 0.0}]
     assert written["amp"]["targets"] == [-1.0, 1.0, 1.0]
     assert written["amp"]["feature_weights"] == {}
 
@@ -179,6 +183,8 @@ def test_a_missing_configuration_names_those_that_exist(tmp_path):
         ("reference.clips=[a.npz, 'b*.npz']", (ClipSource("a.npz"), ClipSource("b*.npz"))),
         ("reference.clips={path: a, label: run}", (ClipSource("a", "run"),)),
         ("reference.clips=[a, {path: b, label: run}]", (ClipSource("a"), ClipSource("b", "run"))),
+        ("reference.clips={path: a, weight: 2, speed: -0.5}", (ClipSource("a", "", 2.0, -0.5),)),
+        ("reference.clips=[{path: a, speed: ~}, {path: b, weight: 1}]", (ClipSource("a"), ClipSource("b"))),
         ("amp.targets=[0, 2, 1]", (0.0, 2.0, 1.0)),
         ("amp.feature_weights={foot_contacts: 0, root_height: 2.5}", {"foot_contacts": 0.0, "root_height": 2.5}),
         ("amp.feature_weights={}", {}),
@@ -207,7 +213,8 @@ def test_an_empty_file_or_section_means_the_defaults(tmp_path):
 
 # Values that are wrong
 
-CLIPS = "a list of at least one, each text or {path: ..., label: ...}"
+ENTRY = "text or {path: ..., label: ..., weight: ..., speed: ...}"
+CLIPS = f"a list of at least one, each {ENTRY}"
 WEIGHTS = (
     "{NAME: value, ...}, each name joint_positions, joint_velocities, root_direction, root_angular_velocity, "
     "root_height or foot_contacts, each value a number at least 0"
@@ -247,8 +254,7 @@ def test_a_number_must_be_a_number(section, key, value):
         ("reference.clips=[]", f"is []; expected {CLIPS}"),
         ("reference.clips=3", f"is 3; expected {CLIPS}"),
         ("reference.clips=[3]", f"is [3]; expected {CLIPS}"),
-        ("reference.clips=[{path: a, lable: b}]", f"is [{{'path': 'a', 'lable': 'b'}}]; expected {CLIPS}"),
-        ("reference.clips=[{label: b}]", f"is [{{'label': 'b'}}]; expected {CLIPS}"),
+        ("reference.clips=[[a]]", f"is [['a']]; expected {CLIPS}"),
         ("amp.targets=[0, 1]", "is [0, 1]; expected a list of 3, each a number"),
         ("amp.feature_weights=3", f"is 3; expected {WEIGHTS}"),
         ("amp.feature_weights={feet: 0}", f"is {{'feet': 0}}; expected {WEIGHTS}"),
@@ -263,6 +269,44 @@ def test_a_number_must_be_a_number(section, key, value):
 def test_a_wrong_value_is_named_with_what_is_valid(override, expected):
     key = override.partition("=")[0]
     assert override_sentence(override) == f"--set {override}: {key} {expected}"
+
+
+@pytest.mark.parametrize(
+    ("clips", "expected"),
+    [
+        ("{path: x, wieght: 2}", "entry 1: there is no key 'wieght'; did you mean 'weight'?"),
+        ("[a, {path: x, lable: b}]", "entry 2: there is no key 'lable'; did you mean 'label'?"),
+        ("[{path: x, colour: b}]", "entry 1: there is no key 'colour'; valid: label, path, speed, weight"),
+        ("[{label: b}]", f"entry 1: it has no path; expected {ENTRY}"),
+        ("[{path: 3}]", "entry 1: path is 3; expected text"),
+        ("[{path: x, label: 3}]", "entry 1: label is 3; expected text"),
+        ("[a, b, {path: x, weight: 0}]", "entry 3: weight is 0; expected a number above 0"),
+        ("[{path: x, weight: -1}]", "entry 1: weight is -1; expected a number above 0"),
+        ("[{path: x, weight: .nan}]", "entry 1: weight is nan; expected a number above 0"),
+        ("[{path: x, weight: .inf}]", "entry 1: weight is inf; expected a number above 0"),
+        ("[{path: x, weight: '2'}]", "entry 1: weight is '2'; expected a number above 0"),
+        ("[{path: x, weight: }]", "entry 1: weight is empty; expected a number above 0"),
+        ("[{path: x, speed: fast}]", "entry 1: speed is 'fast'; expected a number at least -20 and at most 20"),
+        ("[{path: x, speed: true}]", "entry 1: speed is true; expected a number at least -20 and at most 20"),
+        ("[{path: x, speed: 90}]", "entry 1: speed is 90; expected a number at least -20 and at most 20"),
+    ],
+)
+def test_a_wrong_entry_of_the_clips_is_named_by_its_number_and_key(clips, expected):
+    assert (
+        override_sentence(f"reference.clips={clips}") == f"--set reference.clips={clips}: reference.clips, {expected}"
+    )
+
+
+def test_every_mistake_of_an_entry_is_told_and_the_file_is_named(tmp_path):
+    text = "reference:\n  clips:\n    - a\n    - {path: b, weight: 0, speed: fast}"
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_config(str(path))
+    assert str(caught.value).splitlines() == [
+        f"{path}: reference.clips, entry 2: weight is 0; expected a number above 0",
+        f"{path}: reference.clips, entry 2: speed is 'fast'; expected a number at least -20 and at most 20",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -367,6 +367,23 @@ def test_commands_apart_from_all_clips_are_an_error(
     assert f"env.command_speed=[{low:.2f},{high:.2f}]" in error.sentence
 
 
+def test_a_declared_speed_is_what_a_clip_walks_at(clips: list[MotionClip], robot: Robot) -> None:
+    declared = [dataclasses.replace(clip, declared_speed=speed) for clip, speed in zip(clips, (1.0, 1.5), strict=True)]
+    reports = [report_clip(clip, robot) for clip in declared]
+    assert list(examine_speeds(reports, (1.0, 1.5))) == []
+    (error,) = examine_speeds(reports, (0.5, 0.7))
+    assert error.severity == "error" and "env.command_speed=[1.00,1.50]" in error.sentence
+
+
+def test_walking_backwards_is_no_fault_of_a_clip_that_is_declared_to(clips: list[MotionClip], robot: Robot) -> None:
+    back = dataclasses.replace(clips[0], qpos=clips[0].qpos[::-1])  # the film run backwards
+    for speed, faults in ((None, ["facing"]), (-0.5, []), (0.5, ["facing"])):
+        clip = dataclasses.replace(back, declared_speed=speed)
+        found = examine_clips([clip], [report_clip(clip, robot)], robot, 0.6)
+        assert [finding.code for finding in found if finding.code == "facing"] == faults
+        assert all("reference.clips declares +0.50" in finding.sentence for finding in found if speed == 0.5 and faults)
+
+
 def test_the_speed_of_a_clip_that_faces_away_is_not_reported_again(
     amp: AMP, healthy: Evidence, clips: list[MotionClip]
 ) -> None:

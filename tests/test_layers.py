@@ -22,8 +22,8 @@ LAYERS: list[set[str]] = [
     {"robots.propose"},
     {"presets"},
     {"config", "networks", "replay", "motion", "motion.bounds", "motion.clip", "features"},
-    {"motion.quality"},
-    {"motion.dynamics"},
+    {"motion.quality", "motion.clip_set", "motion.draws", "motion.entries"},
+    {"motion.dynamics", "motion.reference", "layout"},
     {
         "discriminator",
         "discriminator.losses",

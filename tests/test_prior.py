@@ -36,14 +36,15 @@ MakePrior = Callable[..., Prior]
 
 @pytest.fixture(scope="module")
 def make_prior(robot: Robot, gaits_of: Callable[[int], Reference]) -> MakePrior:
-    """A prior of two gaits; keywords are fields of AMPConfig. The same ones give the same object."""
+    """A prior of two gaits; keywords are fields of AMPConfig, and one of Prior. The same ones give the same object."""
     made: dict[str, Prior] = {}
 
-    def make(**settings: object) -> Prior:
-        key = repr(sorted(settings.items()))
+    def make(*, follow_command: bool = False, **settings: object) -> Prior:
+        key = repr((follow_command, sorted(settings.items())))
         if key not in made:
             config = AMPConfig(**SMALL | settings)
-            made[key] = Prior(config, gaits_of((config.window - 1) * config.dilation + 1), robot)
+            reference = gaits_of((config.window - 1) * config.dilation + 1)
+            made[key] = Prior(config, reference, robot, follow_command=follow_command)
         return made[key]
 
     return make
@@ -328,6 +329,80 @@ def test_a_speed_alone_is_answered_by_clips_of_every_gait(make_prior: MakePrior)
         real = prior.real_inputs(jax.random.key(0), 40, conditioned(prior, WALK, speed, 40))
         rows = rows_of(prior, np.asarray(real)[:, :-1])
         assert (np.asarray(prior.reference.gaits.of)[rows] == gait).mean() > 0.9
+
+
+@pytest.mark.parametrize("condition", ["none", "label"])
+def test_samples_follow_the_command_though_nobody_is_told_it(make_prior: MakePrior, condition: str) -> None:
+    """Fresh and replayed ones; each reference sample is about as fast as its policy sample was asked to be."""
+    prior = make_prior(follow_command=True, condition=condition, window=2, dilation=3)
+    frames = prior.shape.frames * prior.shape.features
+
+    def marked(label: int, command: float, count: int) -> jax.Array:
+        """The policy's motion tells the command that it was asked for, as the network is not given it."""
+        return conditioned(prior, label, command, count).at[:, :frames].set(command)
+
+    fresh = jnp.concatenate([marked(WALK, 0.55, 20), marked(STAND, 0.0, 10)])
+    buffer = replay.add(replay.init(128, prior.shape.width), marked(WALK, 0.25, 60))
+    step = shown(prior, fresh, buffer)
+    assert step.real.shape[1] == step.fake.shape[1] == prior.shape.width - 1
+    wanted = step.fake[:, 0]
+    np.testing.assert_allclose(np.unique(wanted), [0.0, 0.25, 0.55], atol=1e-6)
+    rows = rows_of(prior, step.real[:, :frames])
+    assert np.abs(np.asarray(prior.reference.speed)[rows] - wanted).max() < 0.15
+    if condition == "label":
+        gaits = step.fake[:, frames : frames + 2].argmax(axis=1)
+        np.testing.assert_array_equal(prior.reference.gaits.of[rows], gaits)
+
+
+def test_without_it_samples_do_not_follow(make_prior: MakePrior) -> None:
+    prior = make_prior(condition="label")
+    real = prior.real_inputs(jax.random.key(0), 200, conditioned(prior, WALK, 0.55, 200))
+    speed = np.asarray(prior.reference.speed)[rows_of(prior, np.asarray(real)[:, :FEATURES])]
+    assert (speed < 0.4).mean() > 0.2
+
+
+@pytest.mark.parametrize("trunk", ["mlp", "convolution", "patches"])
+def test_the_command_that_is_followed_never_reaches_the_network(make_prior: MakePrior, trunk: str) -> None:
+    """Not its scores, not its penalties, not its parameters: those are as if it were not there."""
+    settings = {"trunk": trunk, "window": 2, "r1_gamma": 1.0, "r2_gamma": 1.0, "gp_weight": 1.0}
+    prior, plain = make_prior(follow_command=True, **settings), make_prior(**settings)
+    assert prior.shape.width == plain.shape.width + 1
+    state = prior.init(jax.random.key(0))
+    jax.tree.map(np.testing.assert_array_equal, state.params, plain.init(jax.random.key(0)).params)
+    inputs = prior.inputs(outcome(prior.reference))
+    other = inputs.at[..., -1].set(77.0)
+    np.testing.assert_array_equal(prior.score(state, inputs), prior.score(state, other))
+    np.testing.assert_array_equal(prior.score(state, inputs), plain.score(state, inputs[..., :-1]))
+    sides = inputs.reshape(-1, prior.shape.width)
+    sides = sides[:12], sides[12:]
+    key, levers_ = jax.random.key(1), levers(prior)
+    total, parts = prior._penalty(state, levers_, *sides, key)
+    bare, of_plain = plain._penalty(state, levers_, *(side[:, :-1] for side in sides), key)
+    np.testing.assert_allclose(parts["disc_r1"], of_plain["disc_r1"], rtol=1e-5)
+    np.testing.assert_allclose(parts["disc_r2"], of_plain["disc_r2"], rtol=1e-5)
+    assert float(parts["disc_gp"]) >= 0.0 and float(total) > 0.0 and float(bare) > 0.0
+
+
+def test_a_command_that_is_told_is_not_carried_twice(make_prior: MakePrior) -> None:
+    told, both = make_prior(condition="command"), make_prior(condition="command", follow_command=True)
+    assert told.shape == both.shape
+    state = told.init(jax.random.key(0))
+    inputs = told.inputs(outcome(told.reference))
+    np.testing.assert_array_equal(told.score(state, inputs), both.score(state, inputs))
+
+
+def test_a_rollout_is_remembered_with_its_commands(make_prior: MakePrior) -> None:
+    prior = make_prior(follow_command=True)
+    rollout = outcome(prior.reference)
+    inputs = np.asarray(prior.inputs(rollout))
+    assert inputs.shape == (4, 6, FEATURES + 1)
+    np.testing.assert_allclose(inputs[..., -1] * SPEED_UNIT, rollout.command, rtol=1e-5)
+    mirrored = np.asarray(prior.mirrored(jnp.asarray(inputs)))
+    np.testing.assert_array_equal(mirrored[..., -1], inputs[..., -1])
+    assert set(prior.diversity(prior.inputs(rollout).reshape(-1, FEATURES + 1))) == {
+        "feature_diversity",
+        "mode_coverage",
+    }
 
 
 @pytest.mark.parametrize("condition", ["none", "both"])

@@ -38,6 +38,7 @@ class ClipReport:
     torque_joint: str
     torque_share: float  # of the limit
     above: float  # share of the frames with a servo above its limit
+    declared: float | None = None  # m/s, forward speed that the configuration says it counts as
 
 
 def report_clip(clip: MotionClip, robot: Robot) -> ClipReport:
@@ -59,6 +60,7 @@ def report_clip(clip: MotionClip, robot: Robot) -> ClipReport:
         torque_joint=robot.joints[worst],
         torque_share=float(high[worst] / limits[worst]),
         above=float((torques > limits).any(axis=1).mean()),
+        declared=clip.declared_speed,
     )
 
 
@@ -73,7 +75,7 @@ def examine_clips(clips: list[MotionClip], reports: list[ClipReport], robot: Rob
 
 def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]) -> Iterator[Finding]:
     """Commands that nobody in the reference walks: an error when no speed asked for is walked."""
-    walked = [report.speed * np.sign(report.forward) for report in reports if report.speed > 0.0]
+    walked = [speed for report in reports if (speed := _answers(report)) is not None]
     low, high = min(walked, default=0.0), max(walked, default=0.0)
     slowest, fastest = command_speed
     if slowest >= low - SLACK and fastest <= high + SLACK:
@@ -89,6 +91,12 @@ def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]
         f"{why}; add clips or set env.command_speed=[{proposed[0]:.2f},{proposed[1]:.2f}]",
         ("root direction x",),
     )
+
+
+def _answers(report: ClipReport) -> float | None:
+    """The forward speed that a clip is an answer to, m/s; None for one that stands."""
+    measured = float(report.speed * np.sign(report.forward)) if report.speed > 0.0 else None
+    return measured if report.declared is None else report.declared
 
 
 def _merged(findings: list[Finding]) -> Iterator[Finding]:
@@ -120,15 +128,17 @@ def _wrong_height(clip: MotionClip, report: ClipReport, robot: Robot, _: float) 
 
 
 def _wrong_heading(clip: MotionClip, report: ClipReport, _: Robot, command: float) -> Finding | None:
-    forward = report.forward * (np.sign(command) or 1.0)
+    asked = command if report.declared is None else report.declared
+    forward = report.forward * (np.sign(asked) or 1.0)
     if forward > 0.5 or report.speed == 0.0:
         return None
     way = "backward" if forward < -0.5 else "sideways"
+    who = "env.command_speed asks for" if report.declared is None else "its entry of reference.clips declares"
     turned = " and its feet skate, so its orientation is turned, not its way" if _breaks(report) else ""
     sentence = (
         f"clip '{clip.name}' walks {way} in its own heading frame (mean root direction x {report.forward:+.2f})"
-        f"{turned}, while env.command_speed asks for {command:+.2f} m/s; likely a root quaternion turned about the "
-        f"vertical; make the clip again, or leave it out of reference.clips"
+        f"{turned}, while {who} {asked:+.2f} m/s; likely a root quaternion turned about the vertical; make the clip "
+        f"again, or leave it out of reference.clips"
     )
     dimensions = ("root direction x", "root direction y")
     return Finding("error" if way == "backward" else "warning", "facing", sentence, dimensions, "reference", clip.name)

@@ -25,7 +25,9 @@ class MotionClip:
     frequency: float  # Hz
     source: str  # where the motion comes from, and its licence
     time_scale: float = 1.0  # seconds of the robot per second of the person
-    label: str = ""  # gait, as the configuration names it; not part of the file
+    label: str = ""  # gait, as the configuration names it; not part of the file, nor is what follows
+    weight: float = 1.0  # how often a second of it is shown, compared with one of a clip of weight 1
+    declared_speed: float | None = None  # m/s, forward speed that the configuration says it counts as
 
     @property
     def duration(self) -> float:
@@ -36,6 +38,11 @@ class MotionClip:
     def speed(self) -> float:
         """Mean horizontal speed of the root from first to last frame, m/s."""
         return float(np.linalg.norm(self.qpos[-1, :2] - self.qpos[0, :2]) / self.duration)
+
+    @property
+    def command_speed(self) -> float:
+        """Forward speed that it is an answer to, m/s: as declared, else the mean that it goes at."""
+        return self.speed if self.declared_speed is None else self.declared_speed
 
 
 def save_clip(path: Path, clip: MotionClip) -> None:

@@ -1,136 +1,38 @@
-"""The reference: clips turned into discriminator inputs and start states."""
+"""The library of clips: read, checked, and turned into the reference that training knows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from glob import glob
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-from flax import struct
 
 from playground_amp.config import ClipSource, find_path
 from playground_amp.errors import InputError
 from playground_amp.features import Normalizer, amp_features, feature_floor, make_normalizer
 from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.motion.clip_set import describe_clips
+from playground_amp.motion.entries import HELD_OUT, entries_by_clip, find_clips
+from playground_amp.motion.reference import Gaits, Reference, masses
 from playground_amp.robots import Robot
 from playground_amp.types import Frame
 
 SPEED_SPAN = 0.8  # s, about a stride
-SPEED_BAND = 0.03  # m/s to both sides of a speed asked for
-HELD_OUT = "held_out"  # name of a folder of clips, inside a folder of clips, that nothing is trained on
-
-
-class Gaits(struct.PyTreeNode):
-    """Where the windows of each of L gaits are: those of one stand together."""
-
-    names: tuple[str, ...] = struct.field(pytree_node=False)  # labels of the clips, in the order they appear
-    first: jax.Array  # [L] int32, row of the first window
-    count: jax.Array  # [L] int32, number of windows
-    of: jax.Array  # [N] int32, gait of each window
-    by_speed: jax.Array  # [N] int32, rows of each gait from its slowest window to its fastest
-    speed_range: jax.Array  # [L, 2] m/s, mean forward speed of the slowest and of the fastest clip
-
-
-class Reference(struct.PyTreeNode):
-    """What training knows of the recorded motion. N windows in all; window i ends at start state i."""
-
-    windows: jax.Array  # [N, S, F] AMP features of S consecutive steps, oldest first, not normalised
-    qpos: jax.Array  # [N, nq] state at the end of each window
-    qvel: jax.Array  # [N, nv]
-    normalizer: Normalizer
-    mean_pose: jax.Array  # [J] rad, mean joint positions, of the motion and its reflection: the same left and right
-    speed: jax.Array  # [N] m/s, forward, mean over about a stride around the end of each window
-    gaits: Gaits
-
-    def as_one_gait(self) -> Reference:
-        """The same motion without its labels."""
-        speeds = self.gaits.speed_range
-        gaits = Gaits(
-            names=("",),
-            first=jnp.zeros(1, jnp.int32),
-            count=jnp.full(1, len(self.windows), jnp.int32),
-            of=jnp.zeros_like(self.gaits.of),
-            by_speed=jnp.argsort(self.speed).astype(jnp.int32),
-            speed_range=jnp.stack([speeds.min(), speeds.max()])[None],
-        )
-        return self.replace(gaits=gaits)
-
-    def draw(self, key: jax.Array, count: int) -> jax.Array:
-        """Rows [count], uniform over all windows, with replacement; consumes `key`."""
-        return jax.random.randint(key, (count,), 0, len(self.windows))
-
-    def draw_of(self, key: jax.Array, label: jax.Array) -> jax.Array:
-        """A row of the gait of each `label` [N] int, uniform over that gait's windows; consumes `key`."""
-        count = self.gaits.count[label]
-        row = (jax.random.uniform(key, label.shape) * count).astype(jnp.int32)
-        return self.gaits.first[label] + jnp.minimum(row, count - 1)  # 0.9999999 of many may round up to all
-
-    def draw_at(self, key: jax.Array, label: jax.Array, speed: jax.Array) -> jax.Array:
-        """A row of the gait `label` [N] near the forward `speed` [N] m/s; consumes `key`.
-
-        Uniform over the gait's windows within SPEED_BAND of the speed, or of the nearest speed it has.
-        """
-        gaits = self.gaits
-        first, last = gaits.first[label], gaits.first[label] + gaits.count[label] - 1
-        sorted_keys, wanted = _speed_key(gaits.of, self.speed)[gaits.by_speed], _speed_key(label, speed)
-        above = jnp.clip(jnp.searchsorted(sorted_keys, wanted), first, last)
-        below = jnp.maximum(above - 1, first)
-        is_above = jnp.abs(sorted_keys[above] - wanted) <= jnp.abs(sorted_keys[below] - wanted)
-        nearest = jnp.where(is_above, above, below)
-        middle = jnp.clip(wanted, sorted_keys[nearest] - SPEED_BAND, sorted_keys[nearest] + SPEED_BAND)
-        low = jnp.searchsorted(sorted_keys, middle - SPEED_BAND)
-        high = jnp.searchsorted(sorted_keys, middle + SPEED_BAND, side="right")
-        low = jnp.clip(low, first, nearest)
-        high = jnp.clip(high, nearest + 1, last + 1)
-        rank = low + (jax.random.uniform(key, speed.shape) * (high - low)).astype(jnp.int32)
-        return gaits.by_speed[jnp.minimum(rank, high - 1)]
-
-
-def _speed_key(label: jax.Array, speed: jax.Array) -> jax.Array:
-    """A number that sorts by gait first and by speed within a gait."""
-    return 100.0 * label + jnp.clip(speed, -40.0, 40.0)
-
-
-def find_clips(sources: Sequence[ClipSource]) -> list[Path]:
-    """Clip files named by paths, folders and patterns with *; raises InputError for one that names none.
-
-    A folder stands for the clips right in it; neither it nor a pattern with * finds those of a folder `held_out`.
-    """
-    return list(_labels(sources))
-
-
-def _labels(sources: Sequence[ClipSource]) -> dict[Path, str]:
-    """Clip file -> its label; what is named twice keeps the first."""
-    labels: dict[Path, str] = {}
-    for source in sources:
-        found = _named(find_path(source.path))
-        if not found:
-            raise InputError(f"reference.clips: '{source.path}' names no clip; make clips with scripts/retarget.py")
-        for path in found:
-            labels.setdefault(path, source.label)
-    return labels
-
-
-def _named(path: Path) -> list[Path]:
-    """A file, the files of a folder, or those a pattern matches; held-out ones only where it names their folder."""
-    if path.is_dir():
-        return sorted(path.glob("*.npz"))
-    if path.is_file():
-        return [path]
-    found = map(Path, glob(str(path), recursive=True))
-    return sorted(match for match in found if match.parent.name != HELD_OUT or HELD_OUT in path.parts)
 
 
 def load_clips(sources: Sequence[ClipSource], robot: Robot, *, control_dt: float) -> list[MotionClip]:
-    """Read, check and label every clip; their frequency must be the control rate."""
-    labels = _labels(sources)
-    clips = _load(list(labels), robot, control_dt)
-    return [replace(clip, label=label) for clip, label in zip(clips, labels.values(), strict=True)]
+    """Read and check every clip, and note what its entry says of it; their frequency must be the control rate."""
+    entries = entries_by_clip(sources)
+    clips = _load(list(entries), robot, control_dt)
+    return [_as_told(clip, entry) for clip, entry in zip(clips, entries.values(), strict=True)]
+
+
+def _as_told(clip: MotionClip, entry: ClipSource) -> MotionClip:
+    return replace(clip, label=entry.label, weight=entry.weight, declared_speed=entry.speed)
 
 
 def held_out_clips(sources: Sequence[ClipSource], robot: Robot, *, control_dt: float) -> list[MotionClip]:
@@ -160,53 +62,90 @@ def make_reference(
 ) -> Reference:
     """Features, start states, gaits and normaliser of `clips`; with `mirror` also of their reflections.
 
-    `window` is the number of consecutive control steps that one input of the discriminator spans.
+    `window` is the number of consecutive control steps that one input of the discriminator spans. A clip of weight 2 is
+    in everything as if its motion were there twice.
     """
     names = tuple(dict.fromkeys(clip.label for clip in clips))
     by_gait = [[clip for clip in clips if clip.label == name] for name in names]
     gaits = [_long_motions(group, robot, mirror=mirror, window=window) for group in by_gait]
-    motions = [qpos for gait in gaits for qpos in gait]
-    features = motion_features(motions, robot, control_dt=control_dt)
-    windows = np.concatenate([_windows(feature, window) for feature in features])
-    everything = jnp.asarray(np.concatenate(features))
-    weights = jnp.full(len(everything), 1.0 / len(everything))
-    mean, (partner, sign) = everything[:, : robot.num_joints].mean(axis=0), robot.mirror_joints
-    qvel = np.concatenate([velocities(qpos, robot, control_dt)[window:] for qpos in motions])
-    speed = np.concatenate([_forward_speed(qpos, control_dt)[window:] for qpos in motions])
+    motions = [motion for gait in gaits for motion in gait]
+    features = motion_features([qpos for qpos, _ in motions], robot, control_dt=control_dt)
+    speed = np.concatenate([_speed(qpos, clip, control_dt)[window:] for qpos, clip in motions])
+    normalizer, mean_pose = _averages(features, [clip.weight for _, clip in motions], robot)
+    weight = _weights([len(qpos) - window for qpos, _ in motions], [clip.weight for _, clip in motions])
+    counts = [sum(len(qpos) - window for qpos, _ in gait) for gait in gaits]
     return Reference(
-        windows=jnp.asarray(windows),
-        qpos=jnp.asarray(np.concatenate([qpos[window:] for qpos in motions])),
-        qvel=jnp.asarray(qvel),
-        normalizer=make_normalizer(everything, weights, feature_floor(robot)),
-        mean_pose=0.5 * (mean + mean[np.array(partner)] * np.array(sign, np.float32)),
+        windows=jnp.asarray(np.concatenate([_windows(feature, window) for feature in features])),
+        qpos=jnp.asarray(np.concatenate([qpos[window:] for qpos, _ in motions])),
+        qvel=jnp.asarray(np.concatenate([velocities(qpos, robot, control_dt)[window:] for qpos, _ in motions])),
+        normalizer=normalizer,
+        mean_pose=mean_pose,
         speed=jnp.asarray(speed),
-        gaits=_gaits(names, by_gait, [sum(len(qpos) - window for qpos in gait) for gait in gaits], speed),
+        gaits=_gaits(names, by_gait, counts, speed, weight),
+        weight=None if weight is None else jnp.asarray(weight),
+        clips=describe_clips(clips, mirror=mirror),
     )
 
 
-def _long_motions(clips: Sequence[MotionClip], robot: Robot, *, mirror: bool, window: int) -> list[np.ndarray]:
-    """The motions of one gait that hold a window; raises InputError when there is none."""
-    motions = [qpos for qpos in clip_motions(clips, robot, mirror=mirror) if len(qpos) > window]
-    if not motions:
-        label = f" labelled '{clips[0].label}'" if clips[0].label else ""
-        raise InputError(
-            f"amp.window is {window} control steps (with amp.dilation), longer than every clip{label}; use longer "
-            f"clips or a smaller window"
-        )
-    return motions
+def _long_motions(
+    clips: Sequence[MotionClip], robot: Robot, *, mirror: bool, window: int
+) -> list[tuple[np.ndarray, MotionClip]]:
+    """The motions of one gait that hold a window, each with its clip; raises InputError when there is none."""
+    of = [*clips, *clips] if mirror else clips
+    motions = zip(clip_motions(clips, robot, mirror=mirror), of, strict=True)
+    if long := [(qpos, clip) for qpos, clip in motions if len(qpos) > window]:
+        return long
+    label = f" labelled '{clips[0].label}'" if clips[0].label else ""
+    raise InputError(
+        f"amp.window is {window} control steps (with amp.dilation), longer than every clip{label}; use longer "
+        f"clips or a smaller window"
+    )
 
 
-def _gaits(names: tuple[str, ...], by_gait: list[list[MotionClip]], counts: list[int], speed: np.ndarray) -> Gaits:
+def _weights(counts: Sequence[int], weights: Sequence[float]) -> np.ndarray | None:
+    """The weight of each clip for each of its rows [N], 1 in the mean; None where all weigh the same."""
+    if len(set(weights)) == 1:
+        return None
+    weight = np.repeat(np.asarray(weights, np.float64), counts)
+    return (weight / weight.mean()).astype(np.float32)
+
+
+def _averages(features: Sequence[np.ndarray], weights: Sequence[float], robot: Robot) -> tuple[Normalizer, jax.Array]:
+    """Normaliser, and mean pose [J] rad with its left and right made alike, of the steps of all clips."""
+    everything, weight = jnp.asarray(np.concatenate(features)), _weights([len(rows) for rows in features], weights)
+    share = jnp.full(len(everything), 1.0 / len(everything)) if weight is None else jnp.asarray(weight / len(weight))
+    normalizer = make_normalizer(everything, share, feature_floor(robot))
+    joints, (partner, sign) = robot.num_joints, robot.mirror_joints
+    mean = everything[:, :joints].mean(axis=0) if weight is None else normalizer.mean[:joints]
+    return normalizer, 0.5 * (mean + mean[np.array(partner)] * np.array(sign, np.float32))
+
+
+def _gaits(
+    names: tuple[str, ...],
+    by_gait: list[list[MotionClip]],
+    counts: list[int],
+    speed: np.ndarray,
+    weight: np.ndarray | None,
+) -> Gaits:
     of = np.repeat(np.arange(len(counts)), counts)
-    speeds = [[clip.speed for clip in clips] for clips in by_gait]
+    speeds = [[clip.command_speed for clip in clips] for clips in by_gait]
+    by_speed = np.lexsort((speed, of))
     return Gaits(
         names=names,
         first=jnp.asarray(np.cumsum([0, *counts[:-1]]), jnp.int32),
         count=jnp.asarray(counts, jnp.int32),
         of=jnp.asarray(of, jnp.int32),
-        by_speed=jnp.asarray(np.lexsort((speed, of)), jnp.int32),
+        by_speed=jnp.asarray(by_speed, jnp.int32),
         speed_range=jnp.asarray([[min(gait), max(gait)] for gait in speeds], jnp.float32),
+        **masses(weight, by_speed),
     )
+
+
+def _speed(qpos: np.ndarray, clip: MotionClip, dt: float) -> np.ndarray:
+    """Forward speed [N] m/s that each frame of a clip's motion [N, nq] counts as."""
+    if clip.declared_speed is None:
+        return _forward_speed(qpos, dt)
+    return np.full(len(qpos), clip.declared_speed, np.float32)
 
 
 def _forward_speed(qpos: np.ndarray, dt: float) -> np.ndarray:
