@@ -51,11 +51,11 @@ def clip(take: Take, robot: Robot) -> MotionClip:
 
 
 @pytest.mark.parametrize(("pitch", "line"), [(0.4, "toe"), (-0.3, "heel")])
-def test_the_pivot_stays_on_its_point(pitch: float, line: str) -> None:
+def test_the_pivot_rolls_on_the_ground_without_slipping(pitch: float, line: str) -> None:
     forward, up = pinned_ankle(np.array(pitch), SOLE)
     along = getattr(SOLE, line)
     point = Rotation.from_euler("y", pitch).apply([along, 0.0, -SOLE.drop])
-    np.testing.assert_allclose(forward + point[0], along, atol=1e-12)
+    np.testing.assert_allclose(forward + point[0], along + SOLE.radius * pitch, atol=1e-12)
     np.testing.assert_allclose(up + point[2], SOLE.radius, atol=1e-12)
 
 

@@ -14,23 +14,30 @@ from playground_amp.motion.normative import HIP, KNEE, Walk, held_out_walks, mak
 from playground_amp.motion.person import observe
 from playground_amp.motion.quality import faults, measure
 from playground_amp.motion.retarget import retarget
-from playground_amp.robots import Robot
+from playground_amp.robots import Robot, load_robot
 
 DATA = Path(__file__).parents[1] / "data"
 CLIPS = sorted((DATA / "wildrobot").glob("*.npz"))
 TAKES = sorted((DATA / "takes").glob("*.npz"))
 HELD_OUT = sorted((DATA / "wildrobot" / "held_out").glob("*.npz"))
 HELD_OUT_TAKES = sorted((DATA / "held_out_takes").glob("*.npz"))
+HUMANOID = sorted((DATA / "humanoid").rglob("*.npz"))
 STANDING = sorted((DATA / "wildrobot_stand").glob("*.npz"))
 STANDING_TAKES = sorted((DATA / "standing_takes").glob("*.npz"))
+
+
+@pytest.fixture(scope="module")
+def humanoid() -> Robot:
+    return load_robot("humanoid")
 
 
 def test_the_set_is_whole_and_small() -> None:
     assert {path.stem for path in CLIPS} == {path.stem for path in TAKES} == set(shipped_walks())
     assert {path.stem for path in HELD_OUT} == {path.stem for path in HELD_OUT_TAKES} == set(held_out_walks())
     assert {path.stem for path in STANDING} == {path.stem for path in STANDING_TAKES} == set(standing())
-    every = CLIPS + TAKES + HELD_OUT + HELD_OUT_TAKES + STANDING + STANDING_TAKES
-    assert sum(path.stat().st_size for path in every) < 3e6
+    assert {path.stem for path in HUMANOID} == {path.stem for path in TAKES + HELD_OUT_TAKES}
+    every = CLIPS + HUMANOID + TAKES + HELD_OUT + HELD_OUT_TAKES + STANDING + STANDING_TAKES
+    assert sum(path.stat().st_size for path in every) < 4e6
     seeds = [take.seed for takes in (shipped_walks(), held_out_walks(), standing()) for take in takes.values()]
     assert len(set(seeds)) == len(seeds)
 
@@ -49,6 +56,18 @@ def test_every_clip_is_fit_to_be_learned_from(path: Path, robot: Robot) -> None:
         assert clip.speed == pytest.approx(float(path.stem.split("_")[1]), rel=0.03)
     assert clip.time_scale <= np.sqrt(0.42 / 0.90)
     assert robot.retarget.longest_step and 60.0 / quality.cadence <= 1.02 * robot.retarget.longest_step
+    assert "own work" in clip.source
+
+
+@pytest.mark.parametrize("path", HUMANOID, ids=lambda path: path.stem)
+def test_every_humanoid_clip_is_fit_to_be_learned_from(path: Path, humanoid: Robot) -> None:
+    clip = load_clip(path, humanoid)
+    quality = measure(clip, humanoid)
+    assert faults(quality) == []
+    assert quality.seconds >= 6.0 and quality.limit_share < 0.05 and quality.alternation == 1.0
+    if path.stem.startswith("walk"):
+        similar = float(path.stem.split("_")[1]) * np.sqrt(humanoid.leg_length / 0.42)
+        assert clip.speed == pytest.approx(similar, rel=0.03)
     assert "own work" in clip.source
 
 
@@ -95,6 +114,13 @@ def test_a_clip_comes_out_of_the_scripts_again(name: str, robot: Robot, tmp_path
     made, shipped = load_take(tmp_path / f"{name}.npz"), load_take(DATA / takes / f"{name}.npz")
     np.testing.assert_allclose(made.positions, shipped.positions, atol=1e-3)
     clip, old = retarget(made, robot).clip, load_clip(DATA / clips / f"{name}.npz", robot)
+    np.testing.assert_allclose(clip.qpos, old.qpos, atol=1e-3)
+
+
+def test_a_clip_of_the_humanoid_comes_out_of_the_scripts_again(humanoid: Robot) -> None:
+    name = "walk_0.75_h"
+    clip = retarget(load_take(DATA / "held_out_takes" / f"{name}.npz"), humanoid).clip
+    old = load_clip(DATA / "humanoid" / "held_out" / f"{name}.npz", humanoid)
     np.testing.assert_allclose(clip.qpos, old.qpos, atol=1e-3)
 
 

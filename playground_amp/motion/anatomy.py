@@ -49,8 +49,10 @@ class Anatomy:
     chest: str | None  # body; None where it is the pelvis
     chest_turns: np.ndarray  # [3] 0 or 1: whether joints turn the chest against the pelvis in yaw, pitch, roll
     height: float  # m, of the pelvis in the home pose
+    mass_height: float  # m, of the centre of mass in the home pose
     legs: tuple[Leg, Leg]
     arms: tuple[Arm, Arm] | None
+    of_arms: np.ndarray  # [nv] bool, velocities of the joints between chest and hands
     foot_line: float  # m, from the middle to the line on which a foot walks
     foot_forward: float  # m, ankle of a foot under the person's hip ahead of the pelvis
     pelvis_gain: np.ndarray  # [3] share of the person's pelvis yaw, pitch, roll that the robot's makes
@@ -90,7 +92,9 @@ def anatomy(robot: Robot) -> Anatomy:
         chest_turns=_turns(robot, home, _between(model, bodies.pelvis, chest)) if chest else np.zeros(3),
         height=float(robot.home_qpos[2] + pelvis[2]),
         legs=legs,
+        mass_height=float(robot.home_qpos[2] + home.subtree_com[0, 2]),
         arms=_arms(bodies, home),
+        of_arms=_of_arms(robot, bodies, home),
         foot_line=_given(table.foot_line, left[1] - pelvis[1]),
         foot_forward=_given(table.foot_forward, legs[0].hip[0]),
         pelvis_gain=np.array(table.pelvis_gain),
@@ -220,6 +224,20 @@ def _arm(bodies: KeyBodies, home: mujoco.MjData, side: int) -> Arm:
     joints = [home.body(shoulder).xpos, home.body(elbow).xpos, place(home, hand)]
     upper, fore = np.linalg.norm(np.diff(joints, axis=0), axis=1)
     return Arm(shoulder, elbow, hand, float(upper), float(fore))
+
+
+def _of_arms(robot: Robot, bodies: KeyBodies, home: mujoco.MjData) -> np.ndarray:
+    model, mask = robot.model, np.zeros(robot.model.nv, bool)
+    for hand in bodies.hands or ():
+        carrier = _carrier(model, (hand, _kind(home, hand)))
+        mask[[model.jnt_dofadr[j] for j in _joints_of(model, _between(model, bodies.chest, carrier))]] = True
+    return mask
+
+
+def _carrier(model: mujoco.MjModel, named: tuple[str, str]) -> str:
+    """The body that a (name, kind) is, or is fixed to."""
+    name, kind = named
+    return name if kind == "body" else model.body(int(np.ravel(getattr(model, kind)(name).bodyid)[0])).name
 
 
 def _kind(data: mujoco.MjData, name: str) -> str:

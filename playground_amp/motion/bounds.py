@@ -30,7 +30,7 @@ BOUNDS = {
     "skating": Bound(
         "skating",
         "mean speed of the material of the feet that touches the ground",
-        *("cm/s", "speed", (0.0, 3.5), (0.0, 8.0)),
+        *("cm/s", "speed", (0.0, 3.0), (0.0, 8.0)),
         mend="--start and --end, to where the feet stand",
         factor=100.0,
     ),

@@ -34,15 +34,33 @@ def required_torques(qpos: np.ndarray, robot: Robot, dt: float, *, every: int = 
     along the edges of four-sided friction cones, and minimise |root rows|^2 + w^2 |tau|^2: what is left to choose
     when both feet stand is chosen for the least torque. Joint friction and limits are left out.
     """
-    model = copy.copy(robot.model)
-    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
-    model.dof_damping[:6] = 0.0  # a resistance of the air would be taken for a force of the ground
+    model = _alone(robot)
     data = mujoco.MjData(model)
     qvel, qacc = derivatives(qpos, model, dt)
     joints, root, zmp = (np.empty((len(qpos[::every]), *shape)) for shape in ((model.nv - 6,), (), (2,)))
     for i, state in enumerate(zip(qpos[::every], qvel[::every], qacc[::every], strict=True)):
         joints[i], root[i], zmp[i] = _solve(model, data, robot, *state)
     return Torques(joints, root, zmp)
+
+
+def zero_moment_points(qpos: np.ndarray, robot: Robot, dt: float) -> np.ndarray:
+    """Zero moment points [N, 2] m of a motion [N, nq] at steps of `dt` s, as in Torques."""
+    model = _alone(robot)
+    data = mujoco.MjData(model)
+    zmp = np.empty((len(qpos), 2))
+    for row, state in zip(zmp, zip(qpos, *derivatives(qpos, model, dt), strict=True), strict=True):
+        data.qpos[:], data.qvel[:], data.qacc[:] = state
+        mujoco.mj_inverse(model, data)
+        row[:] = _zero_moment_point(model, data)
+    return zmp
+
+
+def _alone(robot: Robot) -> mujoco.MjModel:
+    """The robot without ground, friction and limits."""
+    model = copy.copy(robot.model)
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
+    model.dof_damping[:6] = 0.0  # a resistance of the air would be taken for a force of the ground
+    return model
 
 
 def torque_limits(robot: Robot) -> np.ndarray:

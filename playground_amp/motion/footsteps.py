@@ -45,9 +45,9 @@ def dead_zone(pitch: np.ndarray, width: float, onset: float) -> np.ndarray:
 
 
 def pinned_ankle(pitch: np.ndarray, sole: Sole) -> np.ndarray:
-    """Ankle [..., 2] (forward of its place when flat, up; m) of a foot that pivots about the heel or toe line."""
+    """Ankle [..., 2] (forward of its place when flat, up; m) of a foot that rolls over its heel or toe spheres."""
     pivot = np.where(pitch > 0.0, sole.toe, sole.heel)
-    forward = pivot * (1.0 - np.cos(pitch)) + sole.drop * np.sin(pitch)
+    forward = pivot * (1.0 - np.cos(pitch)) + sole.drop * np.sin(pitch) + sole.radius * pitch
     return np.stack([forward, sole.radius + pivot * np.sin(pitch) + sole.drop * np.cos(pitch)], axis=-1)
 
 

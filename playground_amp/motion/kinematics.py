@@ -13,8 +13,10 @@ from playground_amp.motion.anatomy import Anatomy, Leg, anatomy, place
 from playground_amp.robots import Robot
 
 IK_STEPS = 6  # iterations a frame
-LIMIT_MARGIN = 0.005  # rad kept from every joint limit
-POSTURE, ARMED_POSTURE = 1e-4, 1e-2  # cost of leaving the home pose; an arm has poses to spare
+LIMIT_MARGIN = 0.02  # rad kept from every joint limit
+POSTURE, ARM_POSTURE = 1e-4, 0.14  # cost of leaving the home pose; an arm would rather swing less than hit its limits
+STRAIGHT_COST = 0.5  # of a shank without a foot turned from straight ahead
+TWIST_COST = 0.09  # of a foot turned on the ground by a leg that cannot yaw: the pelvis gives way a little
 ARM_COST = 0.3  # of an elbow or hand out of its place
 ROLLING_PASSES = 2  # that a foot without an ankle takes to find how far it rolls
 SIDES = (0, 1)  # left, right
@@ -48,12 +50,14 @@ def follow(targets: Targets, robot: Robot) -> tuple[np.ndarray, dict[str, float]
 
 
 def _corrected(foot: np.ndarray, tilt: np.ndarray, leg: Leg) -> np.ndarray:
-    """A foot [N, 4] whose lowest edge is where the target has the middle of the sole, for its tilt [N, 3, 3].
+    """A foot [N, 4] that touches the ground where the target's level sole does, for its tilt [N, 3, 3].
 
-    A ball rolls without slip: its middle moves by radius x angle.
+    Leaning sideways it pivots about the middle of its sole, its lowest edge on the ground. A ball rolls without slip:
+    its middle moves by radius x angle.
     """
-    foot = foot.copy()
-    foot[:, 2] += leg.half_width * np.abs(tilt[:, 2, 1])
+    foot, lean = foot.copy(), tilt[:, 2, 1]
+    foot[:, 1] -= leg.sole.drop * lean
+    foot[:, 2] += leg.half_width * np.abs(lean)
     if leg.is_ball:
         _, pitch, roll = Rotation.from_matrix(tilt).as_euler("ZYX").T
         foot[:, 0] += leg.sole.radius * (pitch - pitch.mean())
@@ -79,11 +83,11 @@ class _Tasks:
     pelvis: mink.FrameTask
     chest: mink.RelativeFrameTask | None
     feet: tuple[mink.FrameTask, ...]
-    arms: tuple[tuple[mink.FrameTask, mink.FrameTask], ...]  # elbow and hand of each side
+    arms: tuple[tuple[mink.RelativeFrameTask, mink.RelativeFrameTask], ...]  # elbow and hand, seen from the chest
     posture: mink.PostureTask
 
     @property
-    def placed(self) -> dict[str, mink.FrameTask]:
+    def placed(self) -> dict[str, mink.FrameTask | mink.RelativeFrameTask]:
         """Those that have a place to be at, by the name of what they move."""
         feet = dict(zip(("left foot", "right foot"), self.feet, strict=True))
         elbows = dict(zip(("left elbow", "right elbow"), (arm[0] for arm in self.arms), strict=False))
@@ -119,20 +123,28 @@ def _tasks(robot: Robot, body: Anatomy) -> _Tasks:
     if body.chest:
         turns = _costs(body.chest_turns, body.rotations[body.chest])
         chest = mink.RelativeFrameTask(body.chest, "body", body.pelvis, "body", 0.0, turns)
-    posture = mink.PostureTask(robot.model, cost=ARMED_POSTURE if body.arms else POSTURE)
+    posture = mink.PostureTask(robot.model, cost=np.where(body.of_arms, ARM_POSTURE, POSTURE))
     posture.set_target(robot.home_qpos)
     return _Tasks(
         pelvis=mink.FrameTask(body.pelvis, "body", [0.5, 0.5, 0.5], 0.2),
         chest=chest,
         feet=tuple(
-            mink.FrameTask(*leg.foot, 20.0, 4.0 * _costs(leg.steers, body.rotations[leg.carrier])) for leg in body.legs
+            mink.FrameTask(*leg.foot, 20.0, _costs(_foot_costs(leg), body.rotations[leg.carrier])) for leg in body.legs
         ),
-        arms=tuple(
-            (mink.FrameTask(arm.elbow, "body", ARM_COST, 0.0), mink.FrameTask(*arm.hand, ARM_COST, 0.0))
-            for arm in body.arms or ()
-        ),
+        arms=tuple((_of_arm(body, arm.elbow, "body"), _of_arm(body, *arm.hand)) for arm in body.arms or ()),
         posture=posture,
     )
+
+
+def _of_arm(body: Anatomy, name: str, kind: str) -> mink.RelativeFrameTask:
+    return mink.RelativeFrameTask(name, kind, body.chest or body.pelvis, "body", ARM_COST, 0.0)
+
+
+def _foot_costs(leg: Leg) -> np.ndarray:
+    """Costs [3] of a foot turned out of its target's yaw, pitch, roll."""
+    if leg.is_ball:
+        return np.array([STRAIGHT_COST, 0.0, 0.0])
+    return np.maximum(4.0 * leg.steers, [TWIST_COST, 0.0, 0.0])
 
 
 def _costs(turns: np.ndarray, rotation: np.ndarray) -> np.ndarray:
@@ -153,10 +165,12 @@ def _aim(tasks: _Tasks, targets: Targets, i: int, body: Anatomy) -> None:
 
 def _aim_arms(tasks: _Tasks, targets: Targets, i: int, body: Anatomy, data: mujoco.MjData) -> None:
     """Elbow and hand in the person's directions from where the shoulder is now."""
+    chest = data.body(body.chest or body.pelvis)
     for arm, (elbow, hand), (upper, fore) in zip(body.arms or (), tasks.arms, targets.arms[:, :, i], strict=False):
         joint = place(data, (arm.shoulder, "body")) + arm.upper * upper
-        elbow.set_target(mink.SE3.from_translation(joint))
-        hand.set_target(mink.SE3.from_translation(joint + arm.fore * fore))
+        for task, there in ((elbow, joint), (hand, joint + arm.fore * fore)):
+            seen = chest.xmat.reshape(3, 3).T @ (there - chest.xpos)
+            task.set_target(mink.SE3.from_translation(seen))
 
 
 def _pose(position: np.ndarray, euler: np.ndarray, rotation: np.ndarray) -> mink.SE3:

@@ -14,24 +14,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_banded
 from scipy.ndimage import gaussian_filter1d
 
 from playground_amp.errors import InputError
 from playground_amp.motion.adopt import adopt
 from playground_amp.motion.amass import Take
-from playground_amp.motion.anatomy import Leg, anatomy
+from playground_amp.motion.anatomy import anatomy
+from playground_amp.motion.balance import balanced, pendulum
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.footsteps import Stance, dead_zone, pin, pinned_ankle
 from playground_amp.motion.gmr import RobotMotion
-from playground_amp.motion.kinematics import Targets, follow
+from playground_amp.motion.kinematics import Targets
 from playground_amp.motion.person import Motion, observe, resample, runs
+from playground_amp.motion.reach import at_reachable_height
 from playground_amp.robots import Robot
 
 HUMAN_LEG = 0.90  # m, hip to sole of the mean skeleton
-GRAVITY = 9.81  # m/s^2
 FREQUENCY = 50.0  # Hz, the control rate
-UP = np.array([0.0, 0.0, 1.0])
 SHORTEST = 0.8  # s of the robot; less is not a walk to learn from
 LATE = 1  # frames at 50 Hz by which the speed threshold sees a contact begin early and end late
 PITCH_ZONE = (np.deg2rad(2.0), np.deg2rad(6.0))  # of the foot: flat within, and onset of the rockers
@@ -40,7 +39,6 @@ LIFT_GAIN = 0.6  # of the height of the ankle in swing, for the same reason
 EVENNESS = 0.65  # share of the person's swing in the robot's, the rest is the cubic of least acceleration
 CLEARANCE = 0.023 / 0.42  # of the leg's length, least height of the sole in mid-swing
 STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tried
-MOST_CROUCH = 0.032 / 0.42  # of the leg's length, below the home height; rather than crouch more, its steps get shorter
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +68,7 @@ def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool 
         targets, reached = plan(scaled, robot, recording.name)
         if reached:
             break
-    qpos, errors = follow(targets, robot)
+    qpos, errors = balanced(targets, robot, FREQUENCY)
     start = qpos[0, 0]
     qpos[:, 0] -= start
     name, scale = recording.name, float(stride * time_scale)
@@ -92,10 +90,7 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
     chest = np.where(body.chest_turns > 0.0, chest, euler)
     pelvis = motion.pelvis.copy()
     pelvis[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
-    pelvis[:, 2] -= pelvis[keep, 2].mean()
-    pelvis = pelvis[keep]
-    height, reached = _reachable_height(pelvis, euler[:, 1], feet, robot)
-    pelvis[:, 2] += height
+    pelvis, reached = at_reachable_height(pelvis[keep], euler[:, 1], feet, robot)
     return Targets(pelvis, euler, chest, motion.arms[:, :, keep], feet, motion.joints[keep]), reached
 
 
@@ -110,8 +105,10 @@ def _balanced_stride(motion: Motion, robot: Robot) -> float:
 def _foot_path(motion: Motion, side: int, robot: Robot) -> np.ndarray:
     """Ankle and pitch [N, 4] of a foot that stands still in contact; NaN outside the first and last stance."""
     pitch = np.where(motion.pitches[side] < 0.0, HEEL_GAIN, TOE_GAIN) * motion.pitches[side]
-    flat = gaussian_filter1d(dead_zone(pitch, *PITCH_ZONE), 1.0)
     body = anatomy(robot)
+    if body.legs[side].is_ball:
+        pitch = np.zeros_like(pitch)  # a ball's is that of the shank
+    flat = gaussian_filter1d(dead_zone(pitch, *PITCH_ZONE), 1.0)
     ankle = motion.ankles[side] + [body.foot_forward, 0.0, 0.0]
     line, sole = body.foot_line * (1 - 2 * side), body.legs[side].sole
     flat_place = ankle[:, 0] - pinned_ankle(flat, sole)[:, 0]  # where the ankle would be with the foot level
@@ -138,10 +135,7 @@ def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
     head, tail = support[:step], support[-step:]
     endless = gaussian_filter1d(np.concatenate([head, -head, support, -tail, tail]), 0.03 * FREQUENCY)
     zmp = anatomy(robot).zmp_share * anatomy(robot).foot_line * endless
-    stiffness = anatomy(robot).height / GRAVITY * FREQUENCY**2
-    bands = np.tile([[-stiffness], [1.0 + 2.0 * stiffness], [-stiffness]], len(zmp))
-    bands[1, [0, -1]] = 1.0 + stiffness  # y' = 0 there
-    return solve_banded((1, 1), bands, zmp)[2 * len(head) : -2 * len(tail)]
+    return pendulum(zmp, anatomy(robot).height, FREQUENCY)[2 * len(head) : -2 * len(tail)]
 
 
 def _own_sway(motion: Motion) -> np.ndarray:
@@ -158,33 +152,3 @@ def _step_frames(contacts: np.ndarray) -> int:
 def _strikes(contacts: np.ndarray) -> np.ndarray:
     """Frames before each heel strike, left or right, in `contacts` [2, N]."""
     return np.sort(np.concatenate([np.flatnonzero(np.diff(contact.astype(int)) == 1) for contact in contacts]))
-
-
-def _reachable_height(pelvis: np.ndarray, pitch: np.ndarray, feet: np.ndarray, robot: Robot) -> tuple[float, bool]:
-    """Mean height of the pelvis, m: the home pose's or the next lower one at which the legs reach their feet.
-
-    Very few frames (0.3 %) may be out of reach: the inverse kinematics moves the pelvis there. Also says whether such a
-    height was found within MOST_CROUCH.
-    """
-    body = anatomy(robot)
-    for drop in np.arange(0.0, MOST_CROUCH * robot.leg_length + 1e-9, 0.001 / 0.42 * robot.leg_length):
-        height = body.height - drop
-        missed = [
-            _unreachable(pelvis + height * UP, pitch, foot, leg) for leg, foot in zip(body.legs, feet, strict=True)
-        ]
-        if np.mean(missed) < 0.003:
-            return float(height), True
-    return float(height), False
-
-
-def _unreachable(pelvis: np.ndarray, pitch: np.ndarray, foot: np.ndarray, leg: Leg) -> np.ndarray:
-    """Frames [N] bool in which the planar leg (thigh with its forward offset, shank) cannot bring the foot there."""
-    sine, cosine = np.sin(pitch), np.cos(pitch)
-    forward, up = leg.hip[[0, 2]]
-    hip = pelvis[:, [0, 2]] + np.stack([forward * cosine + up * sine, up * cosine - forward * sine], axis=-1)
-    reach = foot[:, [0, 2]] - hip
-    distance = np.minimum(np.linalg.norm(reach, axis=-1), leg.reach)
-    length = float(np.linalg.norm(leg.thigh))
-    at_hip = np.arccos(np.clip((distance**2 + length**2 - leg.shank**2) / (2.0 * distance * length), -1.0, 1.0))
-    thigh = np.arctan2(reach[:, 0], -reach[:, 1]) + at_hip - np.arctan2(leg.thigh[0], -leg.thigh[1])  # from vertical
-    return (np.linalg.norm(reach, axis=-1) > leg.reach) | (thigh + pitch < -leg.extension + 0.01)

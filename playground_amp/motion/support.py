@@ -8,22 +8,33 @@ import numpy as np
 def distance_to_hull(point: np.ndarray, corners: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Distance [N] m of `point` [N, 2] from the convex hull of the valid ones of `corners` [N, C, 2]; 0 inside.
 
-    `valid` is [N, C] bool; NaN in frames without a valid corner, or where the point is NaN. The edges of a hull are
-    among the segments between any two corners, and the other segments lie within it: no hull has to be built.
+    `valid` is [N, C] bool; NaN in frames without a valid corner, or where the point is NaN.
+    """
+    return np.linalg.norm(nearest_in_hull(point, corners, valid) - point, axis=-1)
+
+
+def nearest_in_hull(point: np.ndarray, corners: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """The point [N, 2] of the hull that is nearest to `point`; the arguments and NaN are those of distance_to_hull.
+
+    The edges of a hull are among the segments between any two corners, and the other segments lie within it: no hull
+    has to be built.
     """
     rays = np.where(valid[..., None], corners - point[:, None], np.nan)
     first, second = np.triu_indices(corners.shape[1])
-    distance = _distance_to_segment(rays[:, first], rays[:, second])
-    nearest = np.min(np.where(np.isnan(distance), np.inf, distance), axis=1)
-    return np.where(np.isinf(nearest), np.nan, np.where(_enclosed(rays), 0.0, nearest))
+    ways = _to_segment(rays[:, first], rays[:, second])
+    distances = np.linalg.norm(ways, axis=-1)
+    nearest = np.argmin(np.where(np.isnan(distances), np.inf, distances), axis=1)
+    way = np.take_along_axis(ways, nearest[:, None, None], axis=1)[:, 0]
+    inside = _enclosed(rays) & np.isfinite(distances).any(axis=1)
+    return point + np.where(inside[:, None], 0.0, way)
 
 
-def _distance_to_segment(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Distance [...] of the origin from segments [..., 2]; also of no length."""
+def _to_segment(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Way [..., 2] from the origin to the nearest point of segments [..., 2]; also of no length."""
     way = end - start
     length = np.maximum(np.sum(way**2, axis=-1), 1e-18)
     share = np.clip(-np.sum(start * way, axis=-1) / length, 0.0, 1.0)
-    return np.linalg.norm(start + share[..., None] * way, axis=-1)
+    return start + share[..., None] * way
 
 
 def _enclosed(rays: np.ndarray) -> np.ndarray:

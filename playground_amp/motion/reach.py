@@ -1,0 +1,42 @@
+"""Whether legs reach their feet, and how high the pelvis may be for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from playground_amp.motion.anatomy import Leg, anatomy
+from playground_amp.robots import Robot
+
+UP = np.array([0.0, 0.0, 1.0])
+MOST_CROUCH = 0.032 / 0.42  # of the leg's length, below the home height; rather than crouch more, its steps get shorter
+
+
+def at_reachable_height(
+    pelvis: np.ndarray, pitch: np.ndarray, feet: np.ndarray, robot: Robot
+) -> tuple[np.ndarray, bool]:
+    """The way of the pelvis [N, 3] m, its mean height the home pose's or the next lower one at which the legs reach.
+
+    `pitch` [N] rad is the pelvis's, `feet` [2, N, 4] are ankles and pitches. Very few frames (0.3 %) may be out of
+    reach: the inverse kinematics moves the pelvis there. Also says whether a height was found within MOST_CROUCH.
+    """
+    level, body = pelvis - pelvis[:, 2].mean() * UP, anatomy(robot)
+    lowest = body.height - MOST_CROUCH * robot.leg_length
+    for height in np.arange(body.height, lowest - 1e-9, -0.001 / 0.42 * robot.leg_length):
+        raised = level + height * UP
+        missed = [_unreachable(raised, pitch, foot, leg) for leg, foot in zip(body.legs, feet, strict=True)]
+        if np.mean(missed) < 0.003:
+            return raised, True
+    return raised, False
+
+
+def _unreachable(pelvis: np.ndarray, pitch: np.ndarray, foot: np.ndarray, leg: Leg) -> np.ndarray:
+    """Frames [N] bool in which the planar leg (thigh with its forward offset, shank) cannot bring the foot there."""
+    sine, cosine = np.sin(pitch), np.cos(pitch)
+    forward, up = leg.hip[[0, 2]]
+    hip = pelvis[:, [0, 2]] + np.stack([forward * cosine + up * sine, up * cosine - forward * sine], axis=-1)
+    reach = foot[:, [0, 2]] - hip
+    distance = np.minimum(np.linalg.norm(reach, axis=-1), leg.reach)
+    length = float(np.linalg.norm(leg.thigh))
+    at_hip = np.arccos(np.clip((distance**2 + length**2 - leg.shank**2) / (2.0 * distance * length), -1.0, 1.0))
+    thigh = np.arctan2(reach[:, 0], -reach[:, 1]) + at_hip - np.arctan2(leg.thigh[0], -leg.thigh[1])  # from vertical
+    return (np.linalg.norm(reach, axis=-1) > leg.reach) | (thigh + pitch < -leg.extension + 0.01)
