@@ -13,10 +13,12 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from playground_amp.amp import AMP, TrainState
+from playground_amp.cli import say
 from playground_amp.config import Config, to_dict
 from playground_amp.errors import InputError
 from playground_amp.features import feature_names
-from playground_amp.robots import Robot
+from playground_amp.layout import check_layout, trained_on
+from playground_amp.motion.clip_set import difference
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells of every step it takes
 
@@ -30,14 +32,26 @@ def score(row: Mapping[str, float], config: Config) -> float:
     return row["episode_length"] / config.env.episode_length * reward
 
 
-def describe(iteration: int, config: Config, robot: Robot) -> dict[str, Any]:
-    """What is kept beside the state: how far it was trained, and with what."""
+def describe(iteration: int, config: Config, amp: AMP) -> dict[str, Any]:
+    """What is kept beside the state: how far it was trained, and with what settings, robot and clips."""
     return {
         "iteration": iteration,
         "env_steps": iteration * config.steps_per_iteration,
-        "features": feature_names(robot),
+        "features": feature_names(amp.env.robot),
+        "reference": amp.env.reference.clips.to_json(),
         "config": to_dict(config),
     }
+
+
+def tell_clips(about: Mapping[str, Any], amp: AMP) -> None:
+    """Say so when a policy is looked at with other clips than it was trained on."""
+    before, paths = trained_on(about), ", ".join(source.path for source in amp.config.reference.clips)
+    if changed := difference(before, amp.env.reference.clips) if before else "":
+        say(
+            f"reference.clips: the clips in {paths} are not those that iteration {about['iteration']} was trained on "
+            f"({changed}); the pose that its actions start from and what it is compared with are those of the clips "
+            f"as they are now"
+        )
 
 
 class Checkpoints:
@@ -116,19 +130,32 @@ class Checkpoints:
     def restore(self, amp: AMP, iteration: int | None = None) -> tuple[TrainState, dict[str, Any]]:
         """State and `about` of a checkpoint (the newest by default), for training to go on with `amp`.
 
-        Raises InputError when there is none, when it is damaged, or when it was made with other shapes.
+        Raises InputError when there is none, when it is damaged, or when it was made for another robot's features,
+        other inputs or other shapes.
         """
         iteration = self.latest if iteration is None else iteration
         if iteration is None:
             raise InputError(f"'{self.folder}' holds no checkpoint; start the run anew without --resume")
+        about, env = self._read(iteration, about=ocp.args.JsonRestore())["about"], amp.env
+        place = f"the checkpoint '{self.folder / str(iteration)}'"
+        check_layout(about, amp.config, env.robot, env.reference.gaits.names, place)
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         template = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
             jax.eval_shape(amp.init, jax.random.key(0)),
         )
-        arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template), about=ocp.args.JsonRestore())
+        state = self._read(iteration, state=ocp.args.StandardRestore(template))["state"]
+        if not _finite(state):
+            raise InputError(
+                f"{place} holds numbers that are not finite: it is damaged; delete that folder to go on from the one "
+                f"before"
+            )
+        return state, about
+
+    def _read(self, iteration: int, **items: Any) -> Any:
+        """Items of a checkpoint by name."""
         try:
-            restored = self._manager.restore(iteration, args=arguments)
+            return self._manager.restore(iteration, args=ocp.args.Composite(**items))
         except Exception:  # Orbax raises a different type for every kind of damage
             raise InputError(
                 f"the checkpoint '{self.folder / str(iteration)}' cannot be read: either sizes were changed since "
@@ -136,12 +163,6 @@ class Checkpoints:
                 f"amp.window, amp.normalization and the like), or it is damaged; undo the change, or delete that "
                 f"folder to go on from the one before"
             ) from None
-        if not _finite(restored["state"]):
-            raise InputError(
-                f"the checkpoint '{self.folder / str(iteration)}' holds numbers that are not finite: it is damaged; "
-                f"delete that folder to go on from the one before"
-            )
-        return restored["state"], restored["about"]
 
 
 def _score(metrics: dict[str, float]) -> float:

@@ -18,7 +18,7 @@ from rich.table import Column, Table
 
 from playground_amp import rundir
 from playground_amp.amp import AMP, make_amp
-from playground_amp.checkpoint import Checkpoints
+from playground_amp.checkpoint import Checkpoints, tell_clips
 from playground_amp.config import asks_for_gaits, resolve
 from playground_amp.errors import InputError
 from playground_amp.evaluate import (
@@ -120,9 +120,13 @@ def judge(
             amp = make_amp(config)
             recorder = make_recorder(amp, episodes)
             changing = make_recorder(amp, episodes, changes(amp, episodes)) if amp.env.labelled else None
+            told = None  # clips of the checkpoint before, which nothing more is to be said of
             for iteration in chosen:
                 status.update(f"evaluating {path}, iteration {iteration}")
                 state, about = checkpoints.restore(amp, iteration)
+                if about.get("reference") != told:
+                    tell_clips(about, amp)
+                told = about.get("reference")
                 policy = state.trainee.params.actor, state.statistics
                 recording = recorder(*policy, jax.random.key(seed))
                 changed = changing(*policy, jax.random.key(seed + 1)) if changing else None

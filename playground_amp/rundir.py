@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.metadata
 import itertools
@@ -22,6 +23,8 @@ import yaml
 from playground_amp.config import Config, load_config, to_dict
 from playground_amp.errors import InputError, nearest
 from playground_amp.files import write_whole
+from playground_amp.layout import trained_on
+from playground_amp.motion.clip_set import ClipSet, difference
 
 RUNS = Path("runs")
 SPACE_NEEDED = 200_000_000  # bytes: checkpoints, video, offline wandb
@@ -122,6 +125,11 @@ def write_config(run_dir: Path, config: Config) -> None:
     write_whole(run_dir / "config.yaml", header + yaml.safe_dump(to_dict(config), sort_keys=False))
 
 
+def write_reference(run_dir: Path, clips: ClipSet) -> None:
+    """Write reference.json: the clips that are trained on, and the hash that they are known again by."""
+    write_whole(run_dir / "reference.json", json.dumps(clips.to_json(), indent=1) + "\n")
+
+
 def read_config(run_dir: Path, overrides: list[str]) -> Config:
     """The configuration of an earlier run, with `section.key=value` overrides."""
     return load_config(str(run_dir / "config.yaml"), overrides)
@@ -148,6 +156,15 @@ def _git_revision() -> str:
 
 
 @dataclass(frozen=True)
+class OtherClips:
+    """Clips that took the place of those before."""
+
+    before: str  # SHA-256 of the set
+    now: str
+    difference: str  # in words
+
+
+@dataclass(frozen=True)
 class Restart:
     """One time that training went on from a checkpoint; a line of restarts.jsonl."""
 
@@ -155,11 +172,13 @@ class Restart:
     time: str  # ISO 8601
     source: str | None  # folder of the run that was left; None when the run itself went on
     changed: dict[str, list[Any]]  # section.key -> [old, new]
+    clips: OtherClips | None = None  # where training sees other motion than before
 
     @property
     def sentence(self) -> str:
         """What is different from there on."""
         changed = show_changes(self.changed) if self.changed else "no setting changed"
+        changed += f"; other clips ({self.clips.difference})" if self.clips else ""
         return f"branched from {self.source}: {changed}" if self.source else changed
 
 
@@ -176,29 +195,35 @@ def read_restarts(run_dir: Path) -> list[Restart]:
 
 def _restart(row: dict[str, Any]) -> Restart:
     changed = {name: [old, new] for name, (old, new) in row["changed"].items()}
-    return Restart(int(row["iteration"]), row["time"], row["from"], changed)
+    clips = OtherClips(**row["clips"]) if "clips" in row else None
+    return Restart(int(row["iteration"]), row["time"], row["from"], changed, clips)
 
 
 def next_restarts(
-    source: Path, iteration: int, made_with: Mapping[str, Any], config: Config, *, branches: bool
+    source: Path, iteration: int, about: Mapping[str, Any], config: Config, clips: ClipSet, *, branches: bool
 ) -> list[Restart]:
-    """Restarts of a run that goes on from a checkpoint of `source` with `config`, this one as the last.
+    """Restarts of a run that goes on from a checkpoint of `source` with `config` and `clips`, this one as the last.
 
-    `made_with` are the settings of the checkpoint, by sections. Restarts go the way of the metrics: those further on
-    are dropped, and by a run that branches off also those from this checkpoint, in which it has no part.
+    `about` is what is kept beside the checkpoint. Restarts go the way of the metrics: those further on are dropped, and
+    by a run that branches off also those from this checkpoint, in which it has no part.
     """
     last = iteration - 1 if branches else iteration
     earlier = [one for one in read_restarts(source) if one.iteration <= last]
-    changed = changes(made_with, [one for one in earlier if one.iteration == iteration], config)
+    since = [one for one in earlier if one.iteration == iteration]
+    changed, others = changes(about.get("config", {}), since, config), other_clips(trained_on(about), since, clips)
     time = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    return [*earlier, Restart(iteration, time, str(source.absolute()) if branches else None, changed)]
+    return [*earlier, Restart(iteration, time, str(source.absolute()) if branches else None, changed, others)]
 
 
 def write_settings(run_dir: Path, config: Config, restarts: Sequence[Restart]) -> None:
     """Write restarts.jsonl and config.yaml, each whole or not at all."""
-    rows = [{"iteration": r.iteration, "time": r.time, "from": r.source, "changed": r.changed} for r in restarts]
-    write_whole(run_dir / "restarts.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    write_whole(run_dir / "restarts.jsonl", "".join(json.dumps(_row(restart)) + "\n" for restart in restarts))
     write_config(run_dir, config)
+
+
+def _row(restart: Restart) -> dict[str, Any]:
+    row = {"iteration": restart.iteration, "time": restart.time, "from": restart.source, "changed": restart.changed}
+    return row | ({"clips": dataclasses.asdict(restart.clips)} if restart.clips else {})
 
 
 def changes(made_with: Mapping[str, Any], since: Sequence[Restart], config: Config) -> dict[str, list[Any]]:
@@ -211,6 +236,16 @@ def changes(made_with: Mapping[str, Any], since: Sequence[Restart], config: Conf
     for restart in since:
         before |= {name: new for name, (_, new) in restart.changed.items()}
     return {name: [before[name], new] for name, new in _flat(to_dict(config)).items() if before[name] != new}
+
+
+def other_clips(trained: ClipSet | None, since: Sequence[Restart], clips: ClipSet) -> OtherClips | None:
+    """How `clips` are not those of before, which are a checkpoint's or what the restarts `since` took instead."""
+    if trained is None:
+        return None
+    before = [trained.sha256, *(restart.clips.now for restart in since if restart.clips)][-1]
+    if before == clips.sha256:
+        return None
+    return OtherClips(before, clips.sha256, difference(trained, clips) or "those of the checkpoint again")
 
 
 def _flat(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class MemberRun:
     def save(self, state: TrainState, amp: AMP) -> None:
         """Write the checkpoint of the member's own state, scored as the trainer does."""
         iteration, rows, logging = int(state.iteration), self.read(), self.config.logging
-        about = describe(iteration, self.config, amp.env.robot)
+        about = describe(iteration, self.config, amp)
         flat = health.is_flat(rows, self.config)
         value = float(np.mean([score(row, self.config) for row in rows[-logging.checkpoint_interval :]]))
         with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as checkpoints:
@@ -116,6 +116,8 @@ def main(config_name: str, overrides: Sequence[str], grid: Sequence[str], run_di
     _tell(members)
     try:
         runs = [MemberRun(member, path / member.name) for member in members]
+        for run in runs:
+            rundir.write_reference(run.path, amp.env.reference.clips)
         stopped = train(amp, runs, path)
         draw(path / "sweep.png", runs)
     except OSError as error:

@@ -78,6 +78,7 @@ def train(config: Config, config_name: str, run_dir: Path | None = None) -> Path
     amp = make_amp(config)
     path = rundir.new_run_dir(config, config_name, run_dir)
     rundir.write_config(path, config)
+    rundir.write_reference(path, amp.env.reference.clips)
     return _run(amp, path, None)
 
 
@@ -97,11 +98,13 @@ def resume(name: str, overrides: list[str], which: str = "newest", run_dir: Path
         amp = make_amp(config)
         state, about = checkpoints.restore(amp, iteration)
         value = checkpoints.score(iteration)
-    restarts = rundir.next_restarts(source, iteration, about.get("config", {}), amp.config, branches=branches)
-    _tell_changes(restarts[-1].changed)
+    clips = amp.env.reference.clips
+    restarts = rundir.next_restarts(source, iteration, about, amp.config, clips, branches=branches)
+    _tell_changes(restarts[-1], config)
     if not branches:
         rundir.check_writable(source)
         rundir.write_settings(source, config, restarts)
+        rundir.write_reference(source, clips)
         return _run(amp, source, state)
     path = rundir.branch_dir(source, iteration, run_dir)
     with rundir.whole_folder(path) as folder:
@@ -109,6 +112,7 @@ def resume(name: str, overrides: list[str], which: str = "newest", run_dir: Path
             copies.save(iteration, state, about, value)
         rundir.copy_metrics(source, folder, iteration)
         rundir.write_settings(folder, config, restarts)
+        rundir.write_reference(folder, clips)
     say(f"going on from iteration {iteration} in the new run {path}")
     return _run(amp, path, state)
 
@@ -122,11 +126,20 @@ def _check_unfinished(source: Path, config: Config, iteration: int, *, branches:
         )
 
 
-def _tell_changes(changed: dict[str, list[Any]]) -> None:
+def _tell_changes(restart: rundir.Restart, config: Config) -> None:
+    changed = restart.changed
     if changed:
         say(f"settings changed: {rundir.show_changes(changed)}")
     if idle := [name for name in AT_THE_START if name in changed]:
         say(f"without effect on training that has begun: {', '.join(idle)}")
+    if restart.clips and any(name.startswith("reference.") for name in changed):
+        say(f"training goes on with other clips: {restart.clips.difference}")
+    elif restart.clips:
+        paths = ", ".join(source.path for source in config.reference.clips)
+        say(
+            f"reference.clips: the clips in {paths} are not those that the run was trained on "
+            f"({restart.clips.difference}); it goes on with them as they are now"
+        )
 
 
 def resolve_here(config: Config) -> Config:
@@ -274,7 +287,7 @@ class _Run:
 
     def _save(self, state: TrainState) -> None:
         iteration = int(state.iteration)
-        about = describe(iteration, self.config, self.amp.env.robot)
+        about = describe(iteration, self.config, self.amp)
         if iteration == self.config.ppo.iterations:
             (self.path / "report.html").unlink(missing_ok=True)  # it shows an earlier end of this run
         flat = health.is_flat(self.recent, self.config)  # its style reward of a half is worth nothing

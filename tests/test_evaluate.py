@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from conftest import CONTROL_DT
 
 from playground_amp import judge, rundir
 from playground_amp.amp import AMP, make_amp
-from playground_amp.checkpoint import Checkpoints
+from playground_amp.checkpoint import Checkpoints, describe
 from playground_amp.config import (
     AMPConfig,
     ClipSource,
@@ -413,6 +414,37 @@ def test_judging_a_run_compiles_once_and_writes_nothing_into_it(
     shown = capsys.readouterr().out
     assert "none passes" in shown
     assert [one["evaluation"]["action_rate"] for one in found] == [None, None]
+
+
+def test_a_run_whose_clips_changed_is_judged_and_told_so_once(
+    amp: AMP, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    trained = amp.env.reference.clips
+    others = dataclasses.replace(trained, sha256="0" * 64, clips=trained.clips[:1])
+    state = jax.jit(amp.init)(jax.random.key(0))
+    settings = {"episodes": 2, "speeds": None, "seed": 0, "output": None}
+    for folder, before in (("same", trained), ("others", others)):
+        with Checkpoints(copy / folder, kept=3) as checkpoints:
+            for i in (1, 2):
+                checkpoints.save(i, state, describe(i, amp.config, amp) | {"reference": before.to_json()})
+    for folder, times in (("same", 0), ("others", 1)):
+        shutil.rmtree(copy / "checkpoints")
+        (copy / folder).rename(copy / "checkpoints")
+        judge.main([str(copy)], checkpoint="all", **settings)
+        told = " ".join(capsys.readouterr().err.split())
+        assert told.count("are not those that iteration 1 was trained on (added: ") == times
+        assert "iteration 2 was trained" not in told
+
+
+def test_a_checkpoint_of_another_robot_is_one_sentence(amp: AMP, run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    about = describe(3, amp.config, amp)
+    with Checkpoints(copy / "checkpoints", kept=3) as checkpoints:
+        checkpoints.save(3, jax.jit(amp.init)(jax.random.key(0)), about | {"features": about["features"][1:]})
+    with pytest.raises(InputError, match=r"3' was made for 28 features \(8 joints, 4 pads.*now gives 29") as error:
+        judge.main([str(copy)], checkpoint="newest", episodes=2, speeds=None, seed=0, output=None)
+    assert "\n" not in str(error.value)
 
 
 def test_the_policy_of_the_checkpoint_is_judged(amp: AMP, run: Path) -> None:

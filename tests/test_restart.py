@@ -10,11 +10,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from conftest import make_clip
 from test_trainer import assert_same_training, final_state, kept, rows, run
 
 from playground_amp import rundir, trainer
 from playground_amp.checkpoint import Checkpoints
 from playground_amp.errors import InputError
+from playground_amp.motion.clip import save_clip
+from playground_amp.motion.clip_set import ClipSet
 from playground_amp.report import write_report
 
 
@@ -74,7 +77,8 @@ def test_a_branch_holds_the_one_checkpoint_and_the_metrics_until_it(finished, tm
     assert rows(branch) == rows(finished)[:2]
     with Checkpoints(finished / "checkpoints", read_only=True) as old, Checkpoints(branch / "checkpoints") as new:
         assert new.score(2) == old.score(2)
-    assert {path.name for path in branch.iterdir()} == {"checkpoints", "config.yaml", "metrics.jsonl", "restarts.jsonl"}
+    files = {"checkpoints", "config.yaml", "metrics.jsonl", "reference.json", "restarts.jsonl"}
+    assert {path.name for path in branch.iterdir()} == files
     assert [path.name for path in tmp_path.iterdir()] == ["branch"]
 
 
@@ -171,6 +175,107 @@ def test_a_damaged_record_is_one_sentence(copy, untrained):
         with pytest.raises(InputError, match=r"restarts\.jsonl' cannot be read") as error:
             trainer.resume(str(copy), ["ppo.iterations=6"])
         assert "\n" not in str(error.value)
+
+
+# With what clips
+
+
+@pytest.fixture(scope="module")
+def on_own_clips(robot, walk, tmp_path_factory) -> Path:
+    """A run of four iterations on the clips of a folder `clips` beside it."""
+    folder = tmp_path_factory.mktemp("own")
+    save_clip(folder / "clips" / "a.npz", make_clip(robot, walk[:60]))
+    save_clip(folder / "clips" / "b.npz", make_clip(robot, walk))
+    return run(folder / "run", f"reference.clips={folder / 'clips'}")
+
+
+@pytest.fixture
+def own(on_own_clips, tmp_path) -> Path:
+    """A copy of it, with a copy of its clips, that a test may write to."""
+    folder = shutil.copytree(on_own_clips.parent, tmp_path / "own")
+    config = (folder / "run" / "config.yaml").read_text()
+    (folder / "run" / "config.yaml").write_text(config.replace(str(on_own_clips.parent), str(folder)))
+    for path in (folder / "run" / "checkpoints").glob("*/about/metadata"):
+        path.write_text(path.read_text().replace(str(on_own_clips.parent), str(folder)))
+    return folder / "run"
+
+
+def clip_set(run_dir: Path) -> ClipSet:
+    return ClipSet.from_json(json.loads((run_dir / "reference.json").read_text()))
+
+
+def test_a_run_and_its_checkpoints_know_their_clips(on_own_clips):
+    found = clip_set(on_own_clips)
+    assert [(clip.name, clip.frames, clip.seconds) for clip in found.clips] == [("a", 60, 1.18), ("b", 120, 2.38)]
+    with Checkpoints(on_own_clips / "checkpoints", read_only=True) as checkpoints:
+        about = checkpoints.restore(trainer.make_amp(rundir.read_config(on_own_clips, [])), 2)[1]
+    assert ClipSet.from_json(about["reference"]) == found
+
+
+def test_clips_that_are_only_renamed_are_the_same(own, capsys, untrained):
+    (own.parent / "clips" / "a.npz").rename(own.parent / "clips" / "z.npz")
+    trainer.resume(str(own), ["ppo.iterations=6"])
+    assert records(own) == [{"iteration": 4, "from": None, "changed": {"ppo.iterations": [4, 6]}}]
+    assert "reference.clips" not in capsys.readouterr().err
+
+
+def test_clips_whose_content_changed_are_told_and_recorded(own, robot, walk, capsys, untrained):
+    before = clip_set(own)
+    save_clip(own.parent / "clips" / "a.npz", make_clip(robot, walk[:70]))
+    trainer.resume(str(own), ["ppo.iterations=6"])
+    told = capsys.readouterr().err
+    clips = own.parent / "clips"
+    assert f"reference.clips: the clips in {clips} are not those that the run was trained on (changed: a);" in told
+    (record,) = records(own)
+    assert record["clips"] == {"before": before.sha256, "now": clip_set(own).sha256, "difference": "changed: a"}
+    assert record["changed"] == {"ppo.iterations": [4, 6]}
+    assert rundir.read_restarts(own)[0].sentence == "ppo.iterations 4 -> 6; other clips (changed: a)"
+    trainer.resume(str(own), [])
+    assert "clips" not in records(own)[-1]
+    assert "are not those" not in capsys.readouterr().err  # no news since
+
+
+def test_clips_that_are_put_back_are_told_too(own, robot, walk, untrained):
+    before = clip_set(own)
+    save_clip(own.parent / "clips" / "a.npz", make_clip(robot, walk[:70]))
+    trainer.resume(str(own), ["ppo.iterations=6"])
+    save_clip(own.parent / "clips" / "a.npz", make_clip(robot, walk[:60]))
+    trainer.resume(str(own), [])
+    assert records(own)[-1]["clips"]["now"] == before.sha256 == clip_set(own).sha256
+    assert records(own)[-1]["clips"]["difference"] == "those of the checkpoint again"
+
+
+def test_other_clips_by_a_setting_are_a_restart_like_any_other(own, capsys, untrained):
+    entry = {"path": str(own.parent / "clips" / "a.npz"), "weight": 3}
+    branch = trainer.resume(str(own), [f"reference.clips={json.dumps([entry])}"], "2", own.with_name("branch"))
+    (record,) = records(branch)
+    assert list(record["changed"]) == ["reference.clips"]
+    assert record["clips"]["difference"] == "changed: a; gone: b"
+    told = " ".join(capsys.readouterr().err.split())
+    assert "training goes on with other clips: changed: a; gone: b" in told and "are not those" not in told
+    assert [clip.name for clip in clip_set(branch).clips] == ["a"]
+    assert [clip.name for clip in clip_set(own).clips] == ["a", "b"]
+
+
+def test_a_robot_with_other_features_is_refused_before_the_shapes_are(own, untrained):
+    before = contents(own)
+    clips = "reference.clips=data/humanoid/walk_0.6_a.npz"
+    with pytest.raises(InputError, match=r"was made for 29 features .* 'humanoid' now gives 43 features") as error:
+        trainer.resume(str(own), ["env.robot=humanoid", clips, "ppo.iterations=6"])
+    assert "checkpoints/4'" in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(InputError, match=r"with amp.window 1, now with amp.window 2; set it back"):
+        trainer.resume(str(own), ["amp.window=2", "ppo.iterations=6"])
+    assert contents(own) == before
+
+
+def test_a_run_with_weights_that_follows_commands_goes_on_bit_for_bit(on_own_clips, tmp_path):
+    clips = on_own_clips.parent / "clips"
+    entries = [{"path": str(clips / "a.npz"), "weight": 3}, {"path": str(clips / "b.npz"), "speed": 0.6}]
+    settings = [f"reference.clips={json.dumps(entries)}", "reference.follow_command=true"]
+    half, whole = (run(tmp_path / str(n), f"ppo.iterations={n}", *settings) for n in (2, 4))
+    trainer.resume(str(half), ["ppo.iterations=4"])
+    assert_same_training(whole, half)
+    assert final_state(whole).replay.data.shape[-1] == 30
 
 
 # Which checkpoint

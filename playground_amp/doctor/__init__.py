@@ -15,7 +15,7 @@ from rich.console import Console
 
 from playground_amp import rundir
 from playground_amp.amp import AMP, make_amp
-from playground_amp.checkpoint import Checkpoints
+from playground_amp.checkpoint import Checkpoints, tell_clips
 from playground_amp.config import Config, load_config, resolve
 from playground_amp.doctor.clips import ClipReport, examine_clips, examine_speeds, report_clip
 from playground_amp.doctor.evidence import Evidence, Policy, gather
@@ -98,7 +98,8 @@ def trained(run: Path) -> Policy:
     with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
         if checkpoints.latest is None:
             raise InputError(f"--checkpoint: '{run}' holds no checkpoint yet; leave --checkpoint out")
-        state, _ = checkpoints.restore(amp)
+        state, about = checkpoints.restore(amp)
+    tell_clips(about, amp)
     params, statistics = state.trainee.params.actor, state.statistics
     return lambda observation, _: amp.policy(params, statistics, observation)[0]
 
