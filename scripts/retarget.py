@@ -39,6 +39,11 @@ def main() -> None:
         action="store_true",
         help="keep the person's timing; by default time shrinks with the square root of the leg's length",
     )
+    add(
+        "--refine",
+        action="store_true",
+        help="walk every clip through physics, unassisted, and keep what the robot really did (about a minute each)",
+    )
     add("--source", default="", metavar="TEXT", help="where the motion comes from and its licence, kept in the clips")
     add("--jobs", type=int, metavar="N", help="processes side by side (default: one a processor)")
     add(
@@ -60,7 +65,9 @@ def main() -> None:
     from playground_amp.motion.batch import retarget_sources  # imported late: --help answers at once
     from playground_amp.motion.make import Options
 
-    options = Options(args.start, args.end, args.speed_min, args.mirror, not args.no_time_scale, args.source)
+    options = Options(
+        args.start, args.end, args.speed_min, args.mirror, not args.no_time_scale, args.source, args.refine
+    )
     report = None if args.report is None else Path(args.report or args.out / "report.html")
     retarget_sources(args.sources, args.robot, args.out, options, jobs=args.jobs, report=report, as_json=args.json)
 

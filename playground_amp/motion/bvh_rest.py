@@ -50,7 +50,7 @@ def mean_direction(rotation: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 
 def _bone(joint: str, positions: Tracks) -> tuple[np.ndarray, np.ndarray]:
-    """A direction [N, 3] that turns with the joint, and what it is [3] in SMPL's rest frame: the trunk's or a bone's."""
+    """A direction [N, 3] that turns with the joint, and what it is [3] in SMPL's rest frame: trunk or bone."""
     if joint in TRUNK:
         return trunk(positions), np.array([0.0, 1.0, 0.0])
     end = ENDS.get(joint)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import playground_amp
 from playground_amp.errors import InputError
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.read import read_source
+from playground_amp.motion.refine import refine
 from playground_amp.motion.retarget import HUMAN_LEG, Retargeted, retarget
 from playground_amp.motion.signals import Signals
 from playground_amp.motion.verdict import Verdict, as_json, examine, from_json, plain
@@ -38,6 +39,7 @@ class Options:
     mirror: bool = False  # also writes mirrored copies
     time_scale: bool = True  # the timing of dynamic similarity; off: the source's own
     source: str = ""  # where the motion comes from, and its licence
+    refine: bool = False  # what the robot itself makes of the clip in physics
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.start < math.inf:
@@ -111,20 +113,22 @@ def _make(job: Job) -> Made:
         return Made(job, [], known)
     done = retargeted(job, robot)
     similar = similar_speed(done, robot, job.options)
-    verdict, seen = examine(done.clip, robot, tracking=done.tracking_error, similar_speed=similar, used=used)
+    judged = partial(examine, robot=robot, used=used, simulated=done.physics is not None)
+    verdict, seen = judged(done.clip, tracking=done.tracking_error, similar_speed=similar)
     picture = Seen(done.clip, done.person, seen) if job.pictures else None
     if known:
         return Made(job, [], known, seen=picture)
+    record |= {"physics": done.physics}
     verdicts, clips = [verdict], [done.clip]
     if job.options.mirror:
         clips.append(mirrored(done.clip, robot))
-        verdicts.append(examine(clips[1], robot, used=used)[0])
+        verdicts.append(judged(clips[1])[0])
     return Made(job, [(c, as_json(v) | record) for c, v in zip(clips, verdicts, strict=True)], verdicts, seen=picture)
 
 
 def _used(options: Options) -> list[str]:
     """Options that were given, and cannot be advised any more."""
-    given = {"--mirror": options.mirror, "--no-time-scale": not options.time_scale}
+    given = {"--mirror": options.mirror, "--no-time-scale": not options.time_scale, "--refine": options.refine}
     return [name for name, is_given in given.items() if is_given]
 
 
@@ -135,7 +139,12 @@ def retargeted(job: Job, robot: Robot) -> Retargeted:
     if options.speed_min is not None:
         recording = fastest_part(recording, options.speed_min)
     done = retarget(recording, robot, time_scaling=options.time_scale, source=options.source)
-    return dataclasses.replace(done, clip=dataclasses.replace(done.clip, name=job.name))
+    done = dataclasses.replace(done, clip=dataclasses.replace(done.clip, name=job.name))
+    if not options.refine:
+        return done
+    walked = refine(done.clip, robot)
+    physics = {"assistance": walked.assistance, "distance": walked.distance, "joint_error": walked.joint_error}
+    return dataclasses.replace(done, clip=walked.clip, physics=physics)
 
 
 def mirrored(clip: MotionClip, robot: Robot) -> MotionClip:

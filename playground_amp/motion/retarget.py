@@ -48,6 +48,7 @@ class Retargeted:
     clip: MotionClip
     person: np.ndarray | None  # [N, 22, 3] m, the scaled person frame by frame beside the clip; None without a person
     tracking_error: dict[str, float]  # m, root mean square distance of key bodies from where they should be
+    physics: dict[str, float] | None = None  # how it was walked through physics, of refine.Refined; None: it was not
 
 
 def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool = True, source: str = "") -> Retargeted:

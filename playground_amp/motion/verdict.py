@@ -55,6 +55,9 @@ class Verdict:
         return {name: figure for name, figure in self.figures.items() if figure.reason}
 
 
+DONE_BY_PHYSICS = ("penetration", "torque_peak", "torque_above", "zmp_inside", "zmp_distance", "walkable")
+
+
 def examine(
     clip: MotionClip,
     robot: Robot,
@@ -62,12 +65,14 @@ def examine(
     tracking: Mapping[str, float] | None = None,
     similar_speed: float = math.nan,
     used: Iterable[str] = (),
+    simulated: bool = False,
 ) -> tuple[Verdict, Signals]:
     """The verdict on a clip, and what was seen of it frame by frame.
 
     `tracking` is the root mean square distance of each body from its place in the source, m; `similar_speed` is what
     the source's speed becomes at the robot's size by dynamic similarity, m/s. Nothing or NaN where there is no source.
-    `used` are options that the clip was made with, which cannot mend it any more.
+    `used` are options that the clip was made with, which cannot mend it any more. Of a clip that a simulated robot
+    really walked, what its servos and the ground must have done is not judged: they did it.
     """
     seen, gait, tracking = signals(clip, robot), measure(clip, robot), dict(tracking or {})
     first, last = longest_walkable(seen, robot)
@@ -76,6 +81,7 @@ def examine(
         "speed_ratio": clip.speed / similar_speed if similar_speed > 0.0 else math.nan,
         "walkable": (last - first) / clip.frequency,
     }
+    values |= dict.fromkeys(DONE_BY_PHYSICS, math.nan) if simulated else {}
     figures = {name: judge(name, values[name] * BOUNDS[name].factor, robot.leg_length) for name in BOUNDS}
     figures = {name: _other_advice(figure, tuple(used)) for name, figure in figures.items()}
     walkable = first / clip.frequency, last / clip.frequency
