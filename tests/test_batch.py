@@ -228,8 +228,10 @@ def test_the_json_says_what_the_clip_was_made_from_and_holds_the_verdict(take: P
     values = json.loads((made / "walk_poses.json").read_text())
     assert values["source"]["sha256"] == hashlib.sha256(take.read_bytes()).hexdigest()
     assert values["options"] == {
-        **{"start": 0.0, "end": None, "speed_min": None, "mirror": True, "time_scale": True, "source": "mine"}
+        **{"start": 0.0, "end": None, "speed_min": None, "mirror": True, "time_scale": True, "source": "mine"},
+        "refine": False,
     }
+    assert values["physics"] is None
     verdict = from_json(values)
     clip = load_clip(made / "walk_poses.npz", robot)
     again = examine(clip, robot)[0]
