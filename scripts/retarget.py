@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from playground_amp.cli import run, say
-from playground_amp.errors import InputError
-from playground_amp.files import write_whole
+from playground_amp.cli import run
 
 EXAMPLE = "example: python scripts/retarget.py AMASS/CMU/02 --robot wildrobot --out data/mine --report"
 
@@ -15,49 +13,29 @@ EXAMPLE = "example: python scripts/retarget.py AMASS/CMU/02 --robot wildrobot --
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLE)
     add = parser.add_argument
-    add(
-        "sources",
-        nargs="*",
-        metavar="SOURCE",
-        help="recordings, folders of them, or quoted patterns like 'CMU/**/*.npz'",
-    )
-    add(
-        "--robot",
-        default="wildrobot",
-        metavar="NAME",
-        help="a shipped robot or a robot's YAML file (default wildrobot)",
-    )
+    add("sources", nargs="*", metavar="SOURCE", help="recordings, folders, or quoted patterns like 'CMU/**/*.npz'")
+    add("--robot", default="wildrobot", metavar="NAME", help="a shipped robot, or a robot's YAML file")
     add("--out", type=Path, metavar="DIR", help="folder for the clips: NAME.npz, and the verdict on it in NAME.json")
-    add("--start", type=float, default=0.0, metavar="S", help="leave out what is before this second of every recording")
-    add("--end", type=float, metavar="S", help="leave out what is after this second of every recording")
-    add(
-        "--speed-min", type=float, metavar="V", help="keep only the longest stretch in which it goes at V m/s or faster"
-    )
+    add("--start", type=float, default=0.0, metavar="S", help="leave out what is before this second of a recording")
+    add("--end", type=float, metavar="S", help="leave out what is after this second of a recording")
+    add("--speed-min", type=float, metavar="V", help="keep only the longest stretch at V m/s or faster")
     add("--mirror", action="store_true", help="also write NAME_mirrored.npz, with left and right exchanged")
-    add(
-        "--no-time-scale",
-        action="store_true",
-        help="keep the person's timing; by default time shrinks with the square root of the leg's length",
-    )
-    add(
-        "--refine",
-        action="store_true",
-        help="walk every clip through physics, unassisted, and keep what the robot really did (about a minute each)",
-    )
+    time_help = "keep the person's timing; by default time shrinks with the square root of the leg's length"
+    add("--no-time-scale", action="store_true", help=time_help)
+    refine_help = "walk every clip through physics, unassisted, and keep what the robot really did (half a minute each)"
+    add("--refine", action="store_true", help=refine_help)
     add("--source", default="", metavar="TEXT", help="where the motion comes from and its licence, kept in the clips")
     add("--jobs", type=int, metavar="N", help="processes side by side (default: one a processor)")
     add(
         "--report", nargs="?", const="", metavar="FILE.html", help="write a page with curves and pictures of every clip"
     )
     add("--json", action="store_true", help="print the verdicts as JSON instead of the table")
-    add(
-        "--propose-robot",
-        metavar="FILE.xml",
-        help="write a first robot YAML for this MJCF into --out, and nothing else",
-    )
+    add("--propose-robot", metavar="FILE.xml", help="write a first robot YAML for an MJCF into --out, and nothing else")
     args = parser.parse_args()
     if args.propose_robot:
-        propose(args.propose_robot, args.out)
+        from playground_amp.robots.propose import write_proposal
+
+        write_proposal(args.propose_robot, args.out)
         return
     if not args.sources or args.out is None:
         parser.error("give one SOURCE or more, and --out DIR for the clips")
@@ -66,28 +44,10 @@ def main() -> None:
     from playground_amp.motion.make import Options
 
     options = Options(
-        args.start, args.end, args.speed_min, args.mirror, not args.no_time_scale, args.source, args.refine
+        *(args.start, args.end, args.speed_min, args.mirror, not args.no_time_scale, args.source, args.refine)
     )
     report = None if args.report is None else Path(args.report or args.out / "report.html")
     retarget_sources(args.sources, args.robot, args.out, options, jobs=args.jobs, report=report, as_json=args.json)
-
-
-def propose(mjcf: str, folder: Path | None) -> None:
-    """Write a first record for somebody's MJCF into `folder`, or print it, and say what was guessed."""
-    from playground_amp.robots.propose import propose as propose_record
-
-    text, sentences = propose_record(mjcf, folder)
-    for sentence in sentences:
-        say(sentence)
-    if folder is None:
-        print(text, end="")
-        return
-    path = folder / f"{Path(mjcf).stem}.yaml"
-    if path.exists():
-        raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
-    say(f"wrote {path}; try it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from pathlib import Path
 import mujoco
 import yaml
 
+from playground_amp.cli import say
 from playground_amp.errors import InputError
+from playground_amp.files import write_whole
 from playground_amp.robots import make_robot
 from playground_amp.robots.anatomy import Anatomy, find_anatomy
 from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
@@ -55,6 +57,22 @@ def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str
     text = write_record(found)
     record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
     return text, [*found.sentences, *trial(make_robot(record, folder or Path.cwd(), str(path)))]
+
+
+def write_proposal(mjcf: str, folder: Path | None) -> None:
+    """Write a first record into `folder`, never over another, or print it; say what was guessed."""
+    text, sentences = propose(mjcf, folder)
+    for sentence in sentences:
+        say(sentence)
+    if folder is None:
+        print(text, end="")
+        return
+    path = folder / f"{Path(mjcf).stem}.yaml"
+    if path.exists():
+        raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+    say(f"wrote {path}; try it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
 
 
 def find(path: Path, reference: str) -> Proposal:
