@@ -238,3 +238,9 @@ def test_labels_that_look_alike_are_refused(folder: Path, label: str) -> None:
     entries = [ClipSource(str(folder / "a.npz"), "walk"), ClipSource(str(folder / "b.npz"), label)]
     with pytest.raises(InputError, match=rf"the labels 'walk' and '{label}' differ in case or spaces only"):
         find_clips(entries)
+
+
+def test_a_pattern_takes_the_clips_and_not_the_verdicts_beside_them(tmp_path: Path) -> None:
+    for name in ("a.npz", "a.json", "report.html"):
+        (tmp_path / name).touch()
+    assert find_clips([ClipSource(str(tmp_path / "*"))]) == [tmp_path / "a.npz"]

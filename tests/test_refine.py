@@ -11,6 +11,7 @@ import pytest
 
 from playground_amp.errors import InputError
 from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.motion.make import Job, Options, retargeted
 from playground_amp.motion.refine import HORIZON, KNOT, _targets, make_track, refine
 from playground_amp.motion.verdict import DONE_BY_PHYSICS, NONE, examine
 from playground_amp.robots import Robot
@@ -70,3 +71,9 @@ def test_offsets_are_linear_between_knots_and_zero_is_the_clip(walk: MotionClip,
     plans[0, 1] = 1.0
     raised = _targets(plans, track, 0, robot)[0, :, 0] - walk.qpos[1 : HORIZON + 1, 7]
     np.testing.assert_allclose(raised[: 2 * KNOT + 1], [0.0, 0.5, 1.0, 0.5, 0.0], atol=1e-12)
+
+
+def test_what_was_walked_is_not_held_to_how_well_the_drawing_followed(robot: Robot, tmp_path: Path) -> None:
+    job = Job("walk", DATA / "wildrobot" / "walk_0.5_a.npz", "wildrobot", tmp_path, Options(end=1.2, refine=True))
+    done = retargeted(job, robot)
+    assert done.tracking_error == {} and done.physics and done.physics["assistance"] == 0.0

@@ -59,5 +59,5 @@ def _named(path: Path) -> list[Path]:
         return sorted(path.glob("*.npz"))
     if path.is_file():
         return [path]
-    found = map(Path, glob(str(path), recursive=True))
+    found = (Path(match) for match in glob(str(path), recursive=True) if match.endswith(".npz"))
     return sorted(match for match in found if match.parent.name != HELD_OUT or HELD_OUT in path.parts)

@@ -144,7 +144,7 @@ def retargeted(job: Job, robot: Robot) -> Retargeted:
         return done
     walked = refine(done.clip, robot)
     physics = {"assistance": walked.assistance, "distance": walked.distance, "joint_error": walked.joint_error}
-    return dataclasses.replace(done, clip=walked.clip, physics=physics)
+    return dataclasses.replace(done, clip=walked.clip, tracking_error={}, physics=physics)
 
 
 def mirrored(clip: MotionClip, robot: Robot) -> MotionClip:

@@ -83,7 +83,9 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
     feet = np.stack([_foot_path(motion, side, robot) for side in (0, 1)])
     known = np.flatnonzero(np.isfinite(feet[..., 0]).all(axis=0))
     if len(known) < SHORTEST * FREQUENCY:
-        raise InputError(f"'{name}': no steps of both feet found in it; give a take of somebody who walks")
+        raise InputError(
+            f"'{name}': no steps of both feet for {SHORTEST:g} s; give a take, or a longer part, of somebody who walks"
+        )
     keep = slice(known[0], known[-1] + 1)
     feet = feet[:, keep]
     euler = body.pelvis_gain * (motion.pelvis_euler - motion.pelvis_euler[keep].mean(axis=0))[keep] + [0, body.lean, 0]
