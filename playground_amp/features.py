@@ -28,6 +28,7 @@ from flax import struct
 from playground_amp import rotations
 from playground_amp.errors import InputError
 from playground_amp.robots import Robot
+from playground_amp.robots.tree import ancestors
 from playground_amp.types import FeatureGroup, Frame
 
 MOVING = 0.1  # m/s, below which the direction of motion is noise and reported as zero
@@ -132,16 +133,9 @@ def _chain(robot: Robot, body: int) -> int:
 
 def _forks(robot: Robot, body: int) -> bool:
     """Whether several chains with joints of their own hang from the body."""
-    paths = [_path(robot, int(robot.model.jnt_bodyid[robot.model.joint(joint).id])) for joint in robot.joints]
+    model = robot.model
+    paths = [ancestors(model, int(model.jnt_bodyid[model.joint(joint).id])) for joint in robot.joints]
     return len({path[path.index(body) - 1] for path in paths if body in path[1:]}) > 1
-
-
-def _path(robot: Robot, body: int) -> list[int]:
-    """A body and all it hangs from, up to the world."""
-    path = [body]
-    while path[-1]:
-        path.append(int(robot.model.body_parentid[path[-1]]))
-    return path
 
 
 class Normalizer(struct.PyTreeNode):

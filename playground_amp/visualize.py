@@ -63,9 +63,7 @@ def _texture(scene: mujoco.MjSpec, name: str, kind: int, builtin: int, colours: 
 
 def _height(robot: Robot) -> float:
     """Of the highest point of the robot in its home pose, m."""
-    data = mujoco.MjData(robot.model)
-    data.qpos[:] = robot.home_qpos
-    mujoco.mj_kinematics(robot.model, data)
+    data = next(robot.poses(robot.home_qpos[None]))
     return float(np.max(data.geom_xpos[:, 2] + robot.model.geom_rbound))
 
 

@@ -19,8 +19,15 @@ from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.library import Reference, make_reference
 from playground_amp.physics import Physics, make_physics
 from playground_amp.robots import Robot, load_robot
+from playground_amp.types import PhysicsState
 
 CONTROL_DT = 0.02
+
+# A user is told in one sentence and nothing beside it. Reads that Orbax dropped in a test of damaged checkpoints may be
+# collected, and told of, in any later test.
+ONE_SENTENCE = pytest.mark.filterwarnings(
+    "error", "ignore:Exception ignored in. <coroutine object _read_array:pytest.PytestUnraisableExceptionWarning"
+)
 
 # Compiling takes most of the time; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests what training compiles, in twice the time.
 jax.config.update("jax_disable_most_optimizations", os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1")
@@ -129,3 +136,16 @@ def make_env(robot: Robot, native: Physics, reference_of: Callable[[int], Refere
         return Env(EnvConfig(**settings), robot, physics, reference_of(window))
 
     return make
+
+
+def roll(physics: Physics, qpos: np.ndarray, qvel: np.ndarray, targets: np.ndarray) -> PhysicsState:
+    """States [T, B, ...] of a rollout."""
+
+    @jax.jit
+    def scan(qpos: jax.Array, qvel: jax.Array, targets: jax.Array) -> PhysicsState:
+        def step(state: PhysicsState, target: jax.Array) -> tuple[PhysicsState, PhysicsState]:
+            return (state := physics.step(state, target)), state
+
+        return jax.lax.scan(step, physics.init(qpos, qvel), targets)[1]
+
+    return jax.device_get(scan(qpos, qvel, targets))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ONE_SENTENCE
 from motion_files import (
     FRAMES,
     MIXAMO,
@@ -289,7 +290,7 @@ def test_every_format_is_broken_in_ten_ways() -> None:
     assert all(len(kinds) >= 10 for kinds in BROKEN.values())
 
 
-@pytest.mark.filterwarnings("error")  # one sentence, and nothing beside it
+@ONE_SENTENCE
 @pytest.mark.parametrize(("suffix", "kind"), CASES)
 def test_a_broken_file_is_one_sentence(tmp_path: Path, suffix: str, kind: str) -> None:
     path = tmp_path / f"take{suffix}"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ONE_SENTENCE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from motion_files import (
@@ -32,7 +33,7 @@ from playground_amp.errors import InputError
 from playground_amp.motion.amass import Take
 from playground_amp.motion.read import read_source
 
-pytestmark = pytest.mark.filterwarnings("error")  # a user is told in one sentence and nothing beside it
+pytestmark = ONE_SENTENCE
 
 MOST_SECONDS = 1.0  # of computing, for any of these files, none larger than some ten kB
 WRITERS: dict[str, Callable[[Path], object]] = {

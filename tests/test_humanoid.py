@@ -8,15 +8,16 @@ import jax
 import mujoco
 import numpy as np
 import pytest
+from conftest import roll
 
 from playground_amp.config import EnvConfig
 from playground_amp.env import Env, EnvState
 from playground_amp.features import amp_features, feature_floor, feature_mirror, feature_names, feature_parts
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.library import make_reference
-from playground_amp.physics import Physics, make_physics
+from playground_amp.physics import make_physics
 from playground_amp.robots import Robot, load_robot
-from playground_amp.types import Frame, Outcome, PhysicsState
+from playground_amp.types import Frame, Outcome
 
 # torque limits: gear times the motors' control range of 0.4
 TORQUE = {
@@ -62,19 +63,6 @@ def hold(robot: Robot, targets: np.ndarray, seconds: float) -> mujoco.MjData:
         data.qpos[:7], data.qvel[:6] = root, 0.0
         mujoco.mj_step(robot.model, data)
     return data
-
-
-def roll(physics: Physics, qpos: np.ndarray, qvel: np.ndarray, targets: np.ndarray) -> PhysicsState:
-    """States [T, B, ...] of a rollout."""
-
-    @jax.jit
-    def scan(qpos: jax.Array, qvel: jax.Array, targets: jax.Array) -> PhysicsState:
-        def step(state: PhysicsState, target: jax.Array) -> tuple[PhysicsState, PhysicsState]:
-            return (state := physics.step(state, target)), state
-
-        return jax.lax.scan(step, physics.init(qpos, qvel), targets)[1]
-
-    return jax.device_get(scan(qpos, qvel, targets))
 
 
 def test_sizes_and_mass(humanoid: Robot) -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "playground_amp"
 # from the top; a module imports from higher layers only, never from its neighbours
 LAYERS: list[set[str]] = [
     {"", "errors", "files", "quiet"},  # utilities; "" is the package itself
-    {"cli", "compatibility", "schema", "rotations", "types"},
+    {"cli", "compatibility", "schema", "rotations", "types", "robots.tree"},
     {"robots.files", "robots.record", "robots.symmetry"},
     {"robots.anatomy", "robots.check", "robots.servos", "robots.soles", "robots.writing"},
     {"robots.compile", "robots.strength"},
@@ -69,7 +69,7 @@ LAYERS: list[set[str]] = [
 
 # what the modules that make clips may know of the others
 FOR_CLIPS = {"", "cli", "errors", "files", "rotations", "types", "robots", "report", "visualize"}
-FOR_CLIPS |= {"motion.bounds", "motion.clip", "motion.dynamics", "motion.quality"}
+FOR_CLIPS |= {"robots.symmetry", "robots.tree", "motion.bounds", "motion.clip", "motion.dynamics", "motion.quality"}
 
 NO_MUJOCO = [
     "ppo",

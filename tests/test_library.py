@@ -24,7 +24,6 @@ from playground_amp.motion.library import (
     held_out_clips,
     load_clips,
     make_reference,
-    velocities,
 )
 from playground_amp.motion.reference import SPEED_BAND, Reference
 from playground_amp.robots import Robot
@@ -254,14 +253,14 @@ def analytic(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
 def test_velocities_are_the_derivatives_in_mujocos_frames(robot: Robot) -> None:
     """Central differences err by w^3 dt^2 / 6 < 2e-3 here; one-sided ones, at the ends, by w^2 dt / 2."""
     qpos, qvel = analytic(robot)
-    found = velocities(qpos, robot, CONTROL_DT)
+    found = robot.velocities(qpos, CONTROL_DT)
     np.testing.assert_allclose(found[1:-1], qvel[1:-1], atol=3e-3)
     np.testing.assert_allclose(found[[0, -1]], qvel[[0, -1]], atol=0.06)
 
 
 def test_velocities_carry_the_pose_forward(robot: Robot, walk: np.ndarray) -> None:
     """From the frame before, over two steps, the engine's own integration arrives at the frame after."""
-    found = velocities(walk, robot, CONTROL_DT)
+    found = robot.velocities(walk, CONTROL_DT)
     for i in (20, 57, 90):
         qpos = walk[i - 1].copy()
         mujoco.mj_integratePos(robot.model, qpos, found[i].astype(np.float64), 2.0 * CONTROL_DT)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
+from conftest import roll
 
 from playground_amp.errors import InputError
 from playground_amp.physics import Physics, make_physics
@@ -191,19 +192,6 @@ def test_control_step_sets_the_simulated_time(robot: Robot) -> None:
         physics = make_physics("native", robot, control_dt=control_dt)
         state = physics.step(physics.init(qpos, qvel), qpos[:, 7:])
         assert float(state.qvel[0, 2]) == pytest.approx(-9.81 * control_dt, rel=0.05)
-
-
-def roll(physics: Physics, qpos: np.ndarray, qvel: np.ndarray, targets: np.ndarray) -> PhysicsState:
-    """States [T, B, ...] of a rollout."""
-
-    @jax.jit
-    def scan(qpos: jax.Array, qvel: jax.Array, targets: jax.Array) -> PhysicsState:
-        def step(state: PhysicsState, target: jax.Array) -> tuple[PhysicsState, PhysicsState]:
-            return (state := physics.step(state, target)), state
-
-        return jax.lax.scan(step, physics.init(qpos, qvel), targets)[1]
-
-    return jax.device_get(scan(qpos, qvel, targets))
 
 
 def test_mjx_follows_native_over_200_control_steps(robot: Robot, native: Physics) -> None:

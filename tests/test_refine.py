@@ -21,9 +21,9 @@ DATA = Path(__file__).parents[1] / "data"
 
 @pytest.fixture(scope="module")
 def walk(robot: Robot) -> MotionClip:
-    """One second of walking."""
+    """0.7 s of walking."""
     clip = load_clip(DATA / "wildrobot" / "walk_0.5_a.npz", robot)
-    return replace(clip, qpos=clip.qpos[60:110] - np.eye(1, 16) * clip.qpos[60, 0])
+    return replace(clip, qpos=clip.qpos[60:95] - np.eye(1, 16) * clip.qpos[60, 0])
 
 
 def test_the_robot_follows_by_itself(walk: MotionClip, robot: Robot) -> None:
@@ -74,6 +74,6 @@ def test_offsets_are_linear_between_knots_and_zero_is_the_clip(walk: MotionClip,
 
 
 def test_what_was_walked_is_not_held_to_how_well_the_drawing_followed(robot: Robot, tmp_path: Path) -> None:
-    job = Job("walk", DATA / "wildrobot" / "walk_0.5_a.npz", "wildrobot", tmp_path, Options(end=1.2, refine=True))
+    job = Job("walk", DATA / "wildrobot" / "walk_0.5_a.npz", "wildrobot", tmp_path, Options(end=1.0, refine=True))
     done = retargeted(job, robot)
     assert done.tracking_error == {} and done.physics and done.physics["assistance"] == 0.0

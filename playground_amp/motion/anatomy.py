@@ -15,6 +15,8 @@ import numpy as np
 from playground_amp.errors import InputError
 from playground_amp.motion.footsteps import Sole
 from playground_amp.robots import KeyBodies, Robot
+from playground_amp.robots.symmetry import pose
+from playground_amp.robots.tree import ancestors
 
 ALONG = 0.7  # least component of a joint's axis along a direction for the joint to turn about it
 BENT = 0.25  # rad, bend of the knee that a reaching leg keeps
@@ -80,7 +82,7 @@ def anatomy(robot: Robot) -> Anatomy:
         raise InputError(
             f"robot '{robot.name}' has no `bodies` in its YAML, which retargeting needs; see docs/robots.md"
         )
-    zero, home = _pose(robot, np.zeros(robot.num_joints)), _pose(robot, np.array(robot.home))
+    zero, home = pose(robot.model, {}), pose(robot.model, dict(zip(robot.joints, robot.home, strict=True)))
     bodies, model = robot.bodies, robot.model
     legs = _leg(robot, bodies, zero, home, 0), _leg(robot, bodies, zero, home, 1)
     chest = bodies.chest if bodies.chest != bodies.pelvis else None
@@ -107,15 +109,6 @@ def anatomy(robot: Robot) -> Anatomy:
 
 def _given(value: float | None, measured: float) -> float:
     return float(measured) if value is None else value
-
-
-def _pose(robot: Robot, joints: np.ndarray) -> mujoco.MjData:
-    """Kinematics with the root upright at the origin."""
-    data = mujoco.MjData(robot.model)
-    data.qpos[:] = np.concatenate([[0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], joints])
-    mujoco.mj_kinematics(robot.model, data)
-    mujoco.mj_comPos(robot.model, data)
-    return data
 
 
 def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjData, side: int) -> Leg:
@@ -157,17 +150,10 @@ def _turned(vector: np.ndarray, pitch: float) -> np.ndarray:
 
 def _between(model: mujoco.MjModel, first: str, last: str) -> list[int]:
     """Bodies on the way from `first` to `last`, those at whose joints the one moves against the other."""
-    ways = [_to_root(model, model.body(name).id) for name in (first, last)]
+    ways = [ancestors(model, model.body(name).id) for name in (first, last)]
     common = next(body for body in ways[0] if body in ways[1])
     up, down = (way[: way.index(common)] for way in ways)
     return [*up, *reversed(down)]
-
-
-def _to_root(model: mujoco.MjModel, body: int) -> list[int]:
-    way = [body]
-    while way[-1]:
-        way.append(int(model.body_parentid[way[-1]]))
-    return way
 
 
 def _joints_of(model: mujoco.MjModel, bodies: list[int]) -> list[int]:

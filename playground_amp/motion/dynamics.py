@@ -36,7 +36,7 @@ def required_torques(qpos: np.ndarray, robot: Robot, dt: float, *, every: int = 
     """
     model = _alone(robot)
     data = mujoco.MjData(model)
-    qvel, qacc = derivatives(qpos, model, dt)
+    qvel, qacc = derivatives(qpos, robot, dt)
     joints, root, zmp = (np.empty((len(qpos[::every]), *shape)) for shape in ((model.nv - 6,), (), (2,)))
     for i, state in enumerate(zip(qpos[::every], qvel[::every], qacc[::every], strict=True)):
         joints[i], root[i], zmp[i] = _solve(model, data, robot, *state)
@@ -48,7 +48,7 @@ def zero_moment_points(qpos: np.ndarray, robot: Robot, dt: float) -> np.ndarray:
     model = _alone(robot)
     data = mujoco.MjData(model)
     zmp = np.empty((len(qpos), 2))
-    for row, state in zip(zmp, zip(qpos, *derivatives(qpos, model, dt), strict=True), strict=True):
+    for row, state in zip(zmp, zip(qpos, *derivatives(qpos, robot, dt), strict=True), strict=True):
         data.qpos[:], data.qvel[:], data.qacc[:] = state
         mujoco.mj_inverse(model, data)
         row[:] = _zero_moment_point(model, data)
@@ -82,14 +82,9 @@ def _where(limited: np.ndarray, limit: np.ndarray) -> np.ndarray:
     return np.where(limited.astype(bool), limit, np.inf)
 
 
-def derivatives(qpos: np.ndarray, model: mujoco.MjModel, dt: float) -> tuple[np.ndarray, np.ndarray]:
+def derivatives(qpos: np.ndarray, robot: Robot, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Generalised velocity and acceleration [N, nv]: differences over two steps, smoothed by a quadratic."""
-    before, after = np.concatenate([qpos[:1], qpos[:-1]]), np.concatenate([qpos[1:], qpos[-1:]])
-    span = np.full(len(qpos), 2.0 * dt)
-    span[[0, -1]] = dt
-    qvel = np.zeros((len(qpos), model.nv))
-    for row, seconds, start, end in zip(qvel, span, before, after, strict=True):
-        mujoco.mj_differentiatePos(model, row, seconds, start, end)
+    qvel = robot.velocities(qpos, dt)
     if len(qpos) < SMOOTHING:
         return qvel, np.gradient(qvel, dt, axis=0)
     smooth = savgol_filter(qvel, SMOOTHING, 2, axis=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import mink
 import mujoco
@@ -67,13 +68,9 @@ def _corrected(foot: np.ndarray, tilt: np.ndarray, leg: Leg) -> np.ndarray:
 
 def _tilt(qpos: np.ndarray, robot: Robot, body: Anatomy, side: int) -> np.ndarray:
     """Rotation [N, 3, 3] of a foot from where it is in the home pose."""
-    data, name = mujoco.MjData(robot.model), body.legs[side].carrier
-    rotations = np.empty((len(qpos), 3, 3))
-    for i, q in enumerate(qpos):
-        data.qpos[:] = q
-        mujoco.mj_kinematics(robot.model, data)
-        rotations[i] = data.body(name).xmat.reshape(3, 3) @ body.rotations[name].T
-    return rotations
+    name = body.legs[side].carrier
+    upright = body.rotations[name].T
+    return np.stack([data.body(name).xmat.reshape(3, 3) @ upright for data in robot.poses(qpos)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +83,7 @@ class _Tasks:
     arms: tuple[tuple[mink.RelativeFrameTask, mink.RelativeFrameTask], ...]  # elbow and hand, seen from the chest
     posture: mink.PostureTask
 
-    @property
+    @cached_property
     def placed(self) -> dict[str, mink.FrameTask | mink.RelativeFrameTask]:
         """Those that have a place to be at, by the name of what they move."""
         feet = dict(zip(("left foot", "right foot"), self.feet, strict=True))
@@ -94,7 +91,7 @@ class _Tasks:
         hands = dict(zip(("left hand", "right hand"), (arm[1] for arm in self.arms), strict=False))
         return {"pelvis": self.pelvis} | feet | elbows | hands
 
-    @property
+    @cached_property
     def all(self) -> list[mink.Task]:
         return [*self.placed.values(), *([self.chest] if self.chest else []), self.posture]
 

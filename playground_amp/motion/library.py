@@ -8,7 +8,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import mujoco
 import numpy as np
 
 from playground_amp.config import ClipSource, find_path
@@ -74,10 +73,11 @@ def make_reference(
     normalizer, mean_pose = _averages(features, [clip.weight for _, clip in motions], robot)
     weight = _weights([len(qpos) - window for qpos, _ in motions], [clip.weight for _, clip in motions])
     counts = [sum(len(qpos) - window for qpos, _ in gait) for gait in gaits]
+    qvel = [robot.velocities(qpos, control_dt)[window:] for qpos, _ in motions]
     return Reference(
         windows=jnp.asarray(np.concatenate([_windows(feature, window) for feature in features])),
         qpos=jnp.asarray(np.concatenate([qpos[window:] for qpos, _ in motions])),
-        qvel=jnp.asarray(np.concatenate([velocities(qpos, robot, control_dt)[window:] for qpos, _ in motions])),
+        qvel=jnp.asarray(np.concatenate(qvel), jnp.float32),
         normalizer=normalizer,
         mean_pose=mean_pose,
         speed=jnp.asarray(speed),
@@ -192,18 +192,6 @@ def motion_features(motions: Sequence[np.ndarray], robot: Robot, *, control_dt: 
     ends = np.cumsum([len(motion) for motion in motions])
     steps = np.asarray(steps)
     return [steps[end - len(motion) : end - 1] for motion, end in zip(motions, ends, strict=True)]
-
-
-def velocities(qpos: np.ndarray, robot: Robot, dt: float) -> np.ndarray:
-    """Generalised velocities [N, nv] of a motion [N, nq], by central differences (one-sided at the ends)."""
-    before = np.concatenate([qpos[:1], qpos[:-1]]).astype(np.float64)
-    after = np.concatenate([qpos[1:], qpos[-1:]]).astype(np.float64)
-    span = np.full(len(qpos), 2.0 * dt)
-    span[[0, -1]] = dt
-    qvel = np.empty((len(qpos), robot.model.nv))
-    for row, seconds, start, end in zip(qvel, span, before, after, strict=True):
-        mujoco.mj_differentiatePos(robot.model, row, seconds, start, end)
-    return qvel.astype(np.float32)
 
 
 def _windows(features: np.ndarray, length: int) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -108,13 +107,10 @@ def pad_corners(qpos: np.ndarray, robot: Robot) -> np.ndarray:
 def pad_motion(qpos: np.ndarray, robot: Robot) -> tuple[np.ndarray, np.ndarray]:
     """Lowest points [N, P, corners, 3] m of the pads' spheres, and rotations [N, P, corners, 3, 3] of their bodies."""
     model = robot.model
-    data = mujoco.MjData(model)
     corners = np.empty((len(qpos), *robot.pad_geoms.shape, 3))
     turns = np.empty((*corners.shape, 3))
     bodies = model.geom_bodyid[robot.pad_geoms]
-    for row, turn, q in zip(corners, turns, qpos, strict=True):
-        data.qpos[:] = q
-        mujoco.mj_kinematics(model, data)
+    for row, turn, data in zip(corners, turns, robot.poses(qpos), strict=True):
         row[:], turn[:] = data.geom_xpos[robot.pad_geoms], data.xmat[bodies].reshape(turn.shape)
     corners[..., 2] -= model.geom_size[robot.pad_geoms, 0]
     return corners, turns

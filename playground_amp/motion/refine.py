@@ -103,17 +103,8 @@ def _refined(clip: MotionClip, qpos: np.ndarray, robot: Robot) -> Refined:
 
 def make_track(clip: MotionClip, robot: Robot) -> Track:
     """What there is to follow of a clip."""
-    qvel = np.zeros((len(clip.qpos), robot.model.nv))
-    for row, before, after in zip(qvel, clip.qpos[:-1], clip.qpos[1:], strict=False):
-        mujoco.mj_differentiatePos(robot.model, row, 1.0 / clip.frequency, before, after)
-    qvel[-1] = qvel[-2]
-    data = mujoco.MjData(robot.model)
-    feet = np.empty((len(clip.qpos), len(robot.pads), 3))
-    for row, qpos in zip(feet, clip.qpos, strict=True):
-        data.qpos[:] = qpos
-        mujoco.mj_kinematics(robot.model, data)
-        row[:] = data.geom_xpos[robot.pad_geoms].mean(axis=1)
-    return Track(clip.qpos, qvel, feet)
+    feet = np.stack([data.geom_xpos[robot.pad_geoms].mean(axis=1) for data in robot.poses(clip.qpos)])
+    return Track(clip.qpos, robot.velocities(clip.qpos, 1.0 / clip.frequency), feet)
 
 
 class _Simulation:

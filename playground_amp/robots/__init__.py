@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -99,13 +99,29 @@ class Robot:
 
     def pad_heights(self, qpos: np.ndarray) -> np.ndarray:
         """Lowest point of each pad above the ground, in m: [N, nq] -> [N, P], by MuJoCo's kinematics."""
-        data = mujoco.MjData(self.model)
         heights = np.empty((len(qpos), len(self.pads)))
-        for row, q in zip(heights, qpos, strict=True):
-            data.qpos[:] = q
-            mujoco.mj_kinematics(self.model, data)
+        for row, data in zip(heights, self.poses(qpos), strict=True):
             row[:] = (data.geom_xpos[self.pad_geoms, 2] - self.model.geom_size[self.pad_geoms, 0]).min(axis=-1)
         return heights
+
+    def poses(self, qpos: np.ndarray) -> Iterator[mujoco.MjData]:
+        """MuJoCo's kinematics in each state of a motion [N, nq]; the same data, filled anew."""
+        data = mujoco.MjData(self.model)
+        for q in qpos:
+            data.qpos[:] = q
+            mujoco.mj_kinematics(self.model, data)
+            yield data
+
+    def velocities(self, qpos: np.ndarray, dt: float) -> np.ndarray:
+        """Generalised velocities [N, nv] of a motion [N, nq], by central differences (one-sided at the ends)."""
+        before = np.concatenate([qpos[:1], qpos[:-1]]).astype(np.float64)
+        after = np.concatenate([qpos[1:], qpos[-1:]]).astype(np.float64)
+        span = np.full(len(qpos), 2.0 * dt)
+        span[[0, -1]] = dt
+        qvel = np.empty((len(qpos), self.model.nv))
+        for row, seconds, start, end in zip(qvel, span, before, after, strict=True):
+            mujoco.mj_differentiatePos(self.model, row, seconds, start, end)
+        return qvel
 
     def mirror_qpos(self, qpos: np.ndarray) -> np.ndarray:
         """Reflection of [..., nq] through the world's x-z plane, left and right exchanged."""
@@ -180,10 +196,8 @@ def _find(name_or_path: str) -> Path:
 
 def _measure_leg(robot: Robot) -> float:
     assert robot.bodies, "the record was checked"
-    model, data = robot.model, mujoco.MjData(robot.model)
-    data.qpos[:] = robot.home_qpos
-    mujoco.mj_kinematics(model, data)
-    body = model.body(robot.bodies.hips[0])
+    data = next(robot.poses(robot.home_qpos[None]))
+    body = robot.model.body(robot.bodies.hips[0])
     own = np.arange(body.jntadr[0], body.jntadr[0] + body.jntnum[0])
     pitch = own[np.abs(data.xaxis[own, 1]).argmax()]
     return float(data.xanchor[pitch, 2])

@@ -12,6 +12,7 @@ import numpy as np
 from playground_amp.errors import InputError
 from playground_amp.robots.record import KeyBodies
 from playground_amp.robots.symmetry import Symmetry, partner_name, pose
+from playground_amp.robots.tree import ancestors
 
 BEND = 1.2  # rad, by which a joint is moved to see how much the limb shortens; less, and a straight leg hides its knee
 HANDS = [re.compile(words, re.IGNORECASE) for words in ("hand|palm|gripper", "wrist")]
@@ -51,10 +52,7 @@ class Tree:
 
     def path(self, body: int) -> list[int]:
         """A body and all it hangs from, up to the world."""
-        path = [body]
-        while path[-1]:
-            path.append(int(self.model.body_parentid[path[-1]]))
-        return path
+        return ancestors(self.model, body)
 
     def meeting(self, one: int, other: int) -> int:
         """The nearest body from which both hang."""

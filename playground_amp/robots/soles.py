@@ -12,6 +12,7 @@ from playground_amp.errors import InputError
 from playground_amp.robots.files import VISUAL_GROUP
 from playground_amp.robots.record import Sphere
 from playground_amp.robots.symmetry import P, partner_name
+from playground_amp.robots.tree import ancestors
 
 BOX, CAPSULE, MESH = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_MESH
 SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
@@ -91,18 +92,12 @@ def find_soles(
 def foot_geoms(model: mujoco.MjModel, foot: int, paired: Collection[str] = ()) -> list[int]:
     """Geoms of a foot and of what is fixed to it: those that collide, else primitives, else meshes."""
     rigid = [
-        i for i in range(model.nbody) if model.body_weldid[i] == model.body_weldid[foot] and _below(model, i, foot)
+        i for i in range(model.nbody) if model.body_weldid[i] == model.body_weldid[foot] and foot in ancestors(model, i)
     ]
     geoms = [i for i in range(model.ngeom) if model.geom_bodyid[i] in rigid]
     colliding = [i for i in geoms if model.geom_contype[i] or model.geom_conaffinity[i] or model.geom(i).name in paired]
     unseen = [i for i in geoms if model.geom_group[i] != VISUAL_GROUP and model.geom_type[i] != MESH]
     return colliding or unseen or geoms
-
-
-def _below(model: mujoco.MjModel, body: int, foot: int) -> bool:
-    while body not in (foot, 0):
-        body = int(model.body_parentid[body])
-    return body == foot
 
 
 def _own_spheres(model: mujoco.MjModel, flat: mujoco.MjData, geoms: Sequence[int], leg_length: float) -> Soles | None:
