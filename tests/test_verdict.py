@@ -81,9 +81,9 @@ def test_a_joint_at_its_limit_for_a_known_share_of_the_frames(robot: Robot, fram
     assert figure.value == pytest.approx(frames) and figure.verdict == expected
 
 
-@pytest.mark.parametrize(("short", "share"), [(0.5 * NEAR_LIMIT, 50.0), (LIMIT_MARGIN, 0.0)])
+@pytest.mark.parametrize(("short", "share"), [(0.5 * NEAR_LIMIT, 50.0), (LIMIT_MARGIN, 50.0), (1.1 * NEAR_LIMIT, 0.0)])
 def test_a_joint_on_its_stop_is_told_from_one_with_room_to_move(robot: Robot, short: float, share: float) -> None:
-    """Inverse kinematics leaves a servo 1.1 degrees of room on both sides."""
+    """Inverse kinematics stops a joint 1.1 degrees before its limit; it counts as stopped there, too."""
     qpos = standing(robot)
     qpos[:50, 7] = robot.joint_range[0, 1] - short
     assert value(verdict_on(robot, qpos), "limit_share") == pytest.approx(share)

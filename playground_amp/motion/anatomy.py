@@ -20,6 +20,7 @@ from playground_amp.robots.tree import ancestors
 
 ALONG = 0.7  # least component of a joint's axis along a direction for the joint to turn about it
 BENT = 0.25  # rad, bend of the knee that a reaching leg keeps
+ROOM = 0.06  # rad, that a folded knee keeps to its limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class Leg:
     shank: float  # m, knee axis to foot in the sagittal plane
     extension: float  # rad, how far the thigh turns backward from where it hangs at zero
     reach: float  # m, hip pitch axis to foot with the knee bent by BENT
+    folded: float  # m, the same with the knee bent as far as it goes but for ROOM
     foot: tuple[str, str]  # name and kind (body, geom) of what stands for the foot: its body, or the ball of a stump
     carrier: str  # body that carries the sole
     sole: Sole
@@ -126,6 +128,7 @@ def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjDa
     thigh, shank = (zero.xanchor[knee] - hip)[[0, 2]], (ankle - zero.xanchor[knee])[[0, 2]]
     direction = float(np.sign(zero.xaxis[pitch][1]))
     bend = float(np.sign(zero.xaxis[knee][1] * model.jnt_range[knee].mean()))
+    most = float(np.max(bend * np.sign(zero.xaxis[knee][1]) * model.jnt_range[knee])) - ROOM
     steers = np.array([1.0, 0.0, 0.0]) * _turns(robot, home, above) + [0.0, 1.0, 1.0] * _turns(robot, home, below)
     steers = np.zeros(3) if ball else steers
     return Leg(
@@ -134,6 +137,7 @@ def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjDa
         shank=float(np.linalg.norm(shank)),
         extension=float(np.max(direction * model.jnt_range[pitch])),
         reach=_given(robot.retarget.leg_reach, float(np.linalg.norm(thigh + _turned(shank, bend * BENT)))),
+        folded=float(np.linalg.norm(thigh + _turned(shank, bend * most))),
         foot=foot,
         carrier=model.body(model.geom_bodyid[spheres[0]]).name,
         sole=_sole(robot, home, spheres, foot),

@@ -15,7 +15,7 @@ from playground_amp.robots import Robot
 
 IK_STEPS = 6  # iterations a frame
 LIMIT_MARGIN = 0.02  # rad kept from every joint limit
-POSTURE, ARM_POSTURE = 1e-4, 0.14  # cost of leaving the home pose; an arm would rather swing less than hit its limits
+POSTURE, ARM_POSTURE = 1e-4, 0.16  # cost of leaving the home pose; an arm would rather swing less than hit its limits
 STRAIGHT_COST = 0.5  # of a shank without a foot turned from straight ahead
 TWIST_COST = 0.09  # of a foot turned on the ground by a leg that cannot yaw: the pelvis gives way a little
 ARM_COST = 0.3  # of an elbow or hand out of its place

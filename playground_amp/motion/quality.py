@@ -12,7 +12,7 @@ from playground_amp.motion.bounds import DEFAULT_LEG, Range, good_range
 from playground_amp.motion.clip import MotionClip
 from playground_amp.robots import Robot
 
-NEAR_LIMIT = 0.006  # rad from a joint limit at which a joint counts as stopped by it
+NEAR_LIMIT = 0.021  # rad from a joint limit at which a joint counts as stopped; inverse kinematics keeps 0.02
 SKATING_HEIGHT = 0.008  # m below which a pad of the default robot is taken to bear load; see contact_height
 SHORTEST_PHASE = 0.06  # s: a shorter swing is chatter of one contact, a shorter contact the scuff of a swing
 

@@ -26,7 +26,7 @@ from playground_amp.motion.footsteps import Stance, dead_zone, pin, pinned_ankle
 from playground_amp.motion.gmr import RobotMotion
 from playground_amp.motion.kinematics import Targets
 from playground_amp.motion.person import Motion, observe, resample, runs
-from playground_amp.motion.reach import at_reachable_height
+from playground_amp.motion.reach import at_reachable_height, unfolded
 from playground_amp.robots import Robot
 
 HUMAN_LEG = 0.90  # m, hip to sole of the mean skeleton
@@ -94,6 +94,7 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
     pelvis = motion.pelvis.copy()
     pelvis[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
     pelvis, reached = at_reachable_height(pelvis[keep], euler[:, 1], feet, robot)
+    feet = unfolded(pelvis, euler[:, 1], feet, robot)
     return Targets(pelvis, euler, chest, motion.arms[:, :, keep], feet, motion.joints[keep]), reached
 
 
