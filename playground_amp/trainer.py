@@ -89,9 +89,10 @@ def resume(name: str, overrides: list[str], which: str = "newest", run_dir: Path
     keeps all it has.
     """
     source = rundir.newest_run() if name == "auto" else rundir.find_run(name)
-    say(f"resuming {source} with its own configuration")
     with Checkpoints(source / "checkpoints", read_only=True) as checkpoints:
         iteration = checkpoints.choose(which)
+        newest = ", its newest," if iteration == checkpoints.latest else ""
+        say(f"resuming {source} from iteration {iteration}{newest} with its own configuration")
         branches = run_dir is not None or iteration != checkpoints.latest
         config = resolve_here(rundir.read_config(source, overrides))
         _check_unfinished(source, config, iteration, branches=branches)

@@ -26,7 +26,7 @@ from playground_amp.doctor.finding import Finding, listed
 from playground_amp.doctor.machine import Machine, examine_machine
 from playground_amp.doctor.output import Diagnosis, clips_table
 from playground_amp.doctor.passage import Passage, examine_passages
-from playground_amp.doctor.reference import examine_reference
+from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import Dimension, Summary, auc, separability
 from playground_amp.env import Env
 from playground_amp.errors import InputError
@@ -354,6 +354,15 @@ def test_commands_that_no_clip_walks_are_a_warning(clips: list[MotionClip], robo
     assert (warning.severity, warning.code) == ("warning", "speed")
     low, high = sorted(report.speed for report in reports)
     assert f"env.command_speed=[{low:.2f},{high:.2f}]" in warning.sentence
+
+
+@pytest.mark.parametrize(
+    ("min_height", "found"), [(0.33, []), (0.5, ["error"]), (0.44, ["error"]), (0.1, ["warning"]), (0.0, ["warning"])]
+)
+def test_the_height_of_a_fall_goes_with_the_robot(amp: AMP, min_height: float, found: list[str]) -> None:
+    said = list(examine_fall(amp.env.reference, amp.env.robot, min_height))
+    assert [finding.severity for finding in said] == found
+    assert all("set env.min_height to about 0.32" in finding.sentence for finding in said)
 
 
 @pytest.mark.parametrize("command", [(1.0, 1.5), (0.1, 0.2), (-0.6, -0.4)])

@@ -24,7 +24,7 @@ from playground_amp.doctor.machine import examine_machine, look_at_machine, star
 from playground_amp.doctor.order import check_order
 from playground_amp.doctor.output import NARROWEST, Diagnosis, as_json, show
 from playground_amp.doctor.passage import examine_passages, groups_of
-from playground_amp.doctor.reference import examine_reference
+from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import Dimension, compare
 from playground_amp.errors import InputError
 from playground_amp.features import feature_names
@@ -81,7 +81,10 @@ def examine(amp: AMP, evidence: Evidence, clips: list[MotionClip], reports: list
     named = {name for finding in causes for name in finding.dimensions}
     others = examine_reference(env.reference, evidence.policy, evidence.starts, env.robot, mirrored=mirrored)
     fresh = [finding for finding in others if finding.code == "floor" or not set(finding.dimensions) <= named]
-    return [*causes, *fresh, *([] if _misread(causes) else examine_speeds(reports, env.config.command_speed))]
+    if not _misread(causes):
+        fresh += examine_fall(env.reference, env.robot, env.config.min_height)
+        fresh += examine_speeds(reports, env.config.command_speed)
+    return [*causes, *fresh]
 
 
 def separabilities(amp: AMP, evidence: Evidence) -> list[Dimension]:

@@ -14,6 +14,7 @@ from playground_amp.features import CLIP, feature_floor, feature_names
 from playground_amp.motion.clip import LIMIT_TOLERANCE
 from playground_amp.motion.library import Reference
 from playground_amp.robots import Robot
+from playground_amp.robots.remarks import fallen_height
 
 LEAST_FLOOR = {  # of the standard deviation a feature may be divided by, whatever features.py says; its unit
     "joint position": 0.01,
@@ -26,6 +27,7 @@ LEAST_FLOOR = {  # of the standard deviation a feature may be divided by, whatev
 SATURATED = 0.5  # share of the policy's samples at the normaliser's clip
 USED = (0.02, 0.98)  # share of a motion a pad may touch the ground
 LOPSIDED = 0.5  # standard deviations between a joint's mean and its mirror image's
+LYING = 0.3  # share of its standing height at which a root may lie on the ground
 DEEP, HIGH = -0.02, 0.06  # m, lowest pad of a robot at its start
 
 
@@ -42,6 +44,19 @@ def examine_reference(
         *_starts(starts, robot),
         *_servos(robot),
     ]
+
+
+def examine_fall(reference: Reference, robot: Robot, min_height: float) -> Iterator[Finding]:
+    """A root height that ends episodes which go well, or that a robot on the floor does not fall below."""
+    heights, home = np.asarray(reference.qpos)[:, 2], float(robot.home_qpos[2])
+    below = float(np.mean(heights < min_height))
+    sentence = f"'{robot.root}' stands {home:.2f} m high, and env.min_height is {min_height:g} m"
+    mend = f"set env.min_height to about {fallen_height(robot):.2f}"
+    if below > 0.0 or min_height >= home:
+        where = f"in {below:.0%} of the clips' frames" if below else "in its home pose"
+        yield Finding("error", "fall", f"{sentence}: {where} it counts as fallen; {mend}", ("root height",), "policy")
+    elif min_height < LYING * home:
+        yield Finding("warning", "fall", f"{sentence}: a robot that crawls has not fallen; {mend}", ("root height",))
 
 
 def _floor(reference: Reference, robot: Robot) -> Iterator[Finding]:

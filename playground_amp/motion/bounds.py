@@ -125,14 +125,14 @@ BOUNDS = {
         "balance (ZMP inside)",
         "share of the frames with the zero moment point between the feet on the ground",
         *("%", "", (80.0, 100.0), (0.0, 100.0)),
-        mend="--start and --end, to where it walks evenly",
+        mend="--refine, which keeps what the robot really did",
         factor=100.0,
     ),
     "zmp_distance": Bound(
         "balance (ZMP outside by)",
         "greatest way of the zero moment point outside the feet",
         *("mm", "length", (0.0, 20.0), (0.0, 100.0)),
-        mend="--start and --end, to where it walks evenly",
+        mend="--refine, which keeps what the robot really did",
         factor=1000.0,
     ),
     "tracking": Bound(
@@ -152,7 +152,7 @@ BOUNDS = {
         "walkable part",
         "longest part in which nothing fails",
         *("s", "", (1.0, INF), (0.8, INF)),
-        mend="another source, or --speed-min",
+        mend="what fails beside it, else another source",
     ),
 }
 

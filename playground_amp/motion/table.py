@@ -17,12 +17,17 @@ COLUMNS = {  # figure -> heading, width, format
     "skating": ("skate cm/s", 5, ".1f"),
     "penetration": ("sunk mm", 4, ".1f"),
     "limit_share": ("stop %", 4, ".0f"),
-    "asymmetry": ("limp %", 4, ".0f"),
+    "step_asymmetry": ("limp %", 4, ".0f"),
     "torque_peak": ("torque ratio", 6, ".2f"),
     "zmp_inside": ("zmp %", 4, ".0f"),
     "tracking": ("track mm", 5, ".0f"),
     "speed_ratio": ("speed ratio", 5, ".2f"),
 }
+LEGEND = (
+    "skate: speed of touching feet; sunk: into the ground; stop: frames with a joint at its limit; limp: steps left "
+    "against right; torque: peak, in the servo's limit; zmp: frames with it inside the feet; track: distance from the "
+    "source; good part: the longest in which nothing fails"
+)
 NAME_WIDTH = 24
 
 
@@ -32,6 +37,7 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console | None = None) 
     if not console.is_terminal:
         console.width = max(console.width, 100)
     console.print(table(verdicts))
+    console.print(LEGEND, style="dim", highlight=False)
     for line in reasons(verdicts):
         console.print(line, highlight=False, soft_wrap=True)
 

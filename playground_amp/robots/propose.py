@@ -12,11 +12,11 @@ import yaml
 from playground_amp.cli import say
 from playground_amp.errors import InputError
 from playground_amp.files import write_whole
-from playground_amp.robots import make_robot
+from playground_amp.robots import available, load_robot, make_robot
 from playground_amp.robots.anatomy import Anatomy, find_anatomy
 from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
 from playground_amp.robots.record import Gains, parse_record
-from playground_amp.robots.remarks import lacking, remarks, trial
+from playground_amp.robots.remarks import fallen_height, lacking, remarks, trial
 from playground_amp.robots.servos import servos_of
 from playground_amp.robots.soles import Soles, find_soles
 from playground_amp.robots.stance import bent_knees, keyframe_pose
@@ -61,18 +61,22 @@ def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str
 
 def write_proposal(mjcf: str, folder: Path | None) -> None:
     """Write a first record into `folder`, never over another, or print it; say what was guessed."""
+    path = folder / f"{Path(mjcf).stem}.yaml" if folder else None
+    if path and path.exists():
+        raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
     text, sentences = propose(mjcf, folder)
     for sentence in sentences:
         say(sentence)
-    if folder is None:
+    if path is None:
         print(text, end="")
         return
-    path = folder / f"{Path(mjcf).stem}.yaml"
-    if path.exists():
-        raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
-    say(f"wrote {path}; try it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
+    height = fallen_height(load_robot(path))
+    settings = f"--set env.robot={path} --set env.min_height={height:.2f} --set reference.clips=DIR"
+    say(f"wrote {path}; clips for it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
+    say(f"and a policy: python scripts/train.py --config ppo_amass_training.yaml {settings}")
+    say("where its clips go at other speeds than env.command_speed, scripts/doctor.py with the same settings says so")
 
 
 def find(path: Path, reference: str) -> Proposal:
@@ -95,7 +99,7 @@ def find(path: Path, reference: str) -> Proposal:
     left_sole = soles.left_sole(model, flat, anatomy.bodies.feet[0])
     gains = lacking(model, guess_gains(model, servos_of(model), symmetry, anatomy, leg))
     return Proposal(
-        name=re.sub(r"\W+", "_", (spec.modelname or path.stem).lower()).strip("_"),
+        name=_name(spec.modelname or path.stem),
         mjcf=reference,
         root=root,
         symmetry=symmetry,
@@ -106,6 +110,12 @@ def find(path: Path, reference: str) -> Proposal:
         gains=gains,
         sentences=(*notes, *remarks(model, symmetry, welded, key, gains), *soles.sentences),
     )
+
+
+def _name(given: str) -> str:
+    """In small letters, and none of a robot that ships: its clips are of another robot."""
+    name = re.sub(r"\W+", "_", given.lower()).strip("_")
+    return f"my_{name}" if name in available() else name
 
 
 def _reference(path: Path, folder: Path | None) -> str:

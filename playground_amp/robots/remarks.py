@@ -90,9 +90,15 @@ def trial(robot: Robot) -> list[str]:
     mujoco.mj_step(robot.model, data, nstep=TRIAL)
     if not np.isfinite(data.qpos).all() or np.abs(data.qvel).max() > SHAKING:
         sentences.append("the servos shake in the home pose; lower kp or kv in 'gains', or options.timestep")
-    height = float(robot.home_qpos[2])
-    standing = f"'{robot.root}' stands {height:.2f} m high: in the configuration set env.min_height to about"
-    return [*sentences, f"{standing} {STANDING * height:.2f}"]
+    standing = (
+        f"'{robot.root}' stands {robot.home_qpos[2]:.2f} m high: in the configuration set env.min_height to about"
+    )
+    return [*sentences, f"{standing} {fallen_height(robot):.2f}"]
+
+
+def fallen_height(robot: Robot) -> float:
+    """Height of the root below which the robot has fallen, m."""
+    return STANDING * float(robot.home_qpos[2])
 
 
 def _on_weight(robot: Robot, data: mujoco.MjData) -> list[str]:
