@@ -18,3 +18,11 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     choices = sorted(choices)
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(choices)}"
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """'a, b and c', or the first ones and how many more."""
+    names = list(names)
+    if len(names) > most:
+        return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""

@@ -21,9 +21,10 @@ from playground_amp.amp import AMP, TrainState, make_amp
 from playground_amp.checkpoint import Checkpoints, describe, score
 from playground_amp.cli import say
 from playground_amp.config import Config, load_config, resolve, to_dict
-from playground_amp.errors import InputError
+from playground_amp.errors import InputError, listed
 from playground_amp.evaluate import evaluate, plain
 from playground_amp.gaits import changes, evaluate_gaits, in_turn
+from playground_amp.motion.entries import failed_clips
 from playground_amp.prior import Metrics
 from playground_amp.progress import TrainingProgress
 from playground_amp.recording import record
@@ -79,6 +80,11 @@ def train(config: Config, config_name: str, run_dir: Path | None = None) -> Path
     path = rundir.new_run_dir(config, config_name, run_dir)
     rundir.write_config(path, config)
     rundir.write_reference(path, amp.env.reference.clips)
+    if failed := failed_clips(config.reference.clips):
+        say(
+            f"reference.clips: the verdict on {listed(clip.stem for clip in failed)} is a fail; the NAME.json beside "
+            f"the clip says why and what mends it"
+        )
     return _run(amp, path, None)
 
 

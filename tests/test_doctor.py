@@ -22,14 +22,14 @@ from playground_amp.config import Config, build, resolve
 from playground_amp.doctor import evidence as gathering
 from playground_amp.doctor.clips import examine_clips, examine_speeds, report_clip
 from playground_amp.doctor.evidence import Evidence, gather
-from playground_amp.doctor.finding import Finding, listed
+from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.machine import Machine, examine_machine
 from playground_amp.doctor.output import Diagnosis, clips_table
 from playground_amp.doctor.passage import Passage, examine_passages
 from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import Dimension, Summary, auc, separability
 from playground_amp.env import Env
-from playground_amp.errors import InputError
+from playground_amp.errors import InputError, listed
 from playground_amp.features import amp_features, feature_floor
 from playground_amp.motion import library
 from playground_amp.motion.clip import MotionClip, load_clip, save_clip

@@ -19,6 +19,7 @@ from playground_amp.errors import InputError
 from playground_amp.features import feature_floor
 from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.draws import cumulate, draw_rows, spread_rows
+from playground_amp.motion.entries import failed_clips
 from playground_amp.motion.library import clip_features, find_clips, load_clips, make_reference
 from playground_amp.motion.reference import Reference
 from playground_amp.physics import Physics
@@ -238,6 +239,18 @@ def test_labels_that_look_alike_are_refused(folder: Path, label: str) -> None:
     entries = [ClipSource(str(folder / "a.npz"), "walk"), ClipSource(str(folder / "b.npz"), label)]
     with pytest.raises(InputError, match=rf"the labels 'walk' and '{label}' differ in case or spaces only"):
         find_clips(entries)
+
+
+@pytest.mark.parametrize(
+    ("text", "failed"),
+    [('{"verdict": "fail"}', True), ('{"verdict": "warn"}', False), ("no JSON", False), ("[]", False), (None, False)],
+)
+def test_clips_whose_verdict_is_a_fail_are_known(folder: Path, text: str | None, failed: bool) -> None:
+    clip = min(folder.glob("*.npz"))
+    if text is not None:
+        clip.with_suffix(".json").write_text(text)
+    assert failed_clips([ClipSource(str(folder))]) == ([clip] if failed else [])
+    clip.with_suffix(".json").unlink(missing_ok=True)
 
 
 def test_a_pattern_takes_the_clips_and_not_the_verdicts_beside_them(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from playground_amp.doctor.finding import Finding, listed
+from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.order import FEET, badness, mending_order
 from playground_amp.doctor.passage import expected, groups_of
+from playground_amp.errors import listed
 from playground_amp.features import MOVING
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.dynamics import required_torques, torque_limits

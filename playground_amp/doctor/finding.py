@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,11 +16,3 @@ class Finding:
     dimensions: tuple[str, ...] = ()  # features concerned, by name
     side: str = ""  # policy, reference or both, where it matters
     clip: str = ""
-
-
-def listed(names: Iterable[str], most: int = 4) -> str:
-    """'a, b and c', or the first ones and how many more."""
-    names = list(names)
-    if len(names) > most:
-        return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""

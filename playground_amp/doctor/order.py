@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from playground_amp.doctor.finding import listed
-from playground_amp.errors import InputError
+from playground_amp.errors import InputError, listed
 from playground_amp.motion.clip import LIMIT_TOLERANCE, MotionClip
 from playground_amp.motion.quality import Quality, bounds, measure
 from playground_amp.robots import Robot

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from playground_amp.doctor.finding import Finding, listed
+from playground_amp.doctor.finding import Finding
+from playground_amp.errors import listed
 from playground_amp.features import MOVING, feature_names
 from playground_amp.robots import Robot
 

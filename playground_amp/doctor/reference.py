@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
-from playground_amp.doctor.finding import Finding, listed
+from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.passage import groups_of
 from playground_amp.env import EnvState
+from playground_amp.errors import listed
 from playground_amp.features import CLIP, feature_floor, feature_names
 from playground_amp.motion.clip import LIMIT_TOLERANCE
 from playground_amp.motion.library import Reference

@@ -6,15 +6,14 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from playground_amp.errors import listed
 from playground_amp.motion.clip import MotionClip
-
-SHOWN = 3  # names in a sentence; of more the number is told
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def difference(before: ClipSet, now: ClipSet) -> str:
         return ""
     gone, come = _only_in(before, now), _only_in(now, before)
     kinds = {"changed": gone & come, "added": come - gone, "gone": gone - come}
-    words = [f"{kind}: {_listed(names)}" for kind, names in kinds.items() if names]
+    words = [f"{kind}: {listed(sorted(names))}" for kind, names in kinds.items() if names]
     if before.mirror != now.mirror:
         words.append("with their reflections" if now.mirror else "without their reflections")
     return "; ".join(words)
@@ -95,8 +94,3 @@ def _only_in(one: ClipSet, other: ClipSet) -> set[str]:
     """Names of the clips of `one` whose like `other` has not, or not so many."""
     missing = Counter(clip.sha256 for clip in one.clips) - Counter(clip.sha256 for clip in other.clips)
     return {clip.name for clip in one.clips if clip.sha256 in missing}
-
-
-def _listed(names: Iterable[str]) -> str:
-    first, more = sorted(names)[:SHOWN], len(set(names)) - SHOWN
-    return ", ".join(first) + (f" and {more} more" if more > 0 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from glob import glob
 from pathlib import Path
@@ -40,6 +41,20 @@ def entries_by_clip(sources: Sequence[ClipSource]) -> dict[Path, ClipSource]:
             )
         owners |= {file: (path, source) for file, path in found.items() if file not in owners}
     return dict(owners.values())
+
+
+def failed_clips(sources: Sequence[ClipSource]) -> list[Path]:
+    """Clips that the verdict beside them, NAME.json of scripts/retarget.py, calls a fail."""
+    return [path for path in find_clips(sources) if _verdict_beside(path) == "fail"]
+
+
+def _verdict_beside(path: Path) -> object:
+    """None where there is no verdict, or something else of that name."""
+    try:
+        said = json.loads(path.with_suffix(".json").read_text())
+    except (OSError, ValueError):
+        return None
+    return said.get("verdict") if isinstance(said, dict) else None
 
 
 def _check_labels(labels: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import mujoco
 import numpy as np
 
+from playground_amp.errors import listed
 from playground_amp.robots import Robot
 from playground_amp.robots.record import Gains
 from playground_amp.robots.servos import KEYS, servos_of
@@ -17,7 +18,6 @@ STANDING = 0.7  # share of its standing height below which a root has fallen
 LEVEL = 0.005  # height over the lowest pad at which a pad still stands, as a share of the leg's length
 SHAKING = 50.0  # rad/s
 TRIAL = 40  # time steps
-FEW = 4  # names in one sentence
 
 
 def lacking(model: mujoco.MjModel, guesses: Mapping[str, Gains]) -> dict[str, Gains]:
@@ -42,16 +42,16 @@ def _on_joints(model: mujoco.MjModel, joints: Sequence[str], welded: Sequence[st
     if not servos_of(model):
         sentences.append("the MJCF has no actuators: every hinge joint is taken as actuated")
     if welded:
-        sentences.append(f"joints that no actuator drives are welded at zero: {_few(welded)}")
+        sentences.append(f"joints that no actuator drives are welded at zero: {listed(welded)}")
     if unlimited := [joint for joint in joints if not model.jnt_limited[model.joint(joint).id]]:
-        sentences.append(f"joints without a range may turn by half a turn each way: {_few(unlimited)}")
+        sentences.append(f"joints without a range may turn by half a turn each way: {listed(unlimited)}")
     return sentences
 
 
 def _on_mirror(symmetry: Symmetry) -> list[str]:
     sentences = []
     if symmetry.alone:
-        sentences.append(f"no partner on the other side was found, check 'mirror': {_few(symmetry.alone)}")
+        sentences.append(f"no partner on the other side was found, check 'mirror': {listed(symmetry.alone)}")
     if symmetry.residual > EXACT:
         sentences.append(
             f"left and right are not exactly alike: bodies are up to {symmetry.residual:.1g} m "
@@ -71,9 +71,9 @@ def _on_gains(gains: Mapping[str, Gains]) -> list[str]:
     if any(guess.kp for guess in gains.values()):
         sentences.append("kp and kv are guessed from torque and inertia; put the real servos' into 'gains'")
     if guessed := [joint for joint, guess in gains.items() if guess.armature]:
-        sentences.append(f"armature is guessed from torque, the MJCF has none: {_few(guessed)}")
+        sentences.append(f"armature is guessed from torque, the MJCF has none: {listed(guessed)}")
     if guessed := [joint for joint, guess in gains.items() if guess.torque]:
-        sentences.append(f"torque is guessed from weights, put the data sheet's into 'gains': {_few(guessed)}")
+        sentences.append(f"torque is guessed from weights, put the data sheet's into 'gains': {listed(guessed)}")
     return sentences
 
 
@@ -109,8 +109,3 @@ def _on_weight(robot: Robot, data: mujoco.MjData) -> list[str]:
         return []
     where = "ahead of" if ahead.min() > 0.0 else "behind"
     return [f"in the home pose the weight is {1000 * outside:.0f} mm {where} the feet; mend 'home'"]
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(names[:FEW]) + more
