@@ -186,8 +186,8 @@ def _find(name_or_path: str) -> Path:
     path = path / "robot.yaml" if path.is_dir() else path
     if path.suffix not in YAML:
         raise InputError(
-            f"there is no robot '{name_or_path}'; {nearest(name_or_path, available())} "
-            f"Or give the path of a robot's YAML file"
+            f"there is no robot '{name_or_path}', and it is no path of a robot's YAML file; "
+            f"{nearest(name_or_path, available())}"
         )
     if not os.path.isfile(path):
         raise InputError(f"there is no robot file {path}; scripts/retarget.py --propose-robot FILE.xml writes one")
