@@ -82,8 +82,8 @@ def train(config: Config, config_name: str, run_dir: Path | None = None) -> Path
     rundir.write_reference(path, amp.env.reference.clips)
     if failed := failed_clips(config.reference.clips):
         say(
-            f"reference.clips: the verdict on {listed(clip.stem for clip in failed)} is a fail; the NAME.json beside "
-            f"the clip says why and what mends it"
+            f"warning: reference.clips: the verdict on {listed(clip.stem for clip in failed)} is a fail; the NAME.json "
+            f"beside the clip says why and what mends it, and scripts/doctor.py what it may do to a training"
         )
     return _run(amp, path, None)
 

@@ -9,11 +9,13 @@ import bipeds
 import mujoco
 import numpy as np
 import pytest
+import yaml
 from bipeds import BALL, BOX, CAPSULES, KEYFRAME, MESH, UNITREE, biped, write
 
 from playground_amp.errors import InputError
-from playground_amp.robots import Robot, load_robot
+from playground_amp.robots import Robot, load_robot, make_robot
 from playground_amp.robots.propose import propose
+from playground_amp.robots.record import parse_record
 from playground_amp.robots.symmetry import partner_name
 
 
@@ -170,6 +172,21 @@ def test_home_bends_the_knees_and_holds_the_weight_over_flat_feet(tmp_path: Path
     assert any("home pose is guessed" in sentence for sentence in sentences)
 
 
+def test_arms_hang_in_the_home_pose_where_they_are_bent_at_zero() -> None:
+    """Brax's humanoid holds its forearms out ahead at zero; a person's hang, and inverse kinematics starts at home."""
+    text, sentences = propose("package:brax/envs/assets/humanoid.xml")
+    robot = make_robot(parse_record(yaml.safe_load(text), "the proposal"), Path.cwd(), "the proposal")
+    assert robot.name == "my_humanoid" and robot.bodies and robot.bodies.shoulders and robot.bodies.elbows
+    data = at(robot, robot.home_qpos)
+    for side in (0, 1):
+        upper = data.body(robot.bodies.elbows[side]).xpos - data.body(robot.bodies.shoulders[side]).xpos
+        assert upper[2] < -0.8 * np.linalg.norm(upper)
+    lower, upper = robot.joint_range.T
+    arms = [i for i, joint in enumerate(robot.joints) if "shoulder" in joint or "elbow" in joint]
+    assert (np.minimum(np.array(robot.home) - lower, upper - np.array(robot.home))[arms] > 0.25).all()
+    assert any("the arms hanging" in sentence for sentence in sentences)
+
+
 def test_home_is_the_keyframe_that_stands(tmp_path: Path) -> None:
     robot, sentences = proposed(tmp_path, biped(extra=KEYFRAME.replace("0.1 -0.3 0 0.6", "0 -0.3 0 0.6")))
     assert dict(zip(robot.joints, robot.home, strict=True))["left_knee_joint"] == pytest.approx(0.6)
@@ -244,7 +261,7 @@ def test_the_default_robot_is_found_as_its_record_says(robot: Robot) -> None:
     assert "gains:" not in text
     assert "spheres:" not in text
     assert sentences == [
-        "the home pose is guessed: knees bent by 0.4 rad, the feet flat and under the weight",
+        "the home pose is guessed: knees bent by 0.4 rad, the feet flat and under the weight, the arms hanging",
         "'waist' stands 0.46 m high: in the configuration set env.min_height to about 0.32",
     ]
 

@@ -133,7 +133,9 @@ def test_a_robot_is_found_by_name_path_or_folder(plain: dict, tmp_path: Path) ->
     (tmp_path / "robot.yaml").write_text(yaml.safe_dump(plain))
     assert load_robot(tmp_path).name == load_robot(tmp_path / "robot.yaml").name == "biped"
     assert load_robot("wildrobot").name == "wildrobot"
-    with pytest.raises(InputError, match=r"no robot 'wildrobt', .*path of a robot's YAML file; did you mean 'wildrobot'"):
+    with pytest.raises(
+        InputError, match=r"no robot 'wildrobt', .*path of a robot's YAML file; did you mean 'wildrobot'"
+    ):
         load_robot("wildrobt")
     with pytest.raises(InputError, match=r"no robot file .*other.yaml"):
         load_robot(tmp_path / "other.yaml")

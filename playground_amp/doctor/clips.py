@@ -82,14 +82,12 @@ def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]
     if slowest >= low - SLACK and fastest <= high + SLACK:
         return
     apart = slowest > high + SLACK or fastest < low - SLACK
-    meets = max(low, slowest) <= min(high, fastest)
-    proposed = (max(low, slowest), min(high, fastest)) if meets else (low, high)
     why = "nobody in the reference walks at any speed asked for" if apart else "style and task pull apart beyond that"
     yield Finding(
         "error" if apart else "warning",
         "speed",
         f"env.command_speed asks for {slowest:g} to {fastest:g} m/s, the clips walk at {low:.2f} to {high:.2f} m/s: "
-        f"{why}; add clips or set env.command_speed=[{proposed[0]:.2f},{proposed[1]:.2f}]",
+        f"{why}; add clips or set env.command_speed=[{low:.2f},{high:.2f}]",
         ("root direction x",),
     )
 

@@ -84,7 +84,9 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
     known = np.flatnonzero(np.isfinite(feet[..., 0]).all(axis=0))
     if len(known) < SHORTEST * FREQUENCY:
         raise InputError(
-            f"'{name}': no steps of both feet for {SHORTEST:g} s; give a take, or a longer part, of somebody who walks"
+            f"'{name}': no steps of both feet for {SHORTEST:g} s of the robot's time, only for "
+            f"{len(known) / FREQUENCY:.1f} s: what is before the first and after the last whole step of a foot is left "
+            f"out; give a take, or a longer part, of somebody who walks"
         )
     keep = slice(known[0], known[-1] + 1)
     feet = feet[:, keep]

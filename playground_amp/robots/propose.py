@@ -76,7 +76,9 @@ def write_proposal(mjcf: str, folder: Path | None) -> None:
     settings = f"--set env.robot={path} --set env.min_height={height:.2f} --set reference.clips=DIR"
     say(f"wrote {path}; clips for it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
     say(f"and a policy: python scripts/train.py --config ppo_amass_training.yaml {settings}")
-    say("where its clips go at other speeds than env.command_speed, scripts/doctor.py with the same settings says so")
+    say(
+        "before that, look at the clips' verdicts; scripts/doctor.py with the same settings says what speeds to ask for"
+    )
 
 
 def find(path: Path, reference: str) -> Proposal:

@@ -63,7 +63,7 @@ def _on_mirror(symmetry: Symmetry) -> list[str]:
 def _on_home(key: str) -> str:
     if key:
         return f"the home pose is the keyframe '{key}'"
-    return "the home pose is guessed: knees bent by 0.4 rad, the feet flat and under the weight"
+    return "the home pose is guessed: knees bent by 0.4 rad, the feet flat and under the weight, the arms hanging"
 
 
 def _on_gains(gains: Mapping[str, Gains]) -> list[str]:

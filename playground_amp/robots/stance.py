@@ -1,4 +1,4 @@
-"""How a robot stands: the pose of a keyframe, or knees a little bent with flat feet under its weight."""
+"""How a robot stands: the pose of a keyframe, or knees a little bent, flat feet under its weight, and hanging arms."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from scipy.optimize import least_squares
 
 from playground_amp.robots.anatomy import Anatomy
 from playground_amp.robots.compile import joint_range
+from playground_amp.robots.record import KeyBodies
 from playground_amp.robots.symmetry import Symmetry, mirrored, pose
+from playground_amp.robots.tree import ancestors
 
 NAMES = ("home", "stand", "standing", "default", "neutral", "init", "knees_bent")  # keyframes, best first
 KNEE = 0.4  # rad
 UPRIGHT = 0.95  # cosine of the lean that a standing root may have
 ROUNDING = 1e-4  # rad
+DOWN = np.array([0.0, 0.0, -1.0])
+EASY = 0.05  # m/rad, of an arm's joint away from zero: of all ways to hang the least turned one
+ROOM = 0.3  # rad, that hanging arms keep to their limits, to swing
+TRY = 0.5  # rad, from which the arms are hung, besides zero
 SKEW = 0.02  # rad, by which a standing pose may differ from its reflection
 
 Angles = dict[str, float]
@@ -55,7 +61,7 @@ def within_ranges(model: mujoco.MjModel, angles: Mapping[str, float]) -> Angles:
 def bent_knees(
     model: mujoco.MjModel, symmetry: Symmetry, anatomy: Anatomy, middle: np.ndarray, ahead: np.ndarray | None
 ) -> Angles:
-    """Knees bent, feet flat, and the weight over the middle of the feet, by hips and ankles.
+    """Knees bent, feet flat, arms hanging, and the weight over the middle of the feet, by hips and ankles.
 
     middle: of the left sole, and ahead: from its heel to its toe, in the frame of the left foot [3] m. A foot without
     heel and toe is as flat as in the zero pose.
@@ -65,10 +71,11 @@ def bent_knees(
     movable = [joint for joint in (anatomy.hip_pitch, anatomy.ankle_pitch) if joint]
     low, high = np.array([joint_range(model, joint) for joint in movable]).T
     bent = _bend_direction(model, anatomy) * KNEE
+    arms = hanging_arms(model, symmetry, anatomy.bodies)
 
     def angles_of(x: np.ndarray) -> Angles:
         left = {anatomy.leg.bend: bent, **dict(zip(movable, x, strict=True))}
-        return {joint: 0.0 for joint in symmetry.joints} | left | mirrored(symmetry, left)
+        return {joint: 0.0 for joint in symmetry.joints} | arms | left | mirrored(symmetry, left)
 
     def miss(x: np.ndarray) -> np.ndarray:
         data = pose(model, within_ranges(model, angles_of(x)))
@@ -78,6 +85,42 @@ def bent_knees(
 
     start = np.clip(np.zeros(len(movable)), low + 1e-6, high - 1e-6)
     return within_ranges(model, angles_of(least_squares(miss, start, bounds=(low, high)).x))
+
+
+def hanging_arms(model: mujoco.MjModel, symmetry: Symmetry, bodies: KeyBodies) -> Angles:
+    """Both arms down along the body, as far as shoulders and elbows let them; nothing where no arms are known.
+
+    Inverse kinematics starts there: from arms stretched out ahead it may not find those of somebody who walks.
+    """
+    if not (bodies.shoulders and bodies.elbows and bodies.hands):
+        return {}
+    names = bodies.shoulders[0], bodies.elbows[0], bodies.hands[0]
+    left, right = (ancestors(model, model.body(elbow).id) for elbow in bodies.elbows)
+    chain = [joint for joint in symmetry.joints if int(model.joint(joint).bodyid[0]) in set(left) - set(right)]
+    low, high = np.array([joint_range(model, joint) for joint in chain]).T
+    room = np.minimum(ROOM, 0.4 * (high - low))
+    low, high = low + room, high - room
+
+    def miss(x: np.ndarray) -> np.ndarray:
+        data = pose(model, dict(zip(chain, x, strict=True)))
+        along = np.diff([_place(data, name) for name in names], axis=0)
+        along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+        return np.append((along - DOWN).ravel(), EASY * x)
+
+    starts = [np.clip(np.full(len(chain), start), low + 1e-6, high - 1e-6) for start in (0.0, TRY, -TRY)]
+    found = min((least_squares(miss, start, bounds=(low, high)) for start in starts), key=lambda result: result.cost)
+    angles = dict(zip(chain, (float(x) for x in found.x), strict=True))
+    return angles | mirrored(symmetry, angles)
+
+
+def _place(data: mujoco.MjData, name: str) -> np.ndarray:
+    """World position [3] m of a body, a site or a geom."""
+    for kind in (data.body, data.site, data.geom):
+        try:
+            return kind(name).xpos
+        except KeyError:
+            continue
+    raise KeyError(name)
 
 
 def _bend_direction(model: mujoco.MjModel, anatomy: Anatomy) -> float:
