@@ -185,6 +185,11 @@ def test_arms_hang_in_the_home_pose_where_they_are_bent_at_zero() -> None:
     arms = [i for i, joint in enumerate(robot.joints) if "shoulder" in joint or "elbow" in joint]
     assert (np.minimum(np.array(robot.home) - lower, upper - np.array(robot.home))[arms] > 0.25).all()
     assert any("the arms hanging" in sentence for sentence in sentences)
+    (hips,) = (sentence for sentence in sentences if "lean inward by 5 degrees only" in sentence)
+    line = yaml.safe_load(hips.split("'")[-2])["retarget"]
+    assert load_robot("humanoid").retarget.foot_line == pytest.approx(line["foot_line"], abs=0.01)
+    record = parse_record(yaml.safe_load(text) | {"retarget": line}, "the proposal")
+    assert record.retarget.foot_line == line["foot_line"]
 
 
 def test_home_is_the_keyframe_that_stands(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ from playground_amp.robots import Robot
 from playground_amp.robots.record import Gains
 from playground_amp.robots.servos import KEYS, servos_of
 from playground_amp.robots.symmetry import Symmetry
+from playground_amp.robots.tree import ancestors
 
 EXACT = 1e-6  # m, residual of a reflection that is one
 STANDING = 0.7  # share of its standing height below which a root has fallen
 LEVEL = 0.005  # height over the lowest pad at which a pad still stands, as a share of the leg's length
+ALONG = 0.7  # least component of a joint's axis along x for the joint to turn about it
+INWARD = 0.12  # rad, that a leg should be able to lean inward
 SHAKING = 50.0  # rad/s
 TRIAL = 40  # time steps
 
@@ -86,7 +89,7 @@ def trial(robot: Robot) -> list[str]:
         sentences.append(f"in the home pose {pad} is {1000 * heights.max():.0f} mm above the floor; mend 'home'")
     data = mujoco.MjData(robot.model)
     data.qpos[:], data.ctrl[:] = robot.home_qpos, robot.home
-    sentences += _on_weight(robot, data)
+    sentences += [*_on_weight(robot, data), *_on_hips(robot)]
     mujoco.mj_step(robot.model, data, nstep=TRIAL)
     if not np.isfinite(data.qpos).all() or np.abs(data.qvel).max() > SHAKING:
         sentences.append("the servos shake in the home pose; lower kp or kv in 'gains', or options.timestep")
@@ -99,6 +102,34 @@ def trial(robot: Robot) -> list[str]:
 def fallen_height(robot: Robot) -> float:
     """Height of the root below which the robot has fallen, m."""
     return STANDING * float(robot.home_qpos[2])
+
+
+def _on_hips(robot: Robot) -> list[str]:
+    """Legs that lean inward too little stop there in every step of a walk, unless the feet are set further apart."""
+    if robot.bodies is None:
+        return []
+    left, right = (robot.model.body(name).id for name in robot.bodies.feet)
+    home = next(robot.poses(robot.home_qpos[None]))
+    own = set(ancestors(robot.model, left)) - set(ancestors(robot.model, right))
+    joints = [robot.model.joint(name).id for name in robot.joints]
+    rolling = [i for i in joints if int(robot.model.jnt_bodyid[i]) in own and abs(home.xaxis[i, 0]) > ALONG]
+    lean = max((_lean(robot, left, joint) for joint in rolling), default=0.0)
+    if lean >= INWARD:
+        return []
+    line = float(home.xpos[left, 1]) + robot.leg_length * (INWARD - lean)
+    added = f"retarget: {{foot_line: {line:.3f}, pelvis_gain: [1.0, 1.0, 0.4]}}"
+    return [
+        f"the legs lean inward by {np.rad2deg(lean):.0f} degrees only, a person's walk needs more: if its clips have "
+        f"joints at limits, add the line '{added}' to the record"
+    ]
+
+
+def _lean(robot: Robot, foot: int, joint: int) -> float:
+    """How far the left leg leans inward at the end of a joint's range, rad."""
+    states = np.tile(robot.home_qpos, (3, 1))
+    states[1:, robot.model.jnt_qposadr[joint]] = robot.model.jnt_range[joint]
+    aside = np.array([data.xpos[foot, 1] for data in robot.poses(states)])
+    return float(np.arcsin(np.clip((aside[0] - aside.min()) / robot.leg_length, 0.0, 1.0)))
 
 
 def _on_weight(robot: Robot, data: mujoco.MjData) -> list[str]:
