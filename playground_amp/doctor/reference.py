@@ -15,7 +15,6 @@ from playground_amp.features import CLIP, feature_floor, feature_names
 from playground_amp.motion.clip import LIMIT_TOLERANCE
 from playground_amp.motion.library import Reference
 from playground_amp.robots import Robot
-from playground_amp.robots.remarks import fallen_height
 
 LEAST_FLOOR = {  # of the standard deviation a feature may be divided by, whatever features.py says; its unit
     "joint position": 0.01,
@@ -52,7 +51,7 @@ def examine_fall(reference: Reference, robot: Robot, min_height: float) -> Itera
     heights, home = np.asarray(reference.qpos)[:, 2], float(robot.home_qpos[2])
     below = float(np.mean(heights < min_height))
     sentence = f"'{robot.root}' stands {home:.2f} m high, and env.min_height is {min_height:g} m"
-    mend = f"set env.min_height to about {fallen_height(robot):.2f}"
+    mend = f"set env.min_height to about {robot.fallen_height:.2f}"
     if below > 0.0 or min_height >= home:
         where = f"in {below:.0%} of the clips' frames" if below else "in its home pose"
         yield Finding("error", "fall", f"{sentence}: {where} it counts as fallen; {mend}", ("root height",), "policy")

@@ -16,9 +16,8 @@ from playground_amp.errors import InputError
 from playground_amp.motion.footsteps import Sole
 from playground_amp.robots import KeyBodies, Robot
 from playground_amp.robots.symmetry import pose
-from playground_amp.robots.tree import ancestors
+from playground_amp.robots.tree import ALONG, ancestors, kind_of, place
 
-ALONG = 0.7  # least component of a joint's axis along a direction for the joint to turn about it
 BENT = 0.25  # rad, bend of the knee that a reaching leg keeps
 ROOM = 0.06  # rad, that a folded knee keeps to its limit
 
@@ -191,12 +190,6 @@ def _sole(robot: Robot, home: mujoco.MjData, spheres: np.ndarray, foot: tuple[st
     return Sole(float(places[:, 0].min()), float(places[:, 0].max()), float(-places[:, 2].min()), radius)
 
 
-def place(data: mujoco.MjData, named: tuple[str, str]) -> np.ndarray:
-    """World position [3] m of a (name, kind): of a body's origin, a site, a geom's middle."""
-    name, kind = named
-    return data.body(name).xpos if kind == "body" else getattr(data, kind)(name).xpos
-
-
 def _arms(bodies: KeyBodies, home: mujoco.MjData) -> tuple[Arm, Arm] | None:
     if bodies.shoulders is None or bodies.elbows is None or bodies.hands is None:
         return None
@@ -209,7 +202,7 @@ def _arm(bodies: KeyBodies, home: mujoco.MjData, side: int) -> Arm:
     shoulder, elbow, hand = (
         bodies.shoulders[side],
         bodies.elbows[side],
-        (bodies.hands[side], _kind(home, bodies.hands[side])),
+        (bodies.hands[side], kind_of(home, bodies.hands[side])),
     )
     joints = [home.body(shoulder).xpos, home.body(elbow).xpos, place(home, hand)]
     upper, fore = np.linalg.norm(np.diff(joints, axis=0), axis=1)
@@ -219,7 +212,7 @@ def _arm(bodies: KeyBodies, home: mujoco.MjData, side: int) -> Arm:
 def _of_arms(robot: Robot, bodies: KeyBodies, home: mujoco.MjData) -> np.ndarray:
     model, mask = robot.model, np.zeros(robot.model.nv, bool)
     for hand in bodies.hands or ():
-        carrier = _carrier(model, (hand, _kind(home, hand)))
+        carrier = _carrier(model, (hand, kind_of(home, hand)))
         mask[[model.jnt_dofadr[j] for j in _joints_of(model, _between(model, bodies.chest, carrier))]] = True
     return mask
 
@@ -228,14 +221,3 @@ def _carrier(model: mujoco.MjModel, named: tuple[str, str]) -> str:
     """The body that a (name, kind) is, or is fixed to."""
     name, kind = named
     return name if kind == "body" else model.body(int(np.ravel(getattr(model, kind)(name).bodyid)[0])).name
-
-
-def _kind(data: mujoco.MjData, name: str) -> str:
-    """Whether `name` is a body, a site or a geom."""
-    for kind in ("body", "site", "geom"):
-        try:
-            getattr(data, kind)(name)
-        except KeyError:
-            continue
-        return kind
-    raise InputError(f"there is no body, site or geom '{name}' in the model")

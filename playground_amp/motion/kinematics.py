@@ -10,8 +10,9 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from playground_amp.motion.anatomy import Anatomy, Leg, anatomy, place
+from playground_amp.motion.anatomy import Anatomy, Leg, anatomy
 from playground_amp.robots import Robot
+from playground_amp.robots.tree import place
 
 IK_STEPS = 6  # iterations a frame
 LIMIT_MARGIN = 0.02  # rad kept from every joint limit

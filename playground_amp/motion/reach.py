@@ -10,7 +10,6 @@ from playground_amp.robots import Robot
 
 UP = np.array([0.0, 0.0, 1.0])
 MOST_CROUCH = 0.032 / 0.42  # of the leg's length, below the home height; rather than crouch more, its steps get shorter
-
 EASE = 0.015  # of the leg's length, over which a foot's way is eased into the nearest that a knee bends
 
 

@@ -16,6 +16,7 @@ from playground_amp.motion.signals import Signals, signals
 from playground_amp.robots import Robot
 
 NONE, PASS, WARN, FAIL = ORDER = ("n/a", "pass", "warn", "fail")  # from the best to the worst
+DONE_BY_PHYSICS = ("penetration", "torque_peak", "torque_above", "zmp_inside", "zmp_distance", "walkable")
 OTHERWISE = "--start and --end, to an easier part"  # where the option that mends a figure is in use already
 TORQUE_NOTE = (
     "the ground's forces, within friction cones at the corners of the pads in contact, are those that leave the least "
@@ -53,9 +54,6 @@ class Verdict:
     def wrong(self) -> dict[str, Figure]:
         """The figures that warn or fail."""
         return {name: figure for name, figure in self.figures.items() if figure.reason}
-
-
-DONE_BY_PHYSICS = ("penetration", "torque_peak", "torque_above", "zmp_inside", "zmp_distance", "walkable")
 
 
 def examine(

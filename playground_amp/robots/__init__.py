@@ -22,6 +22,7 @@ __all__ = ["KeyBodies", "RetargetTable", "Robot", "available", "load_robot", "ma
 
 FOLDER = Path(__file__).parent
 YAML = (".yaml", ".yml")
+FALLEN = 0.7  # share of the height at which it stands below which a root has fallen
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,11 @@ class Robot:
         qpos = np.concatenate([[0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], self.home])
         qpos[2] = -self.pad_heights(qpos[None]).min()
         return qpos
+
+    @property
+    def fallen_height(self) -> float:
+        """Height of the root below which the robot has fallen, m."""
+        return FALLEN * float(self.home_qpos[2])
 
     def pad_heights(self, qpos: np.ndarray) -> np.ndarray:
         """Lowest point of each pad above the ground, in m: [N, nq] -> [N, P], by MuJoCo's kinematics."""

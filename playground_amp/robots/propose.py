@@ -12,11 +12,11 @@ import yaml
 from playground_amp.cli import say
 from playground_amp.errors import InputError
 from playground_amp.files import write_whole
-from playground_amp.robots import available, load_robot, make_robot
+from playground_amp.robots import Robot, available, make_robot
 from playground_amp.robots.anatomy import Anatomy, find_anatomy
 from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
 from playground_amp.robots.record import Gains, parse_record
-from playground_amp.robots.remarks import fallen_height, lacking, remarks, trial
+from playground_amp.robots.remarks import lacking, remarks, trial
 from playground_amp.robots.servos import servos_of
 from playground_amp.robots.soles import Soles, find_soles
 from playground_amp.robots.stance import bent_knees, keyframe_pose
@@ -52,11 +52,18 @@ def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str
     its relative path, any other by its absolute one. The text loads as it is. Raises InputError where there is no
     robot with two legs, and for meshes that are missing and needed.
     """
+    text, sentences, _ = _proposed(mjcf, folder)
+    return text, sentences
+
+
+def _proposed(mjcf: str | Path, folder: Path | None) -> tuple[str, list[str], Robot]:
+    """The same, and the robot of that record."""
     path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
     found = find(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _reference(path.resolve(), folder))
     text = write_record(found)
     record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
-    return text, [*found.sentences, *trial(make_robot(record, folder or Path.cwd(), str(path)))]
+    robot = make_robot(record, folder or Path.cwd(), str(path))
+    return text, [*found.sentences, *trial(robot)], robot
 
 
 def write_proposal(mjcf: str, folder: Path | None) -> None:
@@ -64,7 +71,7 @@ def write_proposal(mjcf: str, folder: Path | None) -> None:
     path = folder / f"{Path(mjcf).stem}.yaml" if folder else None
     if path and path.exists():
         raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
-    text, sentences = propose(mjcf, folder)
+    text, sentences, robot = _proposed(mjcf, folder)
     for sentence in sentences:
         say(sentence)
     if path is None:
@@ -72,8 +79,7 @@ def write_proposal(mjcf: str, folder: Path | None) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
-    height = fallen_height(load_robot(path))
-    settings = f"--set env.robot={path} --set env.min_height={height:.2f} --set reference.clips=DIR"
+    settings = f"--set env.robot={path} --set env.min_height={robot.fallen_height:.2f} --set reference.clips=DIR"
     say(f"wrote {path}; clips for it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
     say(f"and a policy: python scripts/train.py --config ppo_amass_training.yaml {settings}")
     say(

@@ -12,12 +12,10 @@ from playground_amp.robots import Robot
 from playground_amp.robots.record import Gains
 from playground_amp.robots.servos import KEYS, servos_of
 from playground_amp.robots.symmetry import Symmetry
-from playground_amp.robots.tree import ancestors
+from playground_amp.robots.tree import ALONG, ancestors
 
 EXACT = 1e-6  # m, residual of a reflection that is one
-STANDING = 0.7  # share of its standing height below which a root has fallen
 LEVEL = 0.005  # height over the lowest pad at which a pad still stands, as a share of the leg's length
-ALONG = 0.7  # least component of a joint's axis along x for the joint to turn about it
 INWARD = 0.12  # rad, that a leg should be able to lean inward
 SHAKING = 50.0  # rad/s
 TRIAL = 40  # time steps
@@ -96,12 +94,7 @@ def trial(robot: Robot) -> list[str]:
     standing = (
         f"'{robot.root}' stands {robot.home_qpos[2]:.2f} m high: in the configuration set env.min_height to about"
     )
-    return [*sentences, f"{standing} {fallen_height(robot):.2f}"]
-
-
-def fallen_height(robot: Robot) -> float:
-    """Height of the root below which the robot has fallen, m."""
-    return STANDING * float(robot.home_qpos[2])
+    return [*sentences, f"{standing} {robot.fallen_height:.2f}"]
 
 
 def _on_hips(robot: Robot) -> list[str]:

@@ -12,7 +12,7 @@ from playground_amp.robots.anatomy import Anatomy
 from playground_amp.robots.compile import joint_range
 from playground_amp.robots.record import KeyBodies
 from playground_amp.robots.symmetry import Symmetry, mirrored, pose
-from playground_amp.robots.tree import ancestors
+from playground_amp.robots.tree import ancestors, kind_of, place
 
 NAMES = ("home", "stand", "standing", "default", "neutral", "init", "knees_bent")  # keyframes, best first
 KNEE = 0.4  # rad
@@ -103,7 +103,7 @@ def hanging_arms(model: mujoco.MjModel, symmetry: Symmetry, bodies: KeyBodies) -
 
     def miss(x: np.ndarray) -> np.ndarray:
         data = pose(model, dict(zip(chain, x, strict=True)))
-        along = np.diff([_place(data, name) for name in names], axis=0)
+        along = np.diff([place(data, (name, kind_of(data, name))) for name in names], axis=0)
         along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
         return np.append((along - DOWN).ravel(), EASY * x)
 
@@ -111,16 +111,6 @@ def hanging_arms(model: mujoco.MjModel, symmetry: Symmetry, bodies: KeyBodies) -
     found = min((least_squares(miss, start, bounds=(low, high)) for start in starts), key=lambda result: result.cost)
     angles = dict(zip(chain, (float(x) for x in found.x), strict=True))
     return angles | mirrored(symmetry, angles)
-
-
-def _place(data: mujoco.MjData, name: str) -> np.ndarray:
-    """World position [3] m of a body, a site or a geom."""
-    for kind in (data.body, data.site, data.geom):
-        try:
-            return kind(name).xpos
-        except KeyError:
-            continue
-    raise KeyError(name)
 
 
 def _bend_direction(model: mujoco.MjModel, anatomy: Anatomy) -> float:
