@@ -13,17 +13,17 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp import ppo, replay
 from playground_amp.config import Config, asks_for_gaits, in_use, with_numbers
-from playground_amp.env import Env, EnvState
-from playground_amp.errors import InputError
-from playground_amp.motion.library import load_clips, make_reference
-from playground_amp.networks import Actor, ActorCriticParams, Critic, gaussian_log_prob, normalize
-from playground_amp.physics import make_physics
-from playground_amp.prior import DiscriminatorState, Metrics, Prior
-from playground_amp.quiet import running_statistics
+from playground_amp.core.errors import InputError
+from playground_amp.core.quiet_imports import running_statistics
+from playground_amp.core.types import Outcome, Transition
+from playground_amp.discriminator.motion_prior import DiscriminatorState, Metrics, Prior
+from playground_amp.envs.env import Env, EnvState
+from playground_amp.envs.physics import make_physics
+from playground_amp.learning import ppo, replay
+from playground_amp.learning.networks import Actor, ActorCriticParams, Critic, gaussian_log_prob, normalize
+from playground_amp.motion.reference_builder import load_clips, make_reference
 from playground_amp.robots import load_robot
-from playground_amp.types import Outcome, Transition
 
 REWARD_SCALE = 3.0  # rewards are multiplied by this times (1 - gamma), so that values stay within 0..3
 EPISODE_MEMORY = 100.0  # finished episodes over which episode metrics are averaged

@@ -13,8 +13,8 @@ import json
 import os
 from pathlib import Path
 
-from playground_amp.cli import run
-from playground_amp.errors import InputError
+from playground_amp.core.console import run
+from playground_amp.core.errors import InputError
 
 
 def main() -> None:
@@ -33,9 +33,9 @@ def main() -> None:
     import jax  # imported late: --help answers at once
     from rich.console import Console
 
-    from playground_amp.benchmark import benchmark, table
     from playground_amp.config import load_config, resolve
-    from playground_amp.files import write_whole
+    from playground_amp.core.files import write_whole
+    from playground_amp.training.benchmark import benchmark, table
 
     config = resolve(load_config(options.config, options.set), accelerator=jax.default_backend() != "cpu")
     report = benchmark(config, repeats=options.repeats, mjx=not options.no_mjx)

@@ -10,7 +10,7 @@ example:
 import argparse
 from pathlib import Path
 
-from playground_amp.cli import run
+from playground_amp.core.console import run
 
 
 def main() -> None:
@@ -31,14 +31,14 @@ def main() -> None:
     parser.add_argument("--costs", action="store_true", help="train nothing; measure the seconds of an iteration")
     options = parser.parse_args()
 
-    from playground_amp import comparison  # imported late: --help answers at once
+    from playground_amp.experiments import discriminators  # imported late: --help answers at once
 
     if options.page:
-        comparison.write_page(options.page, options.results)
+        discriminators.write_page(options.page, options.results)
     elif options.costs:
-        comparison.measure_costs(options.results, options.rows)
+        discriminators.measure_costs(options.results, options.rows)
     else:
-        comparison.main(options.results, options.rows, options.seeds, options.runs)
+        discriminators.main(options.results, options.rows, options.seeds, options.runs)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ example:
 
 import argparse
 
-from playground_amp.cli import run
+from playground_amp.core.console import run
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ example:
 import argparse
 from pathlib import Path
 
-from playground_amp.cli import run
+from playground_amp.core.console import run
 
 
 def main() -> None:
@@ -33,9 +33,9 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
 
-    from playground_amp import judge  # imported late: --help answers at once
+    from playground_amp.evaluation import checkpoints  # imported late: --help answers at once
 
-    judge.main(
+    checkpoints.main(
         options.runs,
         checkpoint=options.checkpoint,
         episodes=options.episodes,

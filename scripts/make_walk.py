@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from playground_amp.cli import run
-from playground_amp.motion.normative import held_out_walks, shipped_walks, standing, write_takes
+from playground_amp.core.console import run
+from playground_amp.retargeting.synthetic_human import held_out_walks, shipped_walks, standing, write_takes
 
 
 def main() -> None:

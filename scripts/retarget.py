@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from playground_amp.cli import run
+from playground_amp.core.console import run
 
 EXAMPLE = "example: python scripts/retarget.py AMASS/CMU/02 --robot wildrobot --out data/mine --report"
 
@@ -33,15 +33,15 @@ def main() -> None:
     add("--propose-robot", metavar="FILE.xml", help="write a first robot YAML for an MJCF into --out, and nothing else")
     args = parser.parse_args()
     if args.propose_robot:
-        from playground_amp.robots.propose import write_proposal
+        from playground_amp.robots.proposal.propose import write_proposal
 
         write_proposal(args.propose_robot, args.out)
         return
     if not args.sources or args.out is None:
         parser.error("give one SOURCE or more, and --out DIR for the clips")
 
-    from playground_amp.motion.batch import retarget_sources  # imported late: --help answers at once
-    from playground_amp.motion.make import Options
+    from playground_amp.retargeting.batch import retarget_sources  # imported late: --help answers at once
+    from playground_amp.retargeting.pipeline import Options
 
     options = Options(
         *(args.start, args.end, args.speed_min, args.mirror, not args.no_time_scale, args.source, args.refine)

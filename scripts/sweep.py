@@ -8,7 +8,7 @@ example:
 import argparse
 from pathlib import Path
 
-from playground_amp.cli import run
+from playground_amp.core.console import run
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    from playground_amp import sweep  # imported late: --help answers at once
+    from playground_amp.training import sweep  # imported late: --help answers at once
 
     if options.measure:
         sweep.measure(options.config, options.set, options.grid)

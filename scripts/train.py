@@ -9,7 +9,7 @@ example:
 import argparse
 from pathlib import Path
 
-from playground_amp.cli import run
+from playground_amp.core.console import run
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     if not (options.config or options.resume):
         parser.error("give --config NAME_OR_PATH to start a run, or --resume RUN to go on with one")
 
-    from playground_amp import trainer  # imported late: --help answers at once
+    from playground_amp.training import trainer  # imported late: --help answers at once
 
     trainer.main(options.config, options.set, options.run_dir, options.resume, options.checkpoint)
 

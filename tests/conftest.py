@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from playground_amp.config import EnvConfig
-from playground_amp.env import Env
+from playground_amp.core.types import PhysicsState
+from playground_amp.envs.env import Env
+from playground_amp.envs.physics import Physics, make_physics
 from playground_amp.motion.clip import MotionClip, save_clip
-from playground_amp.motion.library import Reference, make_reference
-from playground_amp.physics import Physics, make_physics
+from playground_amp.motion.reference_builder import Reference, make_reference
 from playground_amp.robots import Robot, load_robot
-from playground_amp.types import PhysicsState
 
 CONTROL_DT = 0.02
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from playground_amp.motion.amass import JOINTS, PARENTS, Take, forward_kinematics
+from playground_amp.retargeting.readers.amass import JOINTS, PARENTS, Take, forward_kinematics
 
 FRAMES = 5
 MIXAMO = (

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from playground_amp.errors import InputError
-from playground_amp.motion.adopt import adopt
-from playground_amp.motion.gmr import RobotMotion
+from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.robot_motion import RobotMotion
+from playground_amp.retargeting.robot_to_robot import adopt
 from playground_amp.robots import Robot
 
 FPS = 30.0

@@ -10,8 +10,8 @@ import pytest
 from motion_files import FRAMES, write_npz
 from motion_files import amass as arrays
 
-from playground_amp.errors import InputError
-from playground_amp.motion.amass import JOINTS, OFFSETS, PARENTS, forward_kinematics, load_take
+from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, PARENTS, forward_kinematics, load_take
 
 
 def write(folder: Path, name: str = "take.npz", **changes: Any) -> Path:

@@ -15,16 +15,16 @@ import pytest
 from conftest import gait_clips
 
 from playground_amp import amp as algorithm
-from playground_amp import ppo, replay
 from playground_amp.amp import AMP, Episodes, Statistics, TrainState, count_episodes, make_amp
 from playground_amp.config import Config, build, resolve
-from playground_amp.env import Env
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
+from playground_amp.core.types import Transition
+from playground_amp.discriminator.motion_prior import DiscriminatorState
+from playground_amp.envs.env import Env
+from playground_amp.learning import ppo, replay
+from playground_amp.learning.networks import gaussian_log_prob
 from playground_amp.motion.clip import save_clip
-from playground_amp.networks import gaussian_log_prob
-from playground_amp.prior import DiscriminatorState
 from playground_amp.robots import Robot
-from playground_amp.types import Transition
 
 ROBOTS, STEPS, WINDOW = 8, 8, 2
 FRESH = ROBOTS * STEPS  # samples of one iteration

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from playground_amp.motion.anatomy import anatomy
+from playground_amp.retargeting.robot_geometry import anatomy
 from playground_amp.robots import Robot
 
 

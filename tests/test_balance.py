@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from playground_amp.motion.amass import Take, forward_kinematics
-from playground_amp.motion.anatomy import anatomy
-from playground_amp.motion.balance import balanced, pendulum
-from playground_amp.motion.dynamics import zero_moment_points
-from playground_amp.motion.kinematics import Targets, follow
-from playground_amp.motion.normative import Walk, make_take
-from playground_amp.motion.person import observe, resample
-from playground_amp.motion.quality import contact_height, pad_corners
-from playground_amp.motion.retarget import FREQUENCY, plan
-from playground_amp.motion.support import distance_to_hull, nearest_in_hull
+from playground_amp.metrics.gait import contact_height, pad_corners
+from playground_amp.metrics.inverse_dynamics import zero_moment_points
+from playground_amp.metrics.support_polygon import distance_to_hull, nearest_in_hull
+from playground_amp.retargeting.human_motion import observe, resample
+from playground_amp.retargeting.inverse_kinematics import Targets, follow
+from playground_amp.retargeting.readers.amass import Take, forward_kinematics
+from playground_amp.retargeting.retarget import FREQUENCY, plan
+from playground_amp.retargeting.robot_geometry import anatomy
+from playground_amp.retargeting.synthetic_human import Walk, make_take
+from playground_amp.retargeting.zmp_balance import balanced, pendulum
 from playground_amp.robots import Robot, load_robot
 
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])

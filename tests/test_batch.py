@@ -18,18 +18,18 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from playground_amp.errors import InputError
-from playground_amp.files import whole
-from playground_amp.motion.batch import retarget_sources
-from playground_amp.motion.bounds import BOUNDS
+from playground_amp.core.errors import InputError
+from playground_amp.core.files import whole
+from playground_amp.metrics.bounds import BOUNDS
 from playground_amp.motion.clip import load_clip
-from playground_amp.motion.library import clip_features
-from playground_amp.motion.make import Job, Options, earlier, make, mirrored, retargeted
-from playground_amp.motion.normative import Walk, make_take
-from playground_amp.motion.read import read_source
-from playground_amp.motion.report import write_report
-from playground_amp.motion.sources import find_sources
-from playground_amp.motion.verdict import examine, from_json
+from playground_amp.motion.reference_builder import clip_features
+from playground_amp.retargeting.batch import retarget_sources
+from playground_amp.retargeting.clip_verdict import examine, from_json
+from playground_amp.retargeting.html_report import write_report
+from playground_amp.retargeting.pipeline import Job, Options, earlier, make, mirrored, retargeted
+from playground_amp.retargeting.readers.any import read_source
+from playground_amp.retargeting.recordings import find_sources
+from playground_amp.retargeting.synthetic_human import Walk, make_take
 from playground_amp.robots import Robot, load_robot
 
 SCRIPT = Path(__file__).parents[1] / "scripts/retarget.py"
@@ -146,7 +146,7 @@ def test_an_accident_of_one_file_is_not_the_end_of_the_others(
     def explode(_: Path) -> None:
         raise ZeroDivisionError("odd file")
 
-    monkeypatch.setattr("playground_amp.motion.make.read_source", explode)
+    monkeypatch.setattr("playground_amp.retargeting.pipeline.read_source", explode)
     assert (
         "could not be retargeted (ZeroDivisionError: odd file)"
         in make(Job("walk", take, "wildrobot", tmp_path, Options())).error
@@ -200,7 +200,7 @@ def test_what_changed_is_redone(
         (tmp_path / "walk_poses.json").write_text("{")
     else:
         name = {"robot": "_fingerprint", "code": "_code"}[change]
-        monkeypatch.setattr(f"playground_amp.motion.make.{name}", lambda *_: "another")
+        monkeypatch.setattr(f"playground_amp.retargeting.pipeline.{name}", lambda *_: "another")
     assert earlier(job) is None
 
 
@@ -341,7 +341,7 @@ def test_the_report_holds_every_verdict_and_its_pictures_within_one_file(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no OpenGL")
 
-    monkeypatch.setattr("playground_amp.motion.pictures.stills", broken)
+    monkeypatch.setattr("playground_amp.retargeting.plots.stills", broken)
     before = (tmp_path / "walk_poses.json").stat().st_mtime_ns
     retarget_sources([take], "wildrobot", tmp_path, options, report=page)
     assert (tmp_path / "walk_poses.json").stat().st_mtime_ns == before

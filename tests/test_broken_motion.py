@@ -31,10 +31,10 @@ from motion_files import (
     write_pickle,
 )
 
-from playground_amp import cli
-from playground_amp.errors import InputError
-from playground_amp.motion.amass import Take
-from playground_amp.motion.read import read_source
+from playground_amp.core import console
+from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.amass import Take
+from playground_amp.retargeting.readers.any import read_source
 
 Write = Callable[[Path], object]
 
@@ -344,9 +344,9 @@ def test_scripts_end_with_code_2(
 ) -> None:
     path = tmp_path / f"take{suffix}"
     BROKEN[suffix]["truncated" if "truncated" in BROKEN[suffix] else "truncated motion"](path)
-    monkeypatch.setattr(cli.atexit, "register", lambda _: None)  # what it leaves for the end of Python
+    monkeypatch.setattr(console.atexit, "register", lambda _: None)  # what it leaves for the end of Python
     with pytest.raises(SystemExit) as left:
-        cli.run(lambda: read_source(path) if through == "read_source" else _script(path, monkeypatch))
+        console.run(lambda: read_source(path) if through == "read_source" else _script(path, monkeypatch))
     told = capsys.readouterr().err
     assert left.value.code == 2 and str(path) in told and "Traceback" not in told
 

@@ -10,11 +10,11 @@ import pytest
 from motion_files import MIXAMO, Rig, person, write_bvh
 from scipy.spatial.transform import Rotation
 
-from playground_amp.errors import InputError
-from playground_amp.motion.amass import JOINTS, OFFSETS, Take
-from playground_amp.motion.body import LIMBS, snap, turn
-from playground_amp.motion.bvh import load_bvh
-from playground_amp.motion.bvh_names import match
+from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, Take
+from playground_amp.retargeting.readers.bvh import load_bvh
+from playground_amp.retargeting.readers.bvh_joint_names import match
+from playground_amp.retargeting.readers.smpl_skeleton import LIMBS, snap, turn
 
 BY_HAND = """HIERARCHY
 ROOT Hips

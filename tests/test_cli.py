@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from playground_amp.cli import run, say
 from playground_amp.config import ROOT, Config
-from playground_amp.errors import InputError, nearest
+from playground_amp.core.console import run, say
+from playground_amp.core.errors import InputError, nearest
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
@@ -95,7 +95,7 @@ def test_ctrl_c_while_jax_calls_back_is_no_crash():
 
 
 def test_a_reader_that_leaves_is_no_error():
-    code = "from playground_amp.cli import run; run(lambda: print('line\\n' * 100_000))"
+    code = "from playground_amp.core.console import run; run(lambda: print('line\\n' * 100_000))"
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -13,7 +13,7 @@ from conftest import CONTROL_DT, make_clip
 from playground_amp.config import ClipSource
 from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.clip_set import ClipSet, describe_clips, difference
-from playground_amp.motion.library import load_clips
+from playground_amp.motion.reference_builder import load_clips
 from playground_amp.robots import Robot
 
 

@@ -8,9 +8,9 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from playground_amp.compatibility import VALID_REWARDS
 from playground_amp.config import AMPConfig, build
-from playground_amp.errors import InputError
+from playground_amp.config.validation import VALID_REWARDS
+from playground_amp.core.errors import InputError
 
 LOSSES, REWARDS = (get_args(get_type_hints(AMPConfig)[field]) for field in ("loss", "reward"))
 ALLOWED = {  # the table of docs/discriminators.md; lsgan by its targets

@@ -20,8 +20,8 @@ from playground_amp.config import (
     to_dict,
     with_numbers,
 )
-from playground_amp.errors import InputError
-from playground_amp.presets import PRESETS
+from playground_amp.config.presets import PRESETS
+from playground_amp.core.errors import InputError
 
 DEFAULT = ROOT / CONFIGS / "ppo_amass_training.yaml"
 YAMLS = sorted((ROOT / CONFIGS).glob("*.yaml"))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from motion_files import deepmimic, write_json
 
-from playground_amp.motion.amass import JOINTS, OFFSETS, Take
-from playground_amp.motion.deepmimic import load_deepmimic
+from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, Take
+from playground_amp.retargeting.readers.deepmimic import load_deepmimic
 
 HALF = np.sqrt(0.5)
 

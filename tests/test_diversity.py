@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from playground_amp.diversity import MODES, SAMPLES, Modes, coverage, find_modes, spread
+from playground_amp.discriminator.diversity import MODES, SAMPLES, Modes, coverage, find_modes, spread
 
 
 def clouds(shares: list[int], seed: int = 0, apart: float = 50.0, size: float = 1.0) -> np.ndarray:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from playground_amp.comparison.rows import ROWS
-from playground_amp.compatibility import VALID_REWARDS
 from playground_amp.config import Config, to_dict
+from playground_amp.config.validation import VALID_REWARDS
+from playground_amp.experiments.discriminators.rows import ROWS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -19,23 +19,23 @@ from rich.console import Console
 from playground_amp import doctor
 from playground_amp.amp import AMP, make_amp
 from playground_amp.config import Config, build, resolve
-from playground_amp.doctor import evidence as gathering
+from playground_amp.core.errors import InputError, listed
+from playground_amp.core.types import Frame
+from playground_amp.doctor import probes as gathering
 from playground_amp.doctor.clips import examine_clips, examine_speeds, report_clip
-from playground_amp.doctor.evidence import Evidence, gather
+from playground_amp.doctor.feature_consistency import Passage, examine_passages
 from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.machine import Machine, examine_machine
 from playground_amp.doctor.output import Diagnosis, clips_table
-from playground_amp.doctor.passage import Passage, examine_passages
+from playground_amp.doctor.probes import Evidence, gather
 from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import Dimension, Summary, auc, separability
-from playground_amp.env import Env
-from playground_amp.errors import InputError, listed
-from playground_amp.features import amp_features, feature_floor
-from playground_amp.motion import library
+from playground_amp.envs.env import Env
+from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
+from playground_amp.motion import reference_builder
 from playground_amp.motion.clip import MotionClip, load_clip, save_clip
-from playground_amp.motion.dynamics import required_torques, torque_limits
+from playground_amp.motion.features import amp_features, feature_floor
 from playground_amp.robots import Robot
-from playground_amp.types import Frame
 
 ROOT = Path(__file__).parents[1]
 CLIPS = [ROOT / "data/wildrobot" / name for name in ("walk_0.5_a.npz", "walk_0.7_a.npz")]
@@ -81,7 +81,7 @@ def findings(amp: AMP, evidence: Evidence, clips: list[MotionClip]) -> list[Find
     return doctor.examine(amp, evidence, clips, [report_clip(clip, amp.env.robot) for clip in clips])
 
 
-def with_reference(amp: AMP, reference: library.Reference) -> AMP:
+def with_reference(amp: AMP, reference: reference_builder.Reference) -> AMP:
     return AMP(amp.config, Env(amp.env.config, amp.env.robot, amp.env.physics, reference))
 
 
@@ -157,7 +157,7 @@ def test_a_breakage_of_the_references_features_is_named(
     name: str, amp: AMP, healthy: Evidence, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, code, dimensions, words = BREAKAGES[name]
-    monkeypatch.setattr(library, "amp_features", lambda a, b, **kw: broken(amp_features(a, b, **kw), a, b))
+    monkeypatch.setattr(reference_builder, "amp_features", lambda a, b, **kw: broken(amp_features(a, b, **kw), a, b))
     amp = make_amp(amp.config)
     passages = [
         gathering.as_stored(amp.env.reference, gathering.consecutive(amp.env.reference)),
@@ -176,7 +176,7 @@ def test_a_breakage_of_both_sides_is_one_error_of_features_py(name: str, amp: AM
     passages = [with_features(passage, broken) for passage in healthy.passages]
     found = examine_passages(passages, amp.env.robot, DT)
     assert [(finding.side, finding.code) for finding in found] == [("both", code)]
-    assert words in found[0].sentence and found[0].sentence.count("amp_features in features.py") == 1
+    assert words in found[0].sentence and found[0].sentence.count("amp_features in motion/features.py") == 1
     assert "env.py" not in found[0].sentence and "library.py" not in found[0].sentence
 
 
@@ -279,7 +279,7 @@ def test_a_variance_floor_of_nothing_is_named(
 ) -> None:
     """In the library alone, and in features.py for everybody."""
     low = lambda robot: np.full(robot.num_features, floor or 1e-8, np.float32)  # noqa: E731
-    monkeypatch.setattr(library, "feature_floor", low)
+    monkeypatch.setattr(reference_builder, "feature_floor", low)
     if floor is None:
         monkeypatch.setattr("playground_amp.doctor.reference.feature_floor", low)
     error = the_error(findings(make_amp(amp.config), healthy, clips), "floor", "reference")

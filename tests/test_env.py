@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from playground_amp.config import EnvConfig
-from playground_amp.env import Env, EnvState, frame_of, has_fallen, track_speed
-from playground_amp.motion.library import Reference
+from playground_amp.core.rotations import from_yaw, multiply, rotate
+from playground_amp.core.types import Frame, Outcome, PhysicsState
+from playground_amp.envs.env import Env, EnvState, frame_of, has_fallen, track_speed
+from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
-from playground_amp.rotations import from_yaw, multiply, rotate
-from playground_amp.types import Frame, Outcome, PhysicsState
 
 ROBOTS, STEPS = 6, 17
 LENGTH, INTERVAL, WINDOW = 5, 2, 3

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from playground_amp.env import Env, frame_of
-from playground_amp.features import (
+from playground_amp.core.rotations import multiply
+from playground_amp.core.types import Frame
+from playground_amp.envs.env import Env, frame_of
+from playground_amp.motion.features import (
     CLIP,
     MOVING,
     amp_features,
@@ -20,10 +22,8 @@ from playground_amp.features import (
     feature_names,
     make_normalizer,
 )
-from playground_amp.motion.library import clip_features, clip_frames
+from playground_amp.motion.reference_builder import clip_features, clip_frames
 from playground_amp.robots import Robot
-from playground_amp.rotations import multiply
-from playground_amp.types import Frame
 
 DT = 0.02
 CLEARANCE = (0.004, 0.012)

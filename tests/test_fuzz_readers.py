@@ -29,9 +29,9 @@ from motion_files import (
     write_pickle,
 )
 
-from playground_amp.errors import InputError
-from playground_amp.motion.amass import Take
-from playground_amp.motion.read import read_source
+from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.amass import Take
+from playground_amp.retargeting.readers.any import read_source
 
 pytestmark = ONE_SENTENCE
 

@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from conftest import gait_clips
 
-from playground_amp import gaits, judge, rundir, visualize
 from playground_amp.amp import AMP, make_amp
-from playground_amp.checkpoint import Checkpoints
 from playground_amp.config import build, load_config, resolve
-from playground_amp.env import Env
-from playground_amp.errors import InputError
-from playground_amp.evaluate import evaluate, recording_windows
-from playground_amp.gaits import (
+from playground_amp.core.errors import InputError
+from playground_amp.envs.env import Env
+from playground_amp.evaluation import gait_labels
+from playground_amp.evaluation.evaluate import evaluate, recording_windows
+from playground_amp.evaluation.gait_labels import (
     Gait,
     Gaits,
     changes,
@@ -32,11 +31,13 @@ from playground_amp.gaits import (
     sentences,
     windows_by_label,
 )
+from playground_amp.evaluation.rollout import Recording, make_recorder, one_each, parts_of, record
 from playground_amp.motion.clip import save_clip
-from playground_amp.motion.library import load_clips
-from playground_amp.recording import Recording, make_recorder, one_each, parts_of, record
+from playground_amp.motion.reference_builder import load_clips
+from playground_amp.reporting.final_report import film_turns
 from playground_amp.robots import Robot
-from playground_amp.showcase import film_turns
+from playground_amp.runs import run_directory
+from playground_amp.runs.checkpoint import Checkpoints
 
 STEPS = 12
 LABELS = {"slow": "walk", "stand": "stand", "fast": "walk"}
@@ -154,7 +155,7 @@ def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(
     policy = state.trainee.params.actor, state.statistics
     steady = record(amp, *policy, jax.random.key(0), 6)
     changed = record(amp, *policy, jax.random.key(1), 6, changes(amp, 6))
-    monkeypatch.setattr(gaits, "load_clips", lambda *a, **k: read.append(a) or load_clips(*a, **k))
+    monkeypatch.setattr(gait_labels, "load_clips", lambda *a, **k: read.append(a) or load_clips(*a, **k))
     found = evaluate_gaits(amp, steady, changed)
     assert len(read) == 1
     assert [gait.label for gait in found.gaits] == ["walk", "stand"]
@@ -217,8 +218,8 @@ def test_the_video_shows_each_gait_in_turn_and_says_which(
         shown["motion"], shown["reference"] = motion, reference
         return [grey] * len(motion)
 
-    monkeypatch.setattr(visualize, "render", render)
-    monkeypatch.setattr(visualize, "write_video", lambda path, frames: shown.update(frames=frames))
+    monkeypatch.setattr(render, "render", render)
+    monkeypatch.setattr(render, "write_video", lambda path, frames: shown.update(frames=frames))
     recording = played(robot, [clips["stand"][:24], clips["fast"][:24]], [0.4, 0.4])
     alive = np.arange(24)[:, None] < np.array([10, 24])
     film_turns(tmp_path / "final.mp4", amp, recording.replace(alive=alive))
@@ -228,7 +229,7 @@ def test_the_video_shows_each_gait_in_turn_and_says_which(
     np.testing.assert_allclose(stand, clips["stand"][:12:2], atol=1e-5)
     words = ["asked for walk, 0.40 m/s"] * 6 + ["asked for stand, 0.00 m/s"] * 6
     for frame, text in zip(shown["frames"], words, strict=True):
-        np.testing.assert_array_equal(frame, visualize.caption(grey, text))
+        np.testing.assert_array_equal(frame, render.caption(grey, text))
     stills = imageio.imread(tmp_path / "final.png")
     assert stills.shape == (380, 8 * 440, 3)
     first, last = stills[:, :440], stills[:, -440:]
@@ -238,14 +239,14 @@ def test_the_video_shows_each_gait_in_turn_and_says_which(
 def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speeds(
     amp: AMP, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rundir.write_config(tmp_path, amp.config)
+    run_directory.write_config(tmp_path, amp.config)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(1, jax.jit(amp.init)(jax.random.key(0)), {"env_steps": 16})
     asked = {"checkpoint": "newest", "episodes": 4, "seed": 1, "output": tmp_path / "figures.json"}
     with pytest.raises(InputError, match=r"is asked for gaits, each at the speeds of its clips; leave --speeds out$"):
-        judge.main([str(tmp_path)], speeds=(0.4, 0.8), **asked)
+        checkpoints.main([str(tmp_path)], speeds=(0.4, 0.8), **asked)
     assert capsys.readouterr().out == ""
-    judge.main([str(tmp_path)], speeds=None, **asked)
+    checkpoints.main([str(tmp_path)], speeds=None, **asked)
     (found,) = json.loads(asked["output"].read_text())
     assert [(gait["label"], gait["episodes"]) for gait in found["gaits"]["gaits"]] == [("walk", 2), ("stand", 2)]
     assert found["gaits"]["switches"] == 4

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from playground_amp import grid
 from playground_amp.config import Config, load_config, resolve, to_dict
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
+from playground_amp.training import sweep_grid
 
 CONFIG = "ppo_amass_training.yaml"
 SMALL = [
@@ -93,20 +93,20 @@ def test_every_number_is_swept_or_has_a_reason_not_to_be() -> None:
         if isinstance(value, int | float | list) and not isinstance(value, bool)
     }
     static = {f"{section}.{key}" for section, keys in STATIC.items() for key in keys}
-    assert numeric == set(grid.SWEEPABLE) | static
-    assert {entry.partition("=")[0] for entry in OTHER} == set(grid.SWEEPABLE)
-    assert len({key.split(".")[1] for key in grid.SWEEPABLE}) == len(grid.SWEEPABLE)  # the names of members
+    assert numeric == set(sweep_grid.SWEEPABLE) | static
+    assert {entry.partition("=")[0] for entry in OTHER} == set(sweep_grid.SWEEPABLE)
+    assert len({key.split(".")[1] for key in sweep_grid.SWEEPABLE}) == len(sweep_grid.SWEEPABLE)  # the names of members
 
 
 def test_only_what_differs_is_traced() -> None:
     configs = [resolve(load_config(CONFIG, [*SMALL, *own]), accelerator=False) for own in (ONE, OTHER)]
-    assert set(grid.numbers(configs)) == set(grid.SWEEPABLE) - {"ppo.seed"}
-    assert grid.numbers([configs[1], configs[1]]) == {}
-    assert grid.numbers([configs[0], configs[0]]) == {}
+    assert set(sweep_grid.numbers(configs)) == set(sweep_grid.SWEEPABLE) - {"ppo.seed"}
+    assert sweep_grid.numbers([configs[1], configs[1]]) == {}
+    assert sweep_grid.numbers([configs[0], configs[0]]) == {}
 
 
 def test_the_grid_is_the_product_of_its_lists() -> None:
-    members = grid.make_members(CONFIG, SMALL, ["amp.r1_gamma=0.5, 1", "env.command_speed=[0.4,0.6],[0.2,0.8]"])
+    members = sweep_grid.make_members(CONFIG, SMALL, ["amp.r1_gamma=0.5, 1", "env.command_speed=[0.4,0.6],[0.2,0.8]"])
     assert [member.name for member in members] == [
         f"r1_gamma={gamma},command_speed={speed}" for gamma in ("0.5", "1") for speed in ("0.4..0.6", "0.2..0.8")
     ]
@@ -134,10 +134,10 @@ def test_the_grid_is_the_product_of_its_lists() -> None:
 )
 def test_a_wrong_grid_is_one_sentence(lists: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        grid.make_members(CONFIG, SMALL, lists)
+        sweep_grid.make_members(CONFIG, SMALL, lists)
 
 
 def test_a_member_that_contradicts_itself_is_refused() -> None:
     wasserstein = ["amp.loss=wasserstein", "amp.reward=linear"]
     with pytest.raises(InputError, match=r"amp\.loss wasserstein grows without end"):
-        grid.make_members(CONFIG, [*SMALL, *wasserstein], ["amp.r1_gamma=1,0"])
+        sweep_grid.make_members(CONFIG, [*SMALL, *wasserstein], ["amp.r1_gamma=1,0"])

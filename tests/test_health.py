@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from playground_amp import health, replay, trainer
 from playground_amp.amp import make_amp
 from playground_amp.config import Config, load_config, resolve
-from playground_amp.prior import DiscriminatorState, Prior
+from playground_amp.discriminator.motion_prior import DiscriminatorState, Prior
+from playground_amp.learning import replay
+from playground_amp.training import health, trainer
 
 CONFIG = resolve(Config(), accelerator=False)
 

@@ -11,13 +11,13 @@ import pytest
 from conftest import roll
 
 from playground_amp.config import EnvConfig
-from playground_amp.env import Env, EnvState
-from playground_amp.features import amp_features, feature_floor, feature_mirror, feature_names, feature_parts
+from playground_amp.core.types import Frame, Outcome
+from playground_amp.envs.env import Env, EnvState
+from playground_amp.envs.physics import make_physics
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.library import make_reference
-from playground_amp.physics import make_physics
+from playground_amp.motion.features import amp_features, feature_floor, feature_mirror, feature_names, feature_parts
+from playground_amp.motion.reference_builder import make_reference
 from playground_amp.robots import Robot, load_robot
-from playground_amp.types import Frame, Outcome
 
 # torque limits: gear times the motors' control range of 0.4
 TORQUE = {

@@ -9,11 +9,11 @@ import pytest
 from conftest import make_clip
 
 from playground_amp.config import Config, load_config, to_dict
-from playground_amp.errors import InputError
-from playground_amp.features import feature_names
-from playground_amp.layout import check_layout, trained_on
+from playground_amp.core.errors import InputError
 from playground_amp.motion.clip_set import describe_clips
+from playground_amp.motion.features import feature_names
 from playground_amp.robots import Robot, load_robot
+from playground_amp.runs.checkpoint_compatibility import check_layout, trained_on
 
 PLACE = "the checkpoint 'runs/a/checkpoints/4'"
 GAITS = ("stand", "walk")

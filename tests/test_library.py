@@ -15,17 +15,17 @@ import pytest
 from conftest import CONTROL_DT, make_clip
 
 from playground_amp.config import ClipSource
-from playground_amp.errors import InputError
-from playground_amp.features import feature_floor
+from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import load_clip, save_clip
-from playground_amp.motion.library import (
+from playground_amp.motion.features import feature_floor
+from playground_amp.motion.reference import SPEED_BAND, Reference
+from playground_amp.motion.reference_builder import (
     clip_features,
     find_clips,
     held_out_clips,
     load_clips,
     make_reference,
 )
-from playground_amp.motion.reference import SPEED_BAND, Reference
 from playground_amp.robots import Robot
 
 

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from playground_amp.networks import (
+from playground_amp.core.quiet_imports import running_statistics
+from playground_amp.learning.networks import (
     MLP,
     OBSERVATION_CLIP,
     Actor,
@@ -20,7 +21,6 @@ from playground_amp.networks import (
     gaussian_log_prob,
     normalize,
 )
-from playground_amp.quiet import running_statistics
 
 ACTIONS = 3
 seeds = pytest.mark.parametrize("seed", range(4))

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from conftest import roll
 
-from playground_amp.errors import InputError
-from playground_amp.physics import Physics, make_physics
+from playground_amp.core.errors import InputError
+from playground_amp.core.types import PhysicsState
+from playground_amp.envs.physics import Physics, make_physics
 from playground_amp.robots import Robot
-from playground_amp.types import PhysicsState
 
 CONTROL_DT = 0.02
 SUBSTEPS = 4

@@ -12,9 +12,9 @@ import pytest
 from jax.test_util import check_grads
 from scipy import stats
 
-from playground_amp import ppo
 from playground_amp.config import PPOConfig
-from playground_amp.networks import ActorCriticParams
+from playground_amp.learning import ppo
+from playground_amp.learning.networks import ActorCriticParams
 
 GAMMA, LAMBDA = 0.9, 0.8
 STEPS, ROBOTS = 9, 4

@@ -7,9 +7,9 @@ import yaml
 from test_config import METHODS, override_sentence, sentence
 
 from playground_amp.config import Config, load_config, resolve, to_dict
-from playground_amp.errors import InputError
-from playground_amp.presets import PRESETS
-from playground_amp.schema import read_yaml
+from playground_amp.config.presets import PRESETS
+from playground_amp.config.yaml_schema import read_yaml
+from playground_amp.core.errors import InputError
 
 
 def preset_of(path):

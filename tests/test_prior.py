@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from conftest import CONTROL_DT, make_clip
 
-from playground_amp import replay
 from playground_amp.config import AMPConfig, Config, with_numbers
+from playground_amp.core.errors import InputError
+from playground_amp.core.types import FeatureGroup, Outcome
 from playground_amp.discriminator import losses
+from playground_amp.discriminator.motion_prior import SPEED_UNIT, DiscriminatorState, Levers, Prior
 from playground_amp.discriminator.rewards import no_scores
-from playground_amp.errors import InputError
-from playground_amp.features import CLIP, feature_mirror, feature_names, feature_weights, group_sizes
-from playground_amp.motion.library import Reference, make_reference
-from playground_amp.prior import SPEED_UNIT, DiscriminatorState, Levers, Prior
+from playground_amp.learning import replay
+from playground_amp.motion.features import CLIP, feature_mirror, feature_names, feature_weights, group_sizes
+from playground_amp.motion.reference_builder import Reference, make_reference
 from playground_amp.robots import Robot
-from playground_amp.types import FeatureGroup, Outcome
 
 SIZE = 64  # of a batch
 WALK, STAND = 0, 1

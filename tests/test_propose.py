@@ -12,9 +12,9 @@ import pytest
 import yaml
 from bipeds import BALL, BOX, CAPSULES, KEYFRAME, MESH, UNITREE, biped, write
 
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
 from playground_amp.robots import Robot, load_robot, make_robot
-from playground_amp.robots.propose import propose
+from playground_amp.robots.proposal.propose import propose
 from playground_amp.robots.record import parse_record
 from playground_amp.robots.symmetry import partner_name
 

@@ -13,16 +13,16 @@ import pytest
 from conftest import CONTROL_DT, make_clip
 
 from playground_amp.config import ClipSource, EnvConfig
-from playground_amp.diversity import find_modes
-from playground_amp.env import Env
-from playground_amp.errors import InputError
-from playground_amp.features import feature_floor
+from playground_amp.core.errors import InputError
+from playground_amp.discriminator.diversity import find_modes
+from playground_amp.envs.env import Env
+from playground_amp.envs.physics import Physics
 from playground_amp.motion.clip import MotionClip, save_clip
-from playground_amp.motion.draws import cumulate, draw_rows, spread_rows
-from playground_amp.motion.entries import failed_clips
-from playground_amp.motion.library import clip_features, find_clips, load_clips, make_reference
+from playground_amp.motion.clip_sources import failed_clips
+from playground_amp.motion.features import feature_floor
 from playground_amp.motion.reference import Reference
-from playground_amp.physics import Physics
+from playground_amp.motion.reference_builder import clip_features, find_clips, load_clips, make_reference
+from playground_amp.motion.weighted_sampling import cumulate, draw_rows, spread_rows
 from playground_amp.robots import Robot
 
 DRAWS = 40_000

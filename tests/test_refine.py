@@ -9,11 +9,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip, load_clip
-from playground_amp.motion.make import Job, Options, retargeted
-from playground_amp.motion.refine import HORIZON, KNOT, _targets, make_track, refine
-from playground_amp.motion.verdict import DONE_BY_PHYSICS, NONE, examine
+from playground_amp.retargeting.clip_verdict import DONE_BY_PHYSICS, NONE, examine
+from playground_amp.retargeting.physics_refinement import HORIZON, KNOT, _targets, make_track, refine
+from playground_amp.retargeting.pipeline import Job, Options, retargeted
 from playground_amp.robots import Robot
 
 DATA = Path(__file__).parents[1] / "data"

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from playground_amp import replay
+from playground_amp.learning import replay
 
 WIDTH = 3
 

@@ -13,12 +13,13 @@ import pytest
 from conftest import make_clip
 from test_trainer import assert_same_training, final_state, kept, rows, run
 
-from playground_amp import rundir, trainer
-from playground_amp.checkpoint import Checkpoints
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.clip_set import ClipSet
-from playground_amp.report import write_report
+from playground_amp.reporting.run_report import write_report
+from playground_amp.runs import run_directory
+from playground_amp.runs.checkpoint import Checkpoints
+from playground_amp.training import trainer
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -84,8 +85,8 @@ def test_a_branch_holds_the_one_checkpoint_and_the_metrics_until_it(finished, tm
 
 def test_a_changed_setting_takes_effect(finished, branched):
     assert [row["disc_learning_rate"] for row in rows(branched)] == pytest.approx([1e-4, 1e-4, 5e-5, 5e-5])
-    assert rundir.read_config(branched, []).amp.discriminator_lr == 5e-5
-    assert rundir.read_config(finished, []).amp.discriminator_lr == 1e-4
+    assert run_directory.read_config(branched, []).amp.discriminator_lr == 5e-5
+    assert run_directory.read_config(finished, []).amp.discriminator_lr == 1e-4
     old, new = (jax.tree.leaves(final_state(path).discriminator.params) for path in (finished, branched))
     assert not all(np.array_equal(a, b) for a, b in zip(old, new, strict=True))
 
@@ -130,7 +131,7 @@ def test_from_the_newest_the_run_itself_goes_on_and_keeps_a_record(copy, untrain
         {"amp.r1_gamma": [2.0, 3.0]},
     ]
     assert [restart["from"] for restart in records(copy)] == [None, None]
-    assert rundir.read_config(copy, []).amp.r1_gamma == 3.0
+    assert run_directory.read_config(copy, []).amp.r1_gamma == 3.0
 
 
 def test_a_resumed_run_has_changed_nothing_though_no_checkpoint_came_between(copy, capsys, untrained):
@@ -208,7 +209,7 @@ def test_a_run_and_its_checkpoints_know_their_clips(on_own_clips):
     found = clip_set(on_own_clips)
     assert [(clip.name, clip.frames, clip.seconds) for clip in found.clips] == [("a", 60, 1.18), ("b", 120, 2.38)]
     with Checkpoints(on_own_clips / "checkpoints", read_only=True) as checkpoints:
-        about = checkpoints.restore(trainer.make_amp(rundir.read_config(on_own_clips, [])), 2)[1]
+        about = checkpoints.restore(trainer.make_amp(run_directory.read_config(on_own_clips, [])), 2)[1]
     assert ClipSet.from_json(about["reference"]) == found
 
 
@@ -229,7 +230,7 @@ def test_clips_whose_content_changed_are_told_and_recorded(own, robot, walk, cap
     (record,) = records(own)
     assert record["clips"] == {"before": before.sha256, "now": clip_set(own).sha256, "difference": "changed: a"}
     assert record["changed"] == {"ppo.iterations": [4, 6]}
-    assert rundir.read_restarts(own)[0].sentence == "ppo.iterations 4 -> 6; other clips (changed: a)"
+    assert run_directory.read_restarts(own)[0].sentence == "ppo.iterations 4 -> 6; other clips (changed: a)"
     trainer.resume(str(own), [])
     assert "clips" not in records(own)[-1]
     assert "are not those" not in capsys.readouterr().err  # no news since
@@ -386,7 +387,7 @@ def test_an_interrupted_branch_leaves_nothing(copy, monkeypatch, untrained, wher
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(Checkpoints if where == "save" else rundir, where, fails)
+    monkeypatch.setattr(Checkpoints if where == "save" else run_directory, where, fails)
     before = contents(copy.parent)
     with pytest.raises((KeyboardInterrupt, InputError)) as raised:
         trainer.resume(str(copy), [], "2")

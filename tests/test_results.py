@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from playground_amp.errors import InputError
-from playground_amp.evaluate import SpeedRow
-from playground_amp.results import (
+from playground_amp.core.errors import InputError
+from playground_amp.evaluation.evaluate import SpeedRow
+from playground_amp.experiments.seed_tables import (
     CURVES,
     curve_figures,
     limit,

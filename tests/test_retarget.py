@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from playground_amp.errors import InputError
-from playground_amp.motion.amass import Take, forward_kinematics, load_take
-from playground_amp.motion.anatomy import anatomy
+from playground_amp.core.errors import InputError
+from playground_amp.metrics.gait import measure, pad_corners
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.footsteps import Sole, Stance, dead_zone, line_heights, pin, pinned_ankle
-from playground_amp.motion.normative import Walk, make_take
-from playground_amp.motion.person import observe
-from playground_amp.motion.quality import measure, pad_corners
-from playground_amp.motion.reach import unfolded
-from playground_amp.motion.retarget import HUMAN_LEG, retarget, sway
+from playground_amp.retargeting.footsteps import Sole, Stance, dead_zone, line_heights, pin, pinned_ankle
+from playground_amp.retargeting.human_motion import observe
+from playground_amp.retargeting.reachability import unfolded
+from playground_amp.retargeting.readers.amass import Take, forward_kinematics, load_take
+from playground_amp.retargeting.retarget import HUMAN_LEG, retarget, sway
+from playground_amp.retargeting.robot_geometry import anatomy
+from playground_amp.retargeting.synthetic_human import Walk, make_take
 from playground_amp.robots import Robot, load_robot
 
 SPEED = 0.85  # m/s, of the person

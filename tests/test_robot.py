@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
 from playground_amp.robots import Robot, available, load_robot
 
 # joint: world axis at the zero pose, range in rad

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from bipeds import biped, write
 
-from playground_amp.errors import InputError
-from playground_amp.physics import make_physics
+from playground_amp.core.errors import InputError
+from playground_amp.envs.physics import make_physics
 from playground_amp.robots import Robot, load_robot
-from playground_amp.robots.propose import propose
+from playground_amp.robots.proposal.propose import propose
 
 MOTOR = '<motor gear="50" ctrlrange="-1 1" joint="{name}"/>'
 VISUAL = '<geom type="mesh" mesh="shell" contype="0" conaffinity="0" mass="0"/>'

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from motion_files import FRAMES, gmr, unitree, write_csv, write_npz, write_pickle
 
-from playground_amp.errors import InputError
-from playground_amp.motion.gmr import G1, H1, H1_2, RobotMotion, load_csv, load_npz, load_pickle
-from playground_amp.motion.pickled import load_plain
+from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.robot_motion import G1, H1, H1_2, RobotMotion, load_csv, load_npz, load_pickle
+from playground_amp.retargeting.readers.safe_pickle import load_plain
 
 HALF = np.sqrt(0.5)
 

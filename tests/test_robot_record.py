@@ -12,9 +12,9 @@ import pytest
 import yaml
 from bipeds import BOX, biped, write
 
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
 from playground_amp.robots import load_robot
-from playground_amp.robots.propose import propose
+from playground_amp.robots.proposal.propose import propose
 from playground_amp.robots.record import Options, Record, Sphere, read_record
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from playground_amp import rotations
+from playground_amp.core import rotations
 
 cases = pytest.mark.parametrize(("shape", "seed"), [(shape, seed) for shape in [(), (7,), (2, 3)] for seed in range(3)])
 

@@ -9,16 +9,17 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from playground_amp import visualize
 from playground_amp.amp import make_amp
 from playground_amp.config import ClipSource, Config, EnvConfig, LoggingConfig, resolve
-from playground_amp.evaluate import Evaluation, SpeedRow, evaluate
+from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS
+from playground_amp.evaluation.evaluate import Evaluation, SpeedRow, evaluate
+from playground_amp.evaluation.rollout import Recording
 from playground_amp.motion.clip import load_clip
-from playground_amp.motion.library import find_clips
-from playground_amp.recording import Recording
-from playground_amp.report import GROUPS, SPEED_COLUMNS, read_metrics, write_report
+from playground_amp.motion.reference_builder import find_clips
+from playground_amp.reporting import render
+from playground_amp.reporting.final_report import _gait, showcase, write_evaluation
+from playground_amp.reporting.run_report import read_metrics, write_report
 from playground_amp.robots import Robot, load_robot
-from playground_amp.showcase import _gait, showcase, write_evaluation
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +78,24 @@ def test_what_follows_the_end_of_an_episode_does_not_count(amp, robot, clip):
 
 def test_frames_show_robot_and_reference_and_the_video_plays(robot, clip, tmp_path):
     motion = clip.qpos[:20:4]
-    frames = visualize.render(robot, motion, visualize.loop(clip.qpos, len(motion)))
+    frames = render.render(robot, motion, render.loop(clip.qpos, len(motion)))
     orange = (frames[0][..., 0] > 200) & (frames[0][..., 2] < 120)
     assert orange.sum() > 500
-    visualize.write_video(tmp_path / "videos" / "a.mp4", frames)
+    render.write_video(tmp_path / "videos" / "a.mp4", frames)
     read = imageio.mimread(tmp_path / "videos" / "a.mp4")
     assert len(read) == len(motion)
     assert read[0].shape == (480, 640, 3)
-    visualize.write_strip(tmp_path / "a.png", frames, count=3)
+    render.write_strip(tmp_path / "a.png", frames, count=3)
     assert imageio.imread(tmp_path / "a.png").shape[1] == 3 * 440
 
 
 def test_words_stand_in_the_corner_that_stills_show_and_nowhere_else():
     grey = np.full((480, 640, 3), 200, np.uint8)
-    frame, other = (visualize.caption(grey, f"asked for {name}") for name in ("stand", "walk"))
+    frame, other = (render.caption(grey, f"asked for {name}") for name in ("stand", "walk"))
     assert (grey == 200).all() and frame.dtype == np.uint8
     rows, columns = np.nonzero((frame != grey).any(axis=-1))
     crop = np.zeros((480, 640))
-    crop[visualize.CROP] = 1
+    crop[render.CROP] = 1
     assert len(rows) > 200 and crop[rows, columns].all()
     assert frame.min() < 50 and not np.array_equal(frame, other)
 

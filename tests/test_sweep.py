@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 from test_grid import CONFIG, ONE, OTHER, SMALL
 
-from playground_amp import rundir, sweep, trainer
 from playground_amp.amp import TrainState, make_amp
-from playground_amp.checkpoint import Checkpoints, score
 from playground_amp.config import Config, load_config, resolve
-from playground_amp.errors import InputError
-from playground_amp.grid import Member
-from playground_amp.judge import judge
+from playground_amp.core.errors import InputError
+from playground_amp.evaluation.checkpoints import judge
+from playground_amp.runs import run_directory
+from playground_amp.runs.checkpoint import Checkpoints, score
+from playground_amp.training import sweep, trainer
+from playground_amp.training.sweep_grid import Member
 
 NAMES = ("one", "other")
 
@@ -72,7 +73,7 @@ def copy(state: TrainState) -> TrainState:
 def restored(run: Path) -> tuple[TrainState, dict]:
     """State and description of the newest checkpoint."""
     with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
-        return checkpoints.restore(make_amp(rundir.read_config(run, [])))
+        return checkpoints.restore(make_amp(run_directory.read_config(run, [])))
 
 
 def rows(run: Path) -> list[dict]:
@@ -161,7 +162,7 @@ def test_a_sweep_has_a_whole_run_of_every_member(trained: SimpleNamespace) -> No
     assert {path.name for path in trained.path.iterdir()} == {*NAMES, "sweep.png"}
     for name, seed, limit in zip(NAMES, (0, 7), (6, 5), strict=True):
         run = trained.path / name
-        config = rundir.read_config(run, [])
+        config = run_directory.read_config(run, [])
         assert (config.ppo.seed, config.env.episode_length) == (seed, limit)
         assert [(row["iteration"], row["env_steps"]) for row in rows(run)] == [(1, 64), (2, 128), (3, 192)]
         assert [row["seconds"] for row in rows(run)] == sorted(row["seconds"] for row in rows(run))

@@ -12,10 +12,12 @@ import jax
 import numpy as np
 import pytest
 
-from playground_amp import health, rundir, trainer, visualize
-from playground_amp.checkpoint import Checkpoints, score
 from playground_amp.config import load_config
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
+from playground_amp.reporting import render
+from playground_amp.runs import run_directory
+from playground_amp.runs.checkpoint import Checkpoints, score
+from playground_amp.training import health, trainer
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -57,7 +59,7 @@ def kept(run_dir: Path) -> tuple[list[int], int | None]:
 
 
 def final_state(run_dir: Path):
-    amp = trainer.make_amp(rundir.read_config(run_dir, []))
+    amp = trainer.make_amp(run_directory.read_config(run_dir, []))
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         return checkpoints.restore(amp)[0]
 
@@ -109,7 +111,7 @@ def test_every_iteration_is_logged_once_with_the_discriminator_means(finished):
 def test_rows_of_an_interval_by_hand():
     """Two iterations of 32 steps in 4 s, after 3; what the metrics hold beyond the count is not theirs."""
     metrics = {"loss": np.array([0.5, 0.25, 9.0], np.float32)}
-    assert rundir.Interval(done=3, count=2, start=10.0, end=14.0).rows(metrics, 32) == [
+    assert run_directory.Interval(done=3, count=2, start=10.0, end=14.0).rows(metrics, 32) == [
         {"iteration": 4, "env_steps": 128, "seconds": 12.0, "env_steps_per_second": 16.0, "loss": 0.5},
         {"iteration": 5, "env_steps": 160, "seconds": 14.0, "env_steps_per_second": 16.0, "loss": 0.25},
     ]
@@ -183,7 +185,7 @@ def test_the_score_is_the_survived_share_times_the_weighted_rewards():
 
 
 def test_a_checkpoint_scores_the_iterations_since_the_one_before(finished):
-    config = rundir.read_config(finished, [])
+    config = run_directory.read_config(finished, [])
     with Checkpoints(finished / "checkpoints", read_only=True) as checkpoints:
         for iteration in (2, 4):
             expected = np.mean([score(row, config) for row in rows(finished)[iteration - 2 : iteration]])
@@ -214,7 +216,7 @@ def test_a_checkpoint_with_numbers_that_are_none_is_refused(finished, tmp_path):
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(4, bad, {})
         with pytest.raises(InputError, match="not finite"):
-            checkpoints.restore(trainer.make_amp(rundir.read_config(finished, [])))
+            checkpoints.restore(trainer.make_amp(run_directory.read_config(finished, [])))
 
 
 @pytest.fixture
@@ -262,8 +264,8 @@ def test_a_dead_run_goes_on_unless_told_to_stop(tmp_path, capsys, flat):
 
 def test_a_run_of_several_gaits_ends_with_a_video_of_each(tmp_path, monkeypatch, instant, capsys):
     filmed = []
-    monkeypatch.setattr(visualize, "render", lambda robot, *motions: [np.full((480, 640, 3), 200, np.uint8)] * 12)
-    monkeypatch.setattr(visualize, "caption", lambda frame, text: filmed.append(text) or frame)
+    monkeypatch.setattr(render, "render", lambda robot, *motions: [np.full((480, 640, 3), 200, np.uint8)] * 12)
+    monkeypatch.setattr(render, "caption", lambda frame, text: filmed.append(text) or frame)
     overrides = [*SMALL, "env.episode_length=30", "logging.evaluation_episodes=6", "logging.video_seconds=0.48"]
     folder = trainer.train(load_config("ppo_amass_gaits", overrides), "test", tmp_path / "run")
     assert len(filmed) == 12
@@ -308,7 +310,7 @@ def test_an_unwritable_run_directory_is_one_sentence(tmp_path):
 
 
 def test_a_full_disk_stops_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(rundir.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
+    monkeypatch.setattr(run_directory.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
     with pytest.raises(InputError, match="free"):
         run(tmp_path / "run")
     assert list((tmp_path / "run").glob("*")) == []
@@ -386,11 +388,11 @@ def test_auto_is_the_newest_run_with_a_checkpoint(tmp_path, monkeypatch):
         (folder / "checkpoints" / ("4" if name != "newest" else "")).mkdir(parents=True)
         (folder / "config.yaml").touch()
         os.utime(folder / "config.yaml", (1e9 + age, 1e9 + age))
-    assert rundir.newest_run() == Path("runs/newer")
-    assert rundir.find_run("new") == Path("runs/new")
-    assert rundir.find_run(str(tmp_path / "runs/new")) == tmp_path / "runs/new"
+    assert run_directory.newest_run() == Path("runs/newer")
+    assert run_directory.find_run("new") == Path("runs/new")
+    assert run_directory.find_run(str(tmp_path / "runs/new")) == tmp_path / "runs/new"
     with pytest.raises(InputError, match="there is no run 'auto'; valid: new, newer, newest"):
-        rundir.find_run("auto")
+        run_directory.find_run("auto")
 
 
 def test_ctrl_c_saves_a_checkpoint_and_exits_with_130(tmp_path):

@@ -11,15 +11,26 @@ import numpy as np
 import pytest
 from conftest import CONTROL_DT, make_clip
 
-from playground_amp.errors import InputError
-from playground_amp.motion.amass import Take
-from playground_amp.motion.bounds import BOUNDS, scaled
-from playground_amp.motion.figures import longest
-from playground_amp.motion.gmr import RobotMotion
-from playground_amp.motion.kinematics import LIMIT_MARGIN
-from playground_amp.motion.quality import NEAR_LIMIT
-from playground_amp.motion.verdict import FAIL, NONE, PASS, WARN, Verdict, as_json, examine, from_json, in_words, judge
-from playground_amp.motion.window import fastest_part, horizontal_speed, trim
+from playground_amp.core.errors import InputError
+from playground_amp.metrics.bounds import BOUNDS, scaled
+from playground_amp.metrics.gait import NEAR_LIMIT
+from playground_amp.retargeting.clip_figures import longest
+from playground_amp.retargeting.clip_verdict import (
+    FAIL,
+    NONE,
+    PASS,
+    WARN,
+    Verdict,
+    as_json,
+    examine,
+    from_json,
+    in_words,
+    judge,
+)
+from playground_amp.retargeting.inverse_kinematics import LIMIT_MARGIN
+from playground_amp.retargeting.readers.amass import Take
+from playground_amp.retargeting.readers.robot_motion import RobotMotion
+from playground_amp.retargeting.trim import fastest_part, horizontal_speed, trim
 from playground_amp.robots import Robot
 
 LEG = 0.42  # m

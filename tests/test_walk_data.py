@@ -8,12 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from playground_amp.motion.amass import load_take
+from playground_amp.metrics.gait import faults, measure
 from playground_amp.motion.clip import load_clip
-from playground_amp.motion.normative import HIP, KNEE, Walk, held_out_walks, make_take, shipped_walks, standing
-from playground_amp.motion.person import observe
-from playground_amp.motion.quality import faults, measure
-from playground_amp.motion.retarget import retarget
+from playground_amp.retargeting.human_motion import observe
+from playground_amp.retargeting.readers.amass import load_take
+from playground_amp.retargeting.retarget import retarget
+from playground_amp.retargeting.synthetic_human import (
+    HIP,
+    KNEE,
+    Walk,
+    held_out_walks,
+    make_take,
+    shipped_walks,
+    standing,
+)
 from playground_amp.robots import Robot, load_robot
 
 DATA = Path(__file__).parents[1] / "data"

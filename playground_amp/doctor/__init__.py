@@ -13,24 +13,24 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from playground_amp import rundir
 from playground_amp.amp import AMP, make_amp
-from playground_amp.checkpoint import Checkpoints, tell_clips
 from playground_amp.config import Config, load_config, resolve
+from playground_amp.core.errors import InputError
 from playground_amp.doctor.clips import ClipReport, examine_clips, examine_speeds, report_clip
-from playground_amp.doctor.evidence import Evidence, Policy, gather
+from playground_amp.doctor.feature_consistency import examine_passages, groups_of
 from playground_amp.doctor.finding import Finding
+from playground_amp.doctor.joint_order import check_order
 from playground_amp.doctor.machine import examine_machine, look_at_machine, start_rendering
-from playground_amp.doctor.order import check_order
 from playground_amp.doctor.output import NARROWEST, Diagnosis, as_json, show
-from playground_amp.doctor.passage import examine_passages, groups_of
+from playground_amp.doctor.probes import Evidence, Policy, gather
 from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import Dimension, compare
-from playground_amp.errors import InputError
-from playground_amp.features import feature_names
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.library import find_clips, load_clips
+from playground_amp.motion.features import feature_names
+from playground_amp.motion.reference_builder import find_clips, load_clips
 from playground_amp.robots import load_robot
+from playground_amp.runs import run_directory
+from playground_amp.runs.checkpoint import Checkpoints, tell_clips
 
 SPOILED = 1  # exit code
 
@@ -41,8 +41,8 @@ def main(config_name: str | None, overrides: list[str], checkpoint: str | None, 
     `checkpoint` is an earlier run whose mean policy takes the place of the untrained one; without `config_name` its
     own configuration is examined.
     """
-    run = rundir.find_run(checkpoint) if checkpoint else None
-    config = load_config(config_name, overrides) if config_name else rundir.read_config(run or Path(), overrides)
+    run = run_directory.find_run(checkpoint) if checkpoint else None
+    config = load_config(config_name, overrides) if config_name else run_directory.read_config(run or Path(), overrides)
     diagnosis = diagnose(_resolve(config), trained(run) if run else None)
     console = Console()
     if json:
@@ -97,7 +97,7 @@ def separabilities(amp: AMP, evidence: Evidence) -> list[Dimension]:
 
 def trained(run: Path) -> Policy:
     """Mean policy of the newest checkpoint of a run."""
-    amp = make_amp(_resolve(rundir.read_config(run, [])))
+    amp = make_amp(_resolve(run_directory.read_config(run, [])))
     with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
         if checkpoints.latest is None:
             raise InputError(f"--checkpoint: '{run}' holds no checkpoint yet; leave --checkpoint out")

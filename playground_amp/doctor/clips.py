@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from playground_amp.core.errors import listed
+from playground_amp.doctor.feature_consistency import expected, groups_of
 from playground_amp.doctor.finding import Finding
-from playground_amp.doctor.order import FEET, badness, mending_order
-from playground_amp.doctor.passage import expected, groups_of
-from playground_amp.errors import listed
-from playground_amp.features import MOVING
+from playground_amp.doctor.joint_order import FEET, badness, mending_order
+from playground_amp.metrics.gait import BOUNDED, Quality, bounds, faults, measure
+from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.dynamics import required_torques, torque_limits
-from playground_amp.motion.quality import BOUNDED, Quality, bounds, faults, measure
+from playground_amp.motion.features import MOVING
 from playground_amp.robots import Robot
 
-SPOILED = 4.0  # times the bound of quality.py at which a figure is no blemish but a broken clip
+SPOILED = 4.0  # times the bound of metrics/gait.py at which a figure is no blemish but a broken clip
 BROKEN = (*FEET, "joint_speed")  # figures that can be broken
 LIMP = 0.25  # asymmetry
 HEIGHTS = (0.5, 1.5)  # median root height, in root heights of the home pose
@@ -180,7 +180,7 @@ def _figure(name: str, value: float, most: float) -> str:
 
 
 def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
-    """What quality.py finds, one warning a figure."""
+    """What metrics/gait.py finds, one warning a figure."""
     for name in BOUNDED:
         clips = [report for report in reports if name in faults(report.quality)]
         if clips:

@@ -16,8 +16,8 @@ import jax
 
 from playground_amp.config import Config
 from playground_amp.doctor.finding import Finding
-from playground_amp.rundir import RUNS, SPACE_NEEDED
-from playground_amp.tracking import choose_mode
+from playground_amp.runs.run_directory import RUNS, SPACE_NEEDED
+from playground_amp.training.wandb_logger import choose_mode
 
 RENDER = """
 import playground_amp, mujoco

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
+from playground_amp.core.errors import listed
+from playground_amp.doctor.feature_consistency import groups_of
 from playground_amp.doctor.finding import Finding
-from playground_amp.doctor.passage import groups_of
-from playground_amp.env import EnvState
-from playground_amp.errors import listed
-from playground_amp.features import CLIP, feature_floor, feature_names
+from playground_amp.envs.env import EnvState
 from playground_amp.motion.clip import LIMIT_TOLERANCE
-from playground_amp.motion.library import Reference
+from playground_amp.motion.features import CLIP, feature_floor, feature_names
+from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
 
-LEAST_FLOOR = {  # of the standard deviation a feature may be divided by, whatever features.py says; its unit
+LEAST_FLOOR = {  # of the standard deviation a feature may be divided by, whatever motion/features.py says; its unit
     "joint position": 0.01,
     "joint velocity": 0.1,
     "root direction": 0.03,
@@ -72,7 +72,7 @@ def _floor(reference: Reference, robot: Robot) -> Iterator[Finding]:
             "floor",
             f"the variance floor is too low for {listed(names)}: {feature_names(robot)[worst]} is divided by "
             f"{std[worst]:.3g} with a floor of {floor[worst]:.3g}, so that noise in what hardly moves tells policy "
-            f"from reference; restore feature_floor in features.py, and its use in make_normalizer",
+            f"from reference; restore feature_floor in motion/features.py, and its use in make_normalizer",
             tuple(names),
             "reference",
         )

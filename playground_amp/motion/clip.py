@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from playground_amp.errors import InputError
-from playground_amp.files import whole
+from playground_amp.core.errors import InputError
+from playground_amp.core.files import whole
 from playground_amp.robots import Robot
 
 LIMIT_TOLERANCE = 1e-3  # rad by which a clip may pass a joint limit (float32 rounding and solver tolerance)

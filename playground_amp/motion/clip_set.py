@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from playground_amp.errors import listed
+from playground_amp.core.errors import listed
 from playground_amp.motion.clip import MotionClip
 
 

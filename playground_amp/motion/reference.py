@@ -8,9 +8,9 @@ import numpy as np
 from flax import struct
 from numpy.typing import ArrayLike
 
-from playground_amp.features import Normalizer
 from playground_amp.motion.clip_set import ClipSet
-from playground_amp.motion.draws import cumulate, draw_rows, spread_rows
+from playground_amp.motion.features import Normalizer
+from playground_amp.motion.weighted_sampling import cumulate, draw_rows, spread_rows
 
 SPEED_BAND = 0.03  # m/s to both sides of a speed asked for
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from playground_amp.cli import say
-from playground_amp.errors import InputError, nearest
+from playground_amp.core.console import say
+from playground_amp.core.errors import InputError, nearest
 from playground_amp.robots.check import check_robot
 from playground_amp.robots.compile import joint_range, make_spec
 from playground_amp.robots.files import compile_spec, find_mjcf

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import mujoco
 
-from playground_amp.errors import InputError, nearest
+from playground_amp.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from playground_amp.robots import Robot

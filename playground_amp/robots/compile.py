@@ -11,7 +11,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from playground_amp.errors import InputError, nearest
+from playground_amp.core.errors import InputError, nearest
 from playground_amp.robots.files import compile_spec, read_spec
 from playground_amp.robots.record import Options, Record, Sphere
 from playground_amp.robots.servos import complete, replace_actuators, servos_of

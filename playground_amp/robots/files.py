@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mujoco
 
-from playground_amp.errors import InputError
+from playground_amp.core.errors import InputError
 
 PACKAGE = "package:"
 SHOWN = 4  # names in one sentence

@@ -14,8 +14,8 @@ from annotated_types import Ge, Gt, Len
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from playground_amp.errors import InputError, nearest
-from playground_amp.schema import LowestFirst, Number, Whole, expected, read_yaml
+from playground_amp.config.yaml_schema import LowestFirst, Number, Whole, expected, read_yaml
+from playground_amp.core.errors import InputError, nearest
 
 Positive = Annotated[Number, Gt(0.0)]
 NonNegative = Annotated[Number, Ge(0.0)]

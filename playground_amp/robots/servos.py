@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import mujoco
 import numpy as np
 
-from playground_amp.errors import InputError, nearest
+from playground_amp.core.errors import InputError, nearest
 from playground_amp.robots.record import Gains
 
 JOINT_TRANSMISSIONS = [int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT)]

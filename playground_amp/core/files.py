@@ -1,0 +1,27 @@
+"""Where the repository is, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]  # of the repository
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path`: an interruption leaves what was there before."""
+    with whole(path) as temporary:
+        temporary.write_text(text)
+
+
+@contextmanager
+def whole(path: Path) -> Generator[Path]:
+    """A file beside `path` to write to, which takes its place at the end; an interruption leaves nothing of it."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The environment: observation, task, termination, restart; and the physics under it."""

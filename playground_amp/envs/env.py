@@ -1,0 +1,243 @@
+"""The environment: a batch of robots that follow a forward speed. Pure functions over frozen states.
+
+`step` returns the true outcome of the action, taken before the auto-reset, beside the state to go on from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from playground_amp.config import EnvConfig
+from playground_amp.core import rotations
+from playground_amp.core.types import Frame, Outcome, PhysicsState
+from playground_amp.envs.physics import Physics
+from playground_amp.motion.features import amp_features
+from playground_amp.motion.reference_builder import Reference
+from playground_amp.robots import Robot
+
+
+class EnvState(struct.PyTreeNode):
+    """Everything an episode remembers, for B robots."""
+
+    physics: PhysicsState
+    history: jax.Array  # [B, S, F] the last S AMP features, oldest first; of the clip right after a reset
+    previous_action: jax.Array  # [B, A]
+    command: jax.Array  # [B] m/s, forward speed asked for
+    label: jax.Array  # [B] int32, gait asked for, an index of the reference's labels
+    steps: jax.Array  # [B] int32, control steps since the reset
+    returns: jax.Array  # [B] task reward summed since the reset
+    key: jax.Array  # random key
+
+
+class Env:
+    """Binds robot, physics, reference and settings; holds no state.
+
+    With `labelled` a gait is asked for beside the speed: one of the reference's labels, at a speed of its clips.
+    """
+
+    def __init__(
+        self, config: EnvConfig, robot: Robot, physics: Physics, reference: Reference, *, labelled: bool = False
+    ):
+        self.labelled = labelled
+        self.config, self.robot, self.physics, self.reference = config, robot, physics, reference
+        self.num_actions = robot.model.nu
+        self.joint_range = jnp.asarray(robot.joint_range, jnp.float32)
+        self._home = jnp.asarray(robot.home_qpos, jnp.float32)
+        self.num_labels = len(reference.gaits.names) if labelled else 0
+        self._mirror = _observation_mirror(robot, self.num_labels)
+
+    def with_config(self, **changes: object) -> Env:
+        """The same environment under other settings."""
+        config = dataclasses.replace(self.config, **changes)
+        return Env(config, self.robot, self.physics, self.reference, labelled=self.labelled)
+
+    def reset(self, key: jax.Array, num_envs: int, asked: tuple[jax.Array, jax.Array] | None = None) -> EnvState:
+        """Fresh episodes for `num_envs` robots, `asked` for gaits [B] and speeds [B] m/s or random; consumes `key`."""
+        key, start_key, command_key = jax.random.split(key, 3)
+        label, command = asked or self._draw_command(command_key, num_envs)
+        physics, history = self._start(start_key, label)
+        zeros = jnp.zeros(num_envs)
+        return EnvState(
+            physics=physics,
+            history=history,
+            previous_action=jnp.zeros((num_envs, self.num_actions)),
+            command=command,
+            label=label,
+            steps=jnp.zeros(num_envs, jnp.int32),
+            returns=zeros,
+            key=key,
+        )
+
+    def observe(self, state: EnvState) -> tuple[jax.Array, jax.Array]:
+        """What the actor sees [B, O] and what the critic sees [B, C] (that and the simulator's knowledge)."""
+        physics = state.physics
+        gravity = rotations.rotate_inverse(physics.qpos[:, 3:7], jnp.array([0.0, 0.0, -1.0]))
+        observation = jnp.concatenate(
+            [
+                gravity,
+                physics.qvel[:, 3:6],
+                physics.qpos[:, 7:] - self.reference.mean_pose,
+                physics.qvel[:, 6:],
+                state.previous_action,
+                state.command[:, None],
+                jax.nn.one_hot(state.label, self.num_labels),
+            ],
+            axis=-1,
+        )
+        velocity = rotations.to_heading(physics.qpos[:, 3:7], physics.qvel[:, :3])
+        return observation, jnp.concatenate([observation, velocity, physics.qpos[:, 2:3], physics.pad_height], axis=-1)
+
+    def mirror(self, observation: jax.Array) -> jax.Array:
+        """What the actor [..., O] would see of the robot's reflection through its own sagittal plane."""
+        partner, sign = self._mirror
+        return observation[..., partner] * sign
+
+    def mirror_privileged(self, privileged: jax.Array) -> jax.Array:
+        """What the critic [..., C] would see of the reflection."""
+        width = len(self._mirror[0])
+        observation, velocity, height, pads = jnp.split(privileged, [width, width + 3, width + 4], axis=-1)
+        velocity = velocity * jnp.array([1.0, -1.0, 1.0])
+        pads = pads[..., np.asarray(self.robot.mirror_pads)]
+        return jnp.concatenate([self.mirror(observation), velocity, height, pads], axis=-1)
+
+    def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
+        """One control step of every robot under action [B, A]; those whose episode ended start anew."""
+        config = self.config
+        target = self.reference.mean_pose + config.action_scale * action
+        physics = self.physics.step(state.physics, jnp.clip(target, *self.joint_range.T))
+        previous, current = frame_of(state.physics), frame_of(physics)
+        velocity, turn = _heading_velocity(previous, current, config.control_dt)
+        task_reward = track_speed(velocity, turn, state.command, config.speed_tolerance)
+        key, reset_key, command_key = jax.random.split(state.key, 3)
+        moved = state.replace(
+            physics=physics,
+            history=jnp.concatenate([state.history[:, 1:], self.features(previous, current)[:, None]], axis=1),
+            previous_action=action,
+            steps=state.steps + 1,
+            returns=state.returns + task_reward,
+            key=key,
+        )
+        terminated = has_fallen(current, config.min_height, config.max_tilt)
+        truncated = (moved.steps >= config.episode_length) & ~terminated
+        outcome = Outcome(
+            privileged=self.observe(moved)[1],
+            amp_window=moved.history,
+            task_reward=task_reward,
+            cost=config.action_rate_cost * jnp.sum((action - state.previous_action) ** 2, axis=-1),
+            terminated=terminated,
+            truncated=truncated,
+            command=state.command,
+            label=state.label,
+            forward_velocity=velocity[:, 0],
+            episode_length=moved.steps,
+            episode_return=moved.returns,
+        )
+        moved = self._resample_command(moved, command_key)
+        return self._restart(moved, terminated | truncated, reset_key), outcome
+
+    def features(self, previous: Frame, current: Frame) -> jax.Array:
+        """AMP features [..., F] of one control step."""
+        return amp_features(
+            previous, current, dt=self.config.control_dt, contact_clearance=self.robot.contact_clearance
+        )
+
+    def _start(self, key: jax.Array, label: jax.Array) -> tuple[PhysicsState, jax.Array]:
+        """Start states [B], most on a frame of the clips, and the features that led to them [B, S, F]."""
+        row_key, home_key, noise_key = jax.random.split(key, 3)
+        count, reference = len(label), self.reference
+        rows = reference.draw_of(row_key, label) if self.labelled else reference.draw(row_key, count)
+        at_home = jax.random.uniform(home_key, (count, 1)) >= self.config.reference_start_share
+        qpos = jnp.where(at_home, self._home, self.reference.qpos[rows].at[:, :2].set(0.0))
+        qvel = jnp.where(at_home, 0.0, self.reference.qvel[rows])
+        noise = self.config.start_noise * jax.random.uniform(noise_key, (count, self.num_actions), minval=-1.0)
+        qpos = qpos.at[:, 7:].set(jnp.clip(qpos[:, 7:] + noise, *self.joint_range.T))
+        physics = _lift(self.physics.init(qpos, qvel))
+        standing = self.features(frame_of(physics), frame_of(physics))
+        return physics, jnp.where(at_home[..., None], standing[:, None], self.reference.windows[rows])
+
+    def _restart(self, state: EnvState, done: jax.Array, key: jax.Array) -> EnvState:
+        """`state` with the robots marked in `done` [B] placed at the start of a new episode."""
+
+        def restart(state: EnvState) -> EnvState:
+            fresh = self.reset(key, len(done)).replace(key=state.key)
+            return jax.tree.map(lambda new, old: select(done, new, old), fresh, state)
+
+        return jax.lax.cond(jnp.any(done), restart, lambda state: state, state)
+
+    def _draw_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
+        """Gait [count] and speed [count] asked for: without labels any speed of `command_speed`."""
+        if not self.labelled:
+            low, high = self.config.command_speed
+            return jnp.zeros(count, jnp.int32), jax.random.uniform(key, (count,), minval=low, maxval=high)
+        label_key, speed_key = jax.random.split(key)
+        label = jax.random.randint(label_key, (count,), 0, self.num_labels)
+        low, high = self.reference.gaits.speed_range[label].T
+        return label, low + (high - low) * jax.random.uniform(speed_key, (count,))
+
+    def _resample_command(self, state: EnvState, key: jax.Array) -> EnvState:
+        due = state.steps % self.config.command_interval == 0
+        label, command = self._draw_command(key, len(due))
+        return state.replace(command=jnp.where(due, command, state.command), label=jnp.where(due, label, state.label))
+
+
+def _observation_mirror(robot: Robot, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each number of the actor's observation is found in its reflection, and its sign: [O] each.
+
+    Speed and gait are the same for the reflection.
+    """
+    joints, signs = (np.asarray(values) for values in robot.mirror_joints)
+    triples = len(joints) * np.arange(3)[:, None]  # positions, velocities, previous action
+    asked = 6 + 3 * len(joints) + np.arange(1 + num_labels)
+    partner = np.concatenate([np.arange(6), (6 + triples + joints).ravel(), asked])
+    sign = np.concatenate([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], np.tile(signs, 3), np.ones(len(asked))])
+    return partner, sign.astype(np.float32)
+
+
+def frame_of(physics: PhysicsState) -> Frame:
+    """The kinematic part of a physics state."""
+    qpos = physics.qpos
+    return Frame(
+        root_pos=qpos[..., :3], root_quat=qpos[..., 3:7], joint_pos=qpos[..., 7:], pad_height=physics.pad_height
+    )
+
+
+def track_speed(velocity: jax.Array, turn: jax.Array, command: jax.Array, tolerance: float) -> jax.Array:
+    """Task reward [...] in 0..1: exp(-(vx - command)^2 / tolerance) exp(-2 vy^2 - wz^2 / 10).
+
+    The lateral term is wide: a walk sways at 0.1-0.2 m/s, and a reward for less would be one for hurried short steps.
+
+    velocity [..., 3] m/s in the heading frame, turn [...] rad/s about the vertical, command [...] m/s.
+    """
+    forward = jnp.exp(-((velocity[..., 0] - command) ** 2) / tolerance)
+    straight = jnp.exp(-2.0 * velocity[..., 1] ** 2 - 0.1 * turn**2)
+    return forward * straight
+
+
+def has_fallen(frame: Frame, min_height: float, max_tilt: float) -> jax.Array:
+    """Whether the root is too low, or leans too far from upright [...]; a state that is not a number has fallen."""
+    up = rotations.rotate(frame.root_quat, jnp.array([0.0, 0.0, 1.0]))[..., 2]
+    return ~(frame.root_pos[..., 2] >= min_height) | ~(up >= jnp.cos(max_tilt))
+
+
+def select(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+    """Rows of `new` where mask [B] holds, else of `old`; anything without a batch axis (the key) stays old."""
+    if jnp.issubdtype(new.dtype, jax.dtypes.prng_key):
+        return old
+    return jnp.where(mask.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
+
+
+def _heading_velocity(previous: Frame, current: Frame, dt: float) -> tuple[jax.Array, jax.Array]:
+    """Mean velocity of the root over the step [..., 3] m/s, heading frame, and its turning rate [...] rad/s."""
+    velocity = rotations.to_heading(current.root_quat, (current.root_pos - previous.root_pos) / dt)
+    return velocity, rotations.angular_velocity(previous.root_quat, current.root_quat, dt)[..., 2]
+
+
+def _lift(physics: PhysicsState) -> PhysicsState:
+    """Raise robots whose lowest pad is under the ground until it touches."""
+    lift = jnp.maximum(-physics.pad_height.min(axis=-1), 0.0)
+    return physics.replace(qpos=physics.qpos.at[:, 2].add(lift), pad_height=physics.pad_height + lift[:, None])

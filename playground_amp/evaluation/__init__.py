@@ -1,0 +1,1 @@
+"""What a trained policy is worth: fresh episodes, their figures, and the bounds of good ones."""

@@ -1,0 +1,1 @@
+"""Policy optimisation: arrays in, arrays out; no MuJoCo."""

@@ -1,0 +1,137 @@
+"""Proximal policy optimisation (Schulman et al. 2017, https://arxiv.org/abs/1707.06347): arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from playground_amp.config import PPOConfig, in_use
+from playground_amp.core.quiet_imports import compute_gae
+from playground_amp.learning.networks import ActorCriticParams, gaussian_entropy, gaussian_kl, gaussian_log_prob
+
+Policy = Callable[[dict, jax.Array], tuple[jax.Array, jax.Array]]  # parameters, observation -> mean, log_std
+Value = Callable[[dict, jax.Array], jax.Array]  # parameters, privileged observation -> value
+
+STEP_FACTOR = 1.5  # by which the target divergence changes the learning rate
+
+
+class Batch(struct.PyTreeNode):
+    """Samples to learn from, N in all or in one gradient step."""
+
+    observation: jax.Array  # [N, O] normalised
+    privileged: jax.Array  # [N, C] normalised
+    action: jax.Array  # [N, A]
+    log_prob: jax.Array  # [N] under the behaviour policy
+    mean: jax.Array  # [N, A] of the behaviour policy
+    advantage: jax.Array  # [N] of mean 0 and standard deviation 1 over the rollout
+    value_target: jax.Array  # [N]
+
+
+class Trainee(struct.PyTreeNode):
+    """What the update changes."""
+
+    params: ActorCriticParams
+    optimizer: optax.OptState
+
+
+def advantages(
+    reward: jax.Array,
+    terminated: jax.Array,
+    truncated: jax.Array,
+    value: jax.Array,
+    next_value: jax.Array,
+    *,
+    gamma: float,
+    gae_lambda: float,
+) -> tuple[jax.Array, jax.Array]:
+    """Generalised advantages and value targets, [T, B] each, from [T, B] each.
+
+    A_t = d_t + gamma lambda (1 - done_t) A_{t+1},  d_t = r_t + gamma (1 - terminated_t) V(s'_t) - V(s_t)
+
+    with s'_t the true next state: a time limit ends the sum, but is not a failure. The target is A_t + V(s_t).
+    Schulman et al. 2016, https://arxiv.org/abs/1506.02438, equation 16. The sum is Brax's; as its truncated steps learn
+    nothing, they enter as ends whose reward holds the bootstrapped value, and within an episode it takes V(s_{t+1}).
+    """
+    cut = truncated & ~terminated
+    target, _ = compute_gae(
+        truncation=jnp.zeros_like(reward),
+        termination=(terminated | truncated).astype(reward.dtype),
+        rewards=reward + gamma * jnp.where(cut, next_value, 0.0),
+        values=value,
+        bootstrap_value=next_value[-1],
+        lambda_=gae_lambda,
+        discount=gamma,
+    )
+    return target - value, target
+
+
+def make_optimizer(config: PPOConfig) -> optax.GradientTransformation:
+    """Adam on gradients of bounded norm, its learning rate a part of its state."""
+    adam = optax.inject_hyperparams(optax.adam)(learning_rate=config.learning_rate, eps=1e-5)
+    return optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), adam)
+
+
+def loss(
+    params: ActorCriticParams, batch: Batch, old_log_std: jax.Array, policy: Policy, value: Value, config: PPOConfig
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Clipped surrogate, value loss and entropy bonus, and their metrics.
+
+    L = -E min(r A, clip(r, 1 - c, 1 + c) A) + c_v / 2 E (V - target)^2 - c_e H,  r = pi(a|s) / pi_old(a|s)
+    """
+    mean, log_std = policy(params.actor, batch.observation)
+    ratio = jnp.exp(gaussian_log_prob(batch.action, mean, log_std) - batch.log_prob)
+    clipped = jnp.clip(ratio, 1.0 - config.clip, 1.0 + config.clip)
+    surrogate = jnp.mean(jnp.minimum(ratio * batch.advantage, clipped * batch.advantage))
+    value_loss = 0.5 * jnp.mean((value(params.critic, batch.privileged) - batch.value_target) ** 2)
+    entropy = gaussian_entropy(log_std)
+    kl = jnp.mean(gaussian_kl(batch.mean, old_log_std, mean, log_std))
+    total = -surrogate + config.value_cost * value_loss - config.entropy_cost * entropy
+    return total, {"value_loss": value_loss, "policy_entropy": entropy, "policy_kl": kl}
+
+
+def update(
+    trainee: Trainee, data: Batch, key: jax.Array, policy: Policy, value: Value, config: PPOConfig
+) -> tuple[Trainee, dict[str, jax.Array]]:
+    """All epochs of gradient steps over `data` [N]; each epoch sees every sample once. Metrics are means."""
+    optimizer = make_optimizer(config)
+    _, old_log_std = policy(trainee.params.actor, data.observation[:1])
+
+    def gradient_step(trainee: Trainee, rows: jax.Array) -> tuple[Trainee, dict[str, jax.Array]]:
+        batch = jax.tree.map(lambda x: x[rows], data)
+        gradients, metrics = jax.grad(loss, has_aux=True)(trainee.params, batch, old_log_std, policy, value, config)
+        state = _steer_learning_rate(trainee.optimizer, metrics["policy_kl"], config)
+        updates, state = optimizer.update(gradients, state)
+        return Trainee(params=optax.apply_updates(trainee.params, updates), optimizer=state), metrics
+
+    def epoch(trainee: Trainee, key: jax.Array) -> tuple[Trainee, dict[str, jax.Array]]:
+        return jax.lax.scan(gradient_step, trainee, minibatches(key, len(data.advantage), config.batch_size))
+
+    trainee, metrics = jax.lax.scan(epoch, trainee, jax.random.split(key, config.epochs))
+    metrics = jax.tree.map(jnp.mean, metrics)
+    return trainee, metrics | {"learning_rate": learning_rate(trainee.optimizer)}
+
+
+def minibatches(key: jax.Array, samples: int, batch_size: int) -> jax.Array:
+    """Rows of each minibatch of one epoch, [samples / batch_size, batch_size]: one permutation, cut up."""
+    return jax.random.permutation(key, samples).reshape(-1, batch_size)
+
+
+def learning_rate(state: optax.OptState) -> jax.Array:
+    """The learning rate held in the optimiser's state."""
+    return state[1].hyperparams["learning_rate"]
+
+
+def _steer_learning_rate(state: optax.OptState, kl: jax.Array, config: PPOConfig) -> optax.OptState:
+    """Lower the learning rate when the policy moved over twice the target divergence, raise it below half."""
+    if not in_use(config.target_kl):
+        return state
+    clip, adam = state
+    rate = adam.hyperparams["learning_rate"]
+    rate = jnp.where(kl > 2.0 * config.target_kl, rate / STEP_FACTOR, rate)
+    rate = jnp.where((kl < 0.5 * config.target_kl) & (kl > 0.0), rate * STEP_FACTOR, rate)
+    rate = jnp.clip(rate, *config.learning_rate_range)
+    return clip, adam._replace(hyperparams={**adam.hyperparams, "learning_rate": rate})

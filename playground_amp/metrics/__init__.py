@@ -1,0 +1,1 @@
+"""Figures of motion that clips and policies share: gait, torque, balance, distance between distributions."""

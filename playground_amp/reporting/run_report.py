@@ -1,0 +1,166 @@
+"""The one-page report of a run: curves, the final evaluation, pictures. One file of HTML that opens anywhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from playground_amp.core.files import write_whole
+from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS
+
+PANELS = [  # title, metrics on one axis, what the axis reaches from and to at least
+    ("Discriminator: reference and policy", ["disc_real_mean", "disc_fake_mean"], (-0.1, 1.1)),
+    ("Discriminator accuracy", ["disc_acc", "disc_acc_clean"], (0.4, 1.02)),
+    ("Rewards", ["amp_reward", "task_reward"], (0.0, 1.0)),
+    ("Episode length (control steps)", ["episode_length"], None),
+    ("Forward velocity (m/s)", ["forward_velocity", "velocity_error"], None),
+    ("Variety of the policy's motion", ["feature_diversity", "mode_coverage"], (0.0, 1.2)),
+    ("Input noise of the discriminator", ["disc_input_noise"], None),
+    ("Policy entropy (nats)", ["policy_entropy"], None),
+    ("Policy divergence per update", ["policy_kl"], None),
+    ("Value loss", ["value_loss"], None),
+]
+
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
+h3{margin:.6rem 0 0}img,video{max-width:100%}
+table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left}
+pre{background:#f4f4f4;padding:1rem;overflow:auto}h1{margin-bottom:0}.grid{display:grid;gap:1rem;
+grid-template-columns:repeat(auto-fill,minmax(20rem,1fr))}.grid :first-child{grid-column:1/-1}"""
+
+
+def read_metrics(path: Path) -> dict[str, np.ndarray]:
+    """Columns of a metrics.jsonl, one entry an iteration; NaN where an iteration lacks a metric."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
+
+
+def write_report(
+    run_dir: Path,
+    title: str,
+    evaluation: dict[str, Any],
+    reference: dict[str, float],
+    notes: list[str],
+    verdict: str = "",
+    restarts: Sequence[tuple[int, str]] = (),
+) -> Path:
+    """Write `report.html` of a run from its metrics.jsonl, its config.yaml and what its videos folder holds.
+
+    `reference` has figures of the reference motion under the names of those of the evaluation they stand beside;
+    `verdict` says at the top what became of the run; `restarts` are iterations and what changed there.
+    """
+    columns = read_metrics(run_dir / "metrics.jsonl")
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(columns)}</p>"]
+    parts += [f"<p>{mark(escape(text))}</p>" for mark, text in [(_strong, verdict), *((str, n) for n in notes)] if text]
+    parts += [_media(run_dir), _table(evaluation, reference), _speeds(evaluation.get("speeds", ()))]
+    parts += ['<h2>Curves</h2><div class="grid">']
+    parts += [_panel(columns, index) for index in range(len(PANELS))]
+    parts += ["</div>", _restarts(restarts)]
+    parts += ["<h2>Configuration</h2>", f"<pre>{escape((run_dir / 'config.yaml').read_text())}</pre>"]
+    path = run_dir / "report.html"
+    write_whole(path, page(title, parts))
+    return path
+
+
+def page(title: str, parts: Sequence[str], style: str = "") -> str:
+    """A whole page of HTML from the parts of its body; `style` is CSS besides that of every report."""
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+    return f"{head}<style>{STYLE}{style}</style><body>{''.join(parts)}</body></html>"
+
+
+def _strong(text: str) -> str:
+    return f"<strong>{text}</strong>"
+
+
+def _summary(columns: dict[str, np.ndarray]) -> str:
+    steps, seconds = columns["env_steps"][-1], columns["seconds"][-1]
+    return f"{len(columns['iteration'])} iterations, {steps:,.0f} environment steps, {seconds / 60:.1f} minutes"
+
+
+def _media(run_dir: Path) -> str:
+    videos = sorted((run_dir / "videos").glob("*.mp4"))
+    strips = sorted((run_dir / "videos").glob("*.png"))
+    html = "".join(f'<video controls loop muted src="videos/{video.name}"></video>' for video in videos[-1:])
+    html += "".join(_image(strip.read_bytes(), "frames of the robot beside its reference") for strip in strips[-1:])
+    return f"<h2>The robot (left) and its reference (right, orange)</h2>{html}" if html else ""
+
+
+def _table(evaluation: dict[str, Any], reference: dict[str, float]) -> str:
+    rows = "<tr><th></th><th>robot</th><th>reference</th><th></th></tr>"
+    for group, units in GROUPS.items():
+        rows += f'<tr><th colspan="4"><h3>{group}</h3></th></tr>'
+        rows += "".join(_row(name, unit, evaluation[name], reference.get(name)) for name, unit in units.items())
+    return f"<h2>Evaluation: fresh episodes, mean action</h2><table>{rows}</table>"
+
+
+def _row(name: str, unit: str, value: Any, beside: float | None) -> str:
+    there = "" if beside is None else _number(beside)
+    return f"<tr><th>{name.replace('_', ' ')}</th><td>{_number(value)}</td><td>{there}</td><td>{unit}</td></tr>"
+
+
+def _speeds(rows: Sequence[dict[str, Any]]) -> str:
+    """The table of the parts of the range of commands."""
+    if not rows:
+        return ""
+    html = "<tr>" + "".join(f"<th>{heading}</th>" for heading in SPEED_COLUMNS) + "</tr>"
+    for row in rows:
+        html += "<tr>" + "".join(f"<td>{_pair(row, *names)}</td>" for names in SPEED_COLUMNS.values()) + "</tr>"
+    return f"<h3>by the speed asked for (the reference's at the robot's speed in brackets)</h3><table>{html}</table>"
+
+
+def _pair(row: dict[str, Any], name: str, reference: str | None) -> str:
+    return _number(row[name]) + (f" ({_number(row[reference])})" if reference else "")
+
+
+def _restarts(restarts: Sequence[tuple[int, str]]) -> str:
+    if not restarts:
+        return ""
+    rows = "".join(f"<tr><td>{iteration}</td><td>{escape(text)}</td></tr>" for iteration, text in restarts)
+    return f"<h2>Restarts</h2><table><tr><th>after iteration</th><th>what changed</th></tr>{rows}</table>"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:.3g}"
+    return escape(str(value))
+
+
+def _panel(columns: dict[str, np.ndarray], index: int) -> str:
+    title, names, limits = PANELS[index]
+    names = [name for name in names if name in columns]
+    if not names:
+        return ""
+    figure, axis = plt.subplots(figsize=(10, 3.2) if index == 0 else (5, 2.6), layout="constrained")
+    for name in names:
+        axis.plot(columns["env_steps"] / 1e6, columns[name], label=name, linewidth=1.2)
+    axis.set(title=title, xlabel="million environment steps")
+    if limits:
+        low, high = axis.get_ylim()
+        axis.set_ylim(min(low, limits[0]), max(high, limits[1]))
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
+    return drawn(figure, title)
+
+
+def drawn(figure: Figure, alt: str) -> str:
+    """A figure as an image within the page; closes it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    return _image(buffer.getvalue(), alt)
+
+
+def _image(png: bytes, alt: str) -> str:
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

@@ -1,0 +1,1 @@
+"""From recorded motion to clips of a robot, offline: training never imports it."""

@@ -1,0 +1,168 @@
+"""Many recordings to many clips, in parallel, each with its verdict beside it: what scripts/retarget.py does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from playground_amp.core.console import say
+from playground_amp.core.errors import InputError
+from playground_amp.core.files import write_whole
+from playground_amp.motion.clip import save_clip
+from playground_amp.retargeting.clip_verdict import Verdict
+from playground_amp.retargeting.console_table import print_verdicts, summary
+from playground_amp.retargeting.pipeline import Job, Made, Options, earlier, make
+from playground_amp.retargeting.recordings import find_sources
+from playground_amp.robots import load_robot
+
+DEFAULT = Options()
+
+
+def retarget_sources(
+    sources: Sequence[str | Path],
+    robot: str,
+    out: Path,
+    options: Options = DEFAULT,
+    *,
+    jobs: int | None = None,
+    report: Path | None = None,
+    as_json: bool = False,
+) -> list[Verdict]:
+    """Write NAME.npz and NAME.json into `out` for every recording, and say what each is fit for.
+
+    A bad recording is told in one sentence and left out; InputError when there is no clip at all. `jobs` processes work
+    side by side (default: one a processor). `report` is the page to write, if any; with `as_json` the verdicts are
+    printed as one JSON list instead of the table.
+    """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs is {jobs}; expected 1 process or more")
+    load_robot(robot)  # a mistake in it is one error, not one for every recording
+    _check_writable(out)
+    found, skipped = find_sources(sources, without=out)
+    for path in skipped:
+        say(f"skipped '{path}': it holds a body's shape, no motion")
+    tasks = [Job(name, path, robot, out, options, report is not None) for name, path in found.items()]
+    made = sorted(_all_made(tasks, jobs or os.cpu_count() or 1), key=lambda one: one.job.name)
+    if all(one.error for one in made):
+        raise InputError(made[0].error if len(made) == 1 else f"no clip could be made; the first: {made[0].error}")
+    _tell(made, as_json=as_json)
+    if report:
+        _report(report, made, robot)
+    return [verdict for one in made for verdict in one.verdicts]
+
+
+def _check_writable(out: Path) -> None:
+    """Raise InputError before hours of work, not after."""
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write into '{out}'; choose another folder with --out")
+
+
+def _all_made(tasks: list[Job], jobs: int) -> list[Made]:
+    """What became of every recording; clips are written as they come, a bar on standard error shows how far it is."""
+    columns = (TextColumn("retargeting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    done: list[Made] = []
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("retargeting", total=len(tasks))
+        for made in _results(tasks, jobs):
+            _write(made)
+            done.append(made)
+            progress.advance(bar)
+    return done
+
+
+def _results(tasks: list[Job], jobs: int) -> Iterator[Made]:
+    """What became of each recording, in the order it is finished: first what stands unchanged."""
+    new = []
+    for task in tasks:
+        made = None if task.pictures else earlier(task)
+        if made:
+            yield made
+        else:
+            new.append(task)
+    if min(jobs, len(new)) > 1:
+        yield from _side_by_side(new, min(jobs, len(new)))
+    else:
+        yield from map(make, new)
+
+
+def _side_by_side(tasks: list[Job], jobs: int) -> Iterator[Made]:
+    spawn = multiprocessing.get_context("spawn")  # a fork would copy the progress bar's thread in whatever state it is
+    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        with _without_interrupts():
+            waiting = {pool.submit(make, task): task for task in tasks}
+        try:
+            for future in as_completed(waiting):
+                yield _result(future, waiting[future])
+        except BaseException:
+            _end(pool)
+            raise
+
+
+def _result(future: Future[Made], task: Job) -> Made:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        error = f"'{task.path}': a process was killed, perhaps for want of memory; try again with --jobs 1"
+        return Made(task, [], [], error)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Generator[None]:
+    """Processes that begin in here never see Ctrl-C, which is their parent's to deal with."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Let no process outlive an interruption."""
+    children = multiprocessing.active_children()
+    pool.shutdown(wait=False, cancel_futures=True)
+    for child in children:
+        child.terminate()
+
+
+def _write(made: Made) -> None:
+    """The clips first, then their JSON: a clip without the right one is made again."""
+    for clip, values in made.clips:
+        path = made.job.out / f"{clip.name}.npz"
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                path.with_suffix(".json").unlink()
+            save_clip(path, clip)
+            write_whole(path.with_suffix(".json"), json.dumps(values, indent=2, allow_nan=False) + "\n")
+        except OSError as error:
+            raise InputError(f"cannot write '{path}': {error.strerror}; choose another folder with --out") from None
+
+
+def _tell(made: list[Made], *, as_json: bool) -> None:
+    verdicts = [verdict for one in made for verdict in one.verdicts]
+    if as_json:
+        files = [one.job.out / f"{verdict.clip}.json" for one in made for verdict in one.verdicts]
+        print(json.dumps([json.loads(file.read_text()) for file in files], indent=2))
+    else:
+        print_verdicts(verdicts)
+    for one in made:
+        if one.error:
+            say(f"left out: {one.error}")
+    say(summary(made))
+
+
+def _report(path: Path, made: list[Made], robot: str) -> None:
+    from playground_amp.retargeting.html_report import write_report  # imported late: drawing takes a second to load
+
+    say(f"report: {write_report(path, made, load_robot(robot))}")

@@ -1,0 +1,78 @@
+"""What the verdict on a clip is made of, frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from playground_amp.metrics.gait import Footfalls, at_limit, contact_height, footfalls, pad_motion, slip
+from playground_amp.metrics.inverse_dynamics import SMOOTHING, required_torques, torque_limits
+from playground_amp.metrics.support_polygon import distance_to_hull
+from playground_amp.motion.clip import MotionClip
+from playground_amp.robots import Robot
+
+ON_EDGE = 0.001  # m outside the feet at which a zero moment point still counts as inside
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """A clip of N frames, P pads and J joints as it is seen by the verdict. The first frame has no speeds: zero."""
+
+    feet: np.ndarray  # [N, 2] m, lowest point of the left and the right foot
+    contact: np.ndarray  # [N, 2] bool, foot on the ground
+    slip: np.ndarray  # [N, P] m/s, of the material on the ground
+    loaded: np.ndarray  # [N, P] bool, pad on the ground in this frame and the one before
+    at_limit: np.ndarray  # [N, J] bool
+    joint_speed: np.ndarray  # [N, J] rad/s, without sign
+    torque: np.ndarray  # [N, J] without sign, in the servo's limit; NaN at the ends
+    zmp_distance: np.ndarray  # [N] m outside the feet; NaN in flight and at the ends
+    root_speed: np.ndarray  # [N] m/s, horizontal
+    stumble: np.ndarray  # [N] bool, frames that begin a step of the same foot again
+    falls: Footfalls
+
+
+def signals(clip: MotionClip, robot: Robot) -> Signals:
+    """Measure every frame of a clip."""
+    qpos, rate = clip.qpos, clip.frequency
+    corners, turns = pad_motion(qpos, robot)
+    feet = corners[..., 2].reshape(len(qpos), 2, -1).min(axis=-1)
+    places = corners[..., :2].reshape(len(qpos), 2, -1, 2).mean(axis=2)
+    falls = footfalls(feet, places, rate, height=contact_height(robot))
+    speed, loaded = slip(corners, turns, robot, rate)
+    needed = required_torques(qpos, robot, 1.0 / rate)
+    flat = corners.reshape(len(qpos), -1, 3)
+    outside = distance_to_hull(needed.zmp, flat[..., :2], flat[..., 2] < contact_height(robot))
+    return Signals(
+        feet=feet,
+        contact=feet < contact_height(robot),
+        slip=_from_second(speed),
+        loaded=_from_second(loaded),
+        at_limit=at_limit(qpos, robot),
+        joint_speed=_from_second(np.abs(np.diff(qpos[:, 7:], axis=0)) * rate),
+        torque=_without_ends(np.abs(needed.joints) / torque_limits(robot)),
+        zmp_distance=_without_ends(outside),
+        root_speed=_from_second(np.linalg.norm(np.diff(qpos[:, :2], axis=0), axis=-1) * rate),
+        stumble=_stumbles(falls, len(qpos), rate),
+        falls=falls,
+    )
+
+
+def _from_second(values: np.ndarray) -> np.ndarray:
+    """[N - 1, ...] of the steps between frames as [N, ...], the first one zero or false."""
+    return np.concatenate([np.zeros_like(values[:1]), values])
+
+
+def _without_ends(values: np.ndarray) -> np.ndarray:
+    """NaN in the frames [N, ...] whose acceleration has frames on one side only: it is a guess."""
+    half = SMOOTHING // 2
+    known = np.zeros(len(values), bool)
+    known[half:-half] = True
+    return np.where(known.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan)
+
+
+def _stumbles(falls: Footfalls, frames: int, rate: float) -> np.ndarray:
+    again = np.flatnonzero(np.diff(falls.foot) == 0) + 1
+    stumble = np.zeros(frames, bool)
+    stumble[np.minimum(np.round(falls.strike[again] * rate).astype(int), frames - 1)] = True
+    return stumble

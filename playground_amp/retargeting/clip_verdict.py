@@ -1,0 +1,161 @@
+"""Is a clip fit to be learned from? Every figure with its bounds, why it is out of them, and what would mend it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from playground_amp.metrics.bounds import BOUNDS, Range, scaled
+from playground_amp.metrics.gait import Quality, measure
+from playground_amp.motion.clip import MotionClip
+from playground_amp.retargeting.clip_figures import ROUNDING, figures_of, longest_walkable
+from playground_amp.retargeting.clip_signals import Signals, signals
+from playground_amp.robots import Robot
+
+NONE, PASS, WARN, FAIL = ORDER = ("n/a", "pass", "warn", "fail")  # from the best to the worst
+DONE_BY_PHYSICS = ("penetration", "torque_peak", "torque_above", "zmp_inside", "zmp_distance", "walkable")
+OTHERWISE = "--start and --end, to an easier part"  # where the option that mends a figure is in use already
+TORQUE_NOTE = (
+    "the ground's forces, within friction cones at the corners of the pads in contact, are those that leave the least "
+    "force on the root and then the least torque in the joints, which also divides them between the feet"
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a clip; value and bounds are in its unit."""
+
+    value: float | None  # None: there is nothing to measure
+    unit: str
+    verdict: str  # pass, warn, fail, or n/a without a value
+    good: Range  # pass within
+    bearable: Range  # fail beyond
+    reason: str  # what is wrong; empty where nothing is
+    mend: str  # the option that would mend it; empty where nothing is wrong
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of a clip."""
+
+    clip: str
+    verdict: str  # the worst of its figures
+    seconds: float  # s
+    speed: float  # m/s, straight from the first frame to the last
+    walkable: tuple[float, float]  # s, beginning and end of the longest part in which nothing fails
+    figures: dict[str, Figure]  # by the names of bounds.BOUNDS
+    gait: Quality  # as metrics/gait.py measures it, in SI units
+    tracking_error: dict[str, float] = field(default_factory=dict)  # m, root mean square, of each body
+
+    @property
+    def wrong(self) -> dict[str, Figure]:
+        """The figures that warn or fail."""
+        return {name: figure for name, figure in self.figures.items() if figure.reason}
+
+
+def examine(
+    clip: MotionClip,
+    robot: Robot,
+    *,
+    tracking: Mapping[str, float] | None = None,
+    similar_speed: float = math.nan,
+    used: Iterable[str] = (),
+    simulated: bool = False,
+) -> tuple[Verdict, Signals]:
+    """The verdict on a clip, and what was seen of it frame by frame.
+
+    `tracking` is the root mean square distance of each body from its place in the source, m; `similar_speed` is what
+    the source's speed becomes at the robot's size by dynamic similarity, m/s. Nothing or NaN where there is no source.
+    `used` are options that the clip was made with, which cannot mend it any more. Of a clip that a simulated robot
+    really walked, what its servos and the ground must have done is not judged: they did it.
+    """
+    seen, gait, tracking = signals(clip, robot), measure(clip, robot), dict(tracking or {})
+    first, last = longest_walkable(seen, robot)
+    values = figures_of(seen, gait, robot) | {
+        "tracking": max(tracking.values(), default=math.nan),
+        "speed_ratio": clip.speed / similar_speed if similar_speed > 0.0 else math.nan,
+        "walkable": (last - first) / clip.frequency,
+    }
+    values |= dict.fromkeys(DONE_BY_PHYSICS, math.nan) if simulated else {}
+    figures = {name: judge(name, values[name] * BOUNDS[name].factor, robot.leg_length) for name in BOUNDS}
+    figures = {name: _other_advice(figure, tuple(used)) for name, figure in figures.items()}
+    walkable = first / clip.frequency, last / clip.frequency
+    verdict = worst(figure.verdict for figure in figures.values())
+    return Verdict(clip.name, verdict, clip.duration, clip.speed, walkable, figures, gait, tracking), seen
+
+
+def _other_advice(figure: Figure, used: tuple[str, ...]) -> Figure:
+    return dataclasses.replace(figure, mend=OTHERWISE) if used and figure.mend.startswith(used) else figure
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The worst of some verdicts; pass where there are none."""
+    return max(verdicts, key=ORDER.index, default=PASS)
+
+
+def judge(name: str, value: float, leg: float) -> Figure:
+    """The figure `name` of `value` in its unit, held to the bounds of a robot with legs of `leg` m."""
+    bound, (good, bearable) = BOUNDS[name], scaled(name, leg)
+    if math.isnan(value):
+        return Figure(None, bound.unit, NONE, good, bearable, "", "")
+    if _within(value, good):
+        return Figure(value, bound.unit, PASS, good, bearable, "", "")
+    unit = f" {bound.unit}".rstrip()
+    reason = f"{bound.meaning} is {value:.3g}{unit}, good is {in_words(good)}{unit}"
+    verdict = WARN if _within(value, bearable) else FAIL
+    return Figure(value, bound.unit, verdict, good, bearable, reason, bound.mend)
+
+
+def in_words(bounds: Range) -> str:
+    """'up to 3', 'from 80' or '0.5 to 0.75'."""
+    low, high = bounds
+    if low <= 0.0:
+        return f"up to {high:.3g}"
+    return f"from {low:.3g}" if high in (100.0, math.inf) else f"{low:.3g} to {high:.3g}"
+
+
+def _within(value: float, bounds: Range) -> bool:
+    low, high = bounds
+    return low - ROUNDING <= value <= high + ROUNDING
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as plain values, everything by name; NaN and infinity are None."""
+    values = plain(dataclasses.asdict(verdict))
+    first, last = verdict.walkable
+    return values | {"walkable": {"first": first, "last": last, "unit": "s"}, "torque": TORQUE_NOTE}
+
+
+def from_json(values: Mapping[str, Any]) -> Verdict:
+    """The verdict that `as_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
+    figures = {name: _figure(figure) for name, figure in values["figures"].items()}
+    own: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(Verdict)}
+    walkable = values["walkable"]["first"], values["walkable"]["last"]
+    measured: dict[str, Any] = {name: math.nan if x is None else x for name, x in values["gait"].items()}
+    own |= {"figures": figures, "walkable": walkable, "gait": Quality(**measured)}
+    return Verdict(**own)
+
+
+def _figure(values: Mapping[str, Any]) -> Figure:
+    own: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(Figure)}
+    own |= {name: _range(*values[name]) for name in ("good", "bearable")}
+    return Figure(**own)
+
+
+def _range(low: float | None, high: float | None) -> Range:
+    """Bounds, None for none."""
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+def plain(value: Any) -> Any:
+    """Numbers, texts, lists and dicts as JSON has them."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,96 @@
+"""The verdicts in a terminal of 100 columns: a row a clip, and below what is wrong and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
+
+from playground_amp.metrics.bounds import BOUNDS
+from playground_amp.retargeting.clip_verdict import FAIL, NONE, PASS, WARN, Verdict, in_words
+from playground_amp.retargeting.pipeline import Made
+
+COLOURS = {PASS: "green", WARN: "yellow", FAIL: "bold red", NONE: "dim"}
+COLUMNS = {  # figure -> heading, width, format
+    "skating": ("skate cm/s", 5, ".1f"),
+    "penetration": ("sunk mm", 4, ".1f"),
+    "limit_share": ("stop %", 4, ".0f"),
+    "step_asymmetry": ("limp %", 4, ".0f"),
+    "torque_peak": ("torque ratio", 6, ".2f"),
+    "zmp_inside": ("zmp %", 4, ".0f"),
+    "tracking": ("track mm", 5, ".0f"),
+    "speed_ratio": ("speed ratio", 5, ".2f"),
+}
+LEGEND = (
+    "skate: speed of touching feet; sunk: into the ground; stop: frames with a joint at its limit; limp: steps left "
+    "against right; torque: peak, in the servo's limit; zmp: frames with it inside the feet; track: distance from the "
+    "source; good part: the longest in which nothing fails"
+)
+NAME_WIDTH = 24
+
+
+def print_verdicts(verdicts: Sequence[Verdict], console: Console | None = None) -> None:
+    """Print the table and the reasons; the console's width is kept where it is told, 100 columns where it is not."""
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 100)
+    console.print(table(verdicts))
+    console.print(LEGEND, style="dim", highlight=False)
+    for line in reasons(verdicts):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def table(verdicts: Sequence[Verdict]) -> Table:
+    """One row a clip; what warns is yellow, what fails is red."""
+    wide = min(NAME_WIDTH, max(len(verdict.clip) for verdict in verdicts))
+    first = [Column("clip", no_wrap=True, width=wide), Column("verdict", width=7)]
+    numbers = [("s", 4), ("m/s", 5), *((heading, width) for heading, width, _ in COLUMNS.values()), ("good part s", 9)]
+    columns = [Column(heading, justify="right", width=width) for heading, width in numbers]
+    result = Table(*first, *columns, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    for verdict in verdicts:
+        result.add_row(verdict.clip, *_row(verdict))
+    return result
+
+
+def _row(verdict: Verdict) -> Iterator[str]:
+    yield _coloured(verdict.verdict, verdict.verdict)
+    yield f"{verdict.seconds:.1f}"
+    yield f"{verdict.speed:.2f}"
+    for name, (_, _, style) in COLUMNS.items():
+        figure = verdict.figures[name]
+        yield _coloured("–" if figure.value is None else f"{figure.value:{style}}", figure.verdict)
+    yield "{:.1f}–{:.1f}".format(*verdict.walkable)
+
+
+def _coloured(text: str, verdict: str) -> str:
+    return f"[{COLOURS[verdict]}]{text}[/]"
+
+
+def reasons(verdicts: Sequence[Verdict]) -> list[str]:
+    """One line for every figure that fails or warns somewhere: the values, the clips, the bounds, what mends it."""
+    return [line for level in (FAIL, WARN) for name in BOUNDS for line in _reason(name, level, verdicts)]
+
+
+def _reason(name: str, level: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    hit = [verdict for verdict in verdicts if verdict.figures[name].verdict == level]
+    if not hit:
+        return
+    figure = hit[0].figures[name]
+    values = [f"{verdict.figures[name].value or 0.0:.3g}" for verdict in hit]
+    values = values[:1] if len(hit) == 1 else [min(values, key=float), max(values, key=float)]
+    clips = hit[0].clip if len(hit) == 1 else f"{len(hit)} clips"
+    unit = f" {figure.unit}".rstrip()
+    said = f"{BOUNDS[name].label} {' to '.join(dict.fromkeys(values))}{unit} in {clips}"
+    yield f"{_coloured(level, level)} {said}, good is {in_words(figure.good)}{unit}: {figure.mend}"
+
+
+def summary(made: Sequence[Made]) -> str:
+    """How many clips were made, stood unchanged, and what was left out."""
+    new, kept = sum(len(one.clips) for one in made), sum(len(one.verdicts) for one in made if one.unchanged)
+    missed = sum(bool(one.error) for one in made)
+    parts = [f"{new} clips made" if new != 1 else "1 clip made"] if new else []
+    parts += [f"{kept} unchanged"] if kept else []
+    parts += [f"{missed} left out"] if missed else []
+    return ", ".join(parts)

@@ -1,0 +1,115 @@
+"""The page of a batch of clips: every verdict in colours, with pictures and curves. One file of HTML, all within."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+
+from matplotlib.figure import Figure as Drawing
+
+from playground_amp.core.errors import InputError
+from playground_amp.core.files import write_whole
+from playground_amp.metrics.bounds import BOUNDS, Range
+from playground_amp.reporting.run_report import drawn, page
+from playground_amp.retargeting import plots
+from playground_amp.retargeting.clip_verdict import NONE, ORDER, TORQUE_NOTE, Figure, Verdict, in_words, worst
+from playground_amp.retargeting.pipeline import Made, Seen
+from playground_amp.robots import Robot
+
+MOST_PICTURED = 30  # clips with pictures; a page of hundreds would not open
+STYLE = """
+.pass{color:#276749}.warn{color:#975a16;background:#fefcbf}.fail{color:#9b2c2c;background:#fed7d7;font-weight:600}
+.n-a{color:#a0aec0}td.pass,td.warn,td.fail,td.n-a{padding:.15rem .5rem;border-radius:.3rem}
+th,td{font-variant-numeric:tabular-nums;vertical-align:top}td.number{text-align:right;white-space:nowrap}
+section{border-top:1px solid #ddd;margin-top:2.5rem}h2 .verdict{font-size:1rem;padding:.1rem .6rem;border-radius:1rem}
+.small{color:#666;font-size:.9rem}table{font-size:.92rem}"""
+OVERVIEW = ("skating", "penetration", "float_height", "limit_share", "torque_peak", "zmp_inside", "tracking")
+
+
+def write_report(path: Path, made: Sequence[Made], robot: Robot) -> Path:
+    """Write the page of what became of some recordings; raises InputError where it cannot be written."""
+    verdicts = [verdict for one in made for verdict in one.verdicts]
+    counts = {level: sum(verdict.verdict == level for verdict in verdicts) for level in reversed(ORDER)}
+    title = f"Clips of {robot.name}"
+    said = ", ".join(f"{count} {level}" for level, count in counts.items() if count)
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{len(verdicts)} clips: {said}</p>", _overview(verdicts)]
+    parts += [f'<p class="small">left out: {escape(one.error)}</p>' for one in made if one.error]
+    worst_first = sorted(made, key=lambda one: -ORDER.index(worst(verdict.verdict for verdict in one.verdicts)))
+    pictured = [one for one in worst_first if one.seen][:MOST_PICTURED]
+    parts += [_section(one.verdicts[0], one.seen, robot) for one in pictured if one.seen]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, page(title, parts, STYLE))
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {error.strerror}; give another file with --report") from None
+    return path
+
+
+def _overview(verdicts: Sequence[Verdict]) -> str:
+    """One row a clip."""
+    units = {name: f" ({BOUNDS[name].unit})" if BOUNDS[name].unit else "" for name in OVERVIEW}
+    heads = ["clip", "verdict", "s", "m/s", *(BOUNDS[name].label + units[name] for name in OVERVIEW), "good part (s)"]
+    rows = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    for verdict in sorted(verdicts, key=lambda one: one.clip):
+        cells = [f'<td><a href="#{escape(verdict.clip)}">{escape(verdict.clip)}</a></td>']
+        cells += [
+            _cell(verdict.verdict, verdict.verdict),
+            f"<td>{verdict.seconds:.1f}</td><td>{verdict.speed:.2f}</td>",
+        ]
+        cells += [_cell(_value(verdict.figures[name]), verdict.figures[name].verdict) for name in OVERVIEW]
+        cells += ["<td>{:.1f} to {:.1f}</td>".format(*verdict.walkable)]
+        rows += f"<tr>{''.join(cells)}</tr>"
+    return f"<table>{rows}</table>"
+
+
+def _section(verdict: Verdict, seen: Seen, robot: Robot) -> str:
+    """One clip: its figures, pictures and curves."""
+    name, level = escape(verdict.clip), verdict.verdict
+    first, last = verdict.walkable
+    html = f'<section id="{name}"><h2>{name} <span class="verdict {_class(level)}">{level}</span></h2>'
+    html += f"<p>{verdict.seconds:.1f} s at {verdict.speed:.2f} m/s; nothing fails from {first:.2f} to {last:.2f} s. "
+    html += f'<span class="small">{escape(seen.clip.source)}</span></p>'
+    strip = "the robot, and the person at its size, at the same instants" if seen.person is not None else "the robot"
+    html += _picture(lambda: plots.strip(seen, robot), strip)
+    html += _figures(verdict)
+    html += _picture(lambda: plots.curves(seen, verdict, robot), "feet, speed, torque and balance over time")
+    caption = "joint angles and limits: left blue, right orange and mirrored; grey where something fails"
+    return html + _picture(lambda: plots.joints(seen, verdict, robot), caption) + "</section>"
+
+
+def _picture(draw: Callable[[], Drawing], caption: str) -> str:
+    """A drawing and its caption; a sentence where this machine cannot draw, as without OpenGL."""
+    try:
+        return f'{drawn(draw(), caption)}<div class="small">{escape(caption)}</div>'
+    except Exception as error:  # MuJoCo and OpenGL raise what they like
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return f'<p class="small">no picture of {escape(caption)}: {escape(reason)}</p>'
+
+
+def _figures(verdict: Verdict) -> str:
+    rows = "<tr><th>figure</th><th></th><th>value</th><th>good</th><th>bearable</th><th>what mends it</th></tr>"
+    for name, figure in verdict.figures.items():
+        rows += f'<tr><td title="{escape(BOUNDS[name].meaning)}">{escape(BOUNDS[name].label)}</td>'
+        rows += _cell(figure.verdict, figure.verdict) + f'<td class="number">{_value(figure, unit=True)}</td>'
+        rows += f"<td>{_range(figure.good)}</td><td>{_range(figure.bearable)}</td><td>{escape(figure.mend)}</td></tr>"
+    return f'<table>{rows}</table><p class="small">Torque: {escape(TORQUE_NOTE)}.</p>'
+
+
+def _cell(text: str, level: str) -> str:
+    return f'<td class="{_class(level)}">{escape(text)}</td>'
+
+
+def _class(level: str) -> str:
+    return "n-a" if level == NONE else level
+
+
+def _value(figure: Figure, *, unit: bool = False) -> str:
+    if figure.value is None:
+        return "–"
+    number = f"{figure.value:.0f}" if abs(figure.value) >= 100.0 else f"{figure.value:.3g}"
+    return f"{number} {figure.unit}".rstrip() if unit else number
+
+
+def _range(bounds: Range) -> str:
+    return escape(in_words(bounds))

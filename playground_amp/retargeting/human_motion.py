@@ -1,0 +1,175 @@
+"""What is taken from a person: pelvis, chest, arms and feet of a take, turned to +x, with the contacts of the feet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import butter, sosfiltfilt
+from scipy.spatial.transform import Rotation
+
+from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.amass import JOINTS, Take
+
+CUTOFF = 6.0  # Hz, low-pass of the person's motion (walking has little above)
+HEEL, BALL = np.array([0.0, -0.08, -0.05]), np.array([0.0, -0.02, 0.01])  # m, from ankle and toe joint, rest frame
+ARM = ("shoulder", "elbow", "wrist")
+ANKLE_HEIGHT = 0.08  # m above the sole
+CONTACT_HEIGHT, CONTACT_SPEED = 0.05, 0.30  # m, m/s: a heel or ball lower and slower than this is on the ground
+SHORTEST_STANCE, SHORTEST_SWING = 0.25, 0.12  # s; shorter ones are noise
+MOST_TURN = np.deg2rad(20.0)  # of the heading within a take
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What is kept of a take: heading +x, starting at the origin, still at the person's scale. N frames, 2 feet."""
+
+    pelvis: np.ndarray  # [N, 3] m
+    pelvis_euler: np.ndarray  # [N, 3] rad: yaw, pitch (nose down), roll
+    chest_euler: np.ndarray  # [N, 3] rad: yaw, pitch (nose down), roll
+    arms: np.ndarray  # [2, 2, N, 3] unit vectors: side; shoulder to elbow, elbow to wrist
+    joints: np.ndarray  # [N, 22, 3] m, the whole body, for comparisons and pictures
+    ankles: np.ndarray  # [2, N, 3] m
+    pitches: np.ndarray  # [2, N] rad, nose down, zero for a level sole
+    contacts: np.ndarray  # [2, N] bool
+    rate: float  # Hz
+
+
+@dataclass(frozen=True, eq=False)
+class _Foot:
+    ankle: np.ndarray  # [N, 3] m, above the floor
+    pitch: np.ndarray  # [N] rad, nose down, zero for a level sole
+    contact: np.ndarray  # [N] bool
+    floor: np.ndarray  # [N] m
+
+
+def observe(take: Take) -> Motion:
+    """Smoothed pelvis, chest and feet of a take, turned to walk along +x from the origin."""
+    if take.duration < 1.0:
+        raise InputError(f"'{take.name}' lasts {take.duration:.2f} s; a walk to learn from needs 1 s or more")
+    smooth = _low_pass(take.positions, take.fps)
+    turn = Rotation.from_euler("z", -_heading(smooth, take)).as_matrix()
+    start = smooth[0, 0] * [1.0, 1.0, 0.0]
+    positions = (smooth - start) @ turn.T
+    rotations = turn @ take.rotations
+    feet = [_observe_foot(positions, rotations, side, take.fps) for side in (0, 1)]
+    pelvis_euler = _low_pass(_euler(rotations[:, 0]), take.fps)
+    chest_euler = _low_pass(_euler(rotations[:, JOINTS.index("spine3")]), take.fps)
+    floor = 0.5 * (feet[0].floor + feet[1].floor)
+    joints = positions - floor[:, None, None] * [0.0, 0.0, 1.0]
+    ankles, pitches, contacts = (np.stack([getattr(f, k) for f in feet]) for k in ("ankle", "pitch", "contact"))
+    return Motion(joints[:, 0], pelvis_euler, chest_euler, _arms(joints), joints, ankles, pitches, contacts, take.fps)
+
+
+def _arms(joints: np.ndarray) -> np.ndarray:
+    """Directions [2, 2, N, 3] of the upper arms and forearms of joints [N, 22, 3]."""
+    ways = [[joints[:, JOINTS.index(f"{side}_{name}")] for name in ARM] for side in ("left", "right")]
+    return _unit(np.diff(ways, axis=1))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _observe_foot(positions: np.ndarray, rotations: np.ndarray, side: int, fps: float) -> _Foot:
+    """One foot of smoothed positions [N, 22, 3] and rotations [N, 22, 3, 3], its floor taken out.
+
+    The body's shape is not known to the centimetre and the floor of a recording may be tilted: where heel and ball
+    stand still is the floor, a straight line over time for each of them.
+    """
+    ankle, rotation = positions[:, 7 + side], rotations[:, 7 + side]
+    heel = ankle + rotation @ HEEL
+    ball = positions[:, 10 + side] + rotations[:, 10 + side] @ BALL
+    heel_contact, _ = _contact(heel, fps)
+    ball_contact, floor = _contact(ball, fps)
+    contact = _steady(heel_contact | ball_contact, fps)
+    pitch = _low_pass(_euler(rotation)[:, 1], fps)
+    flat = heel_contact & ball_contact
+    if flat.any():
+        pitch = pitch - np.median(pitch[flat])
+        floor = floor + np.median((ankle[:, 2] - floor)[flat]) - ANKLE_HEIGHT
+    return _Foot(ankle - floor[:, None] * [0.0, 0.0, 1.0], pitch, contact, floor)
+
+
+def _low_pass(signal: np.ndarray, fps: float) -> np.ndarray:
+    """Zero-phase fourth-order Butterworth along the first axis."""
+    if fps <= 2.5 * CUTOFF:
+        return signal
+    return sosfiltfilt(butter(2, CUTOFF, fs=fps, output="sos"), signal, axis=0, padtype="odd", padlen=int(fps / 2))
+
+
+def _heading(positions: np.ndarray, take: Take) -> float:
+    """Direction of the walk, rad: of its way if it goes anywhere, else of the pelvis."""
+    way = positions[-1, 0, :2] - positions[0, 0, :2]
+    facing = np.unwrap(_euler(take.rotations[:, 0])[:, 0])
+    if np.linalg.norm(way) < 0.5:
+        return float(np.mean(facing))
+    turned = np.ptp(gaussian_filter1d(facing, 0.5 * take.fps))
+    if turned > MOST_TURN:
+        raise InputError(
+            f"'{take.name}' turns by {np.rad2deg(turned):.0f} degrees, and only straight walks (up to "
+            f"{np.rad2deg(MOST_TURN):.0f}) can be retargeted; cut the take to a straight part"
+        )
+    heading = float(np.arctan2(way[1], way[0]))
+    backward = np.cos(heading - np.mean(facing)) < 0.5
+    return float(np.mean(facing)) if backward else heading
+
+
+def _euler(rotations: np.ndarray) -> np.ndarray:
+    """Yaw, pitch (nose down) and roll [N, 3] rad of SMPL frames [N, 3, 3]; yaw zero faces +x, continuous in time."""
+    body = rotations[..., [2, 0, 1]]  # columns: forward, left, up
+    return np.unwrap(Rotation.from_matrix(body).as_euler("ZYX"), axis=0)
+
+
+def _contact(point: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Whether a point [N, 3] of the sole is on the ground, [N] bool, and the height [N] m of the floor under it."""
+    speed = np.linalg.norm(np.gradient(point, 1.0 / fps, axis=0), axis=-1)
+    slow = speed < CONTACT_SPEED
+    if slow.sum() < 3:
+        return np.zeros(len(point), bool), np.full(len(point), np.min(point[:, 2]))
+    time = np.arange(len(point))
+    still = slow & (speed <= np.median(speed[slow]))
+    floor = np.polyval(np.polyfit(time[still], point[still, 2], 1), time)
+    return slow & (point[:, 2] < floor + CONTACT_HEIGHT), floor
+
+
+def _steady(contact: np.ndarray, fps: float) -> np.ndarray:
+    """Contact [N] without gaps and touches too short for a walk, except at the ends."""
+    steady = contact.copy()
+    for wanted, shortest in ((False, SHORTEST_SWING), (True, SHORTEST_STANCE)):
+        for first, last in runs(steady == wanted):
+            inside = first > 0 and last < len(steady) - 1
+            if inside and last - first + 1 < shortest * fps:
+                steady[first : last + 1] = not wanted
+    return steady
+
+
+def runs(mask: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First and last index of every run of true values in `mask` [N]."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
+    yield from ((int(first), int(last) - 1) for first, last in edges.reshape(-1, 2))
+
+
+def resample(motion: Motion, length_scale: float, time_scale: float, rate: float) -> Motion:
+    """The motion with lengths and times scaled, at `rate` Hz, by cubic splines in time."""
+    old = np.arange(len(motion.pelvis)) / motion.rate * time_scale
+    new = np.arange(0.0, old[-1], 1.0 / rate)
+
+    def at(signal: np.ndarray, axis: int = 0) -> np.ndarray:
+        return CubicSpline(old, signal, axis=axis)(new)
+
+    nearest = np.clip(np.searchsorted(old, new), 0, len(old) - 1)
+    return Motion(
+        pelvis=length_scale * at(motion.pelvis),
+        pelvis_euler=at(motion.pelvis_euler),
+        chest_euler=at(motion.chest_euler),
+        arms=_unit(at(motion.arms, axis=2)),
+        joints=length_scale * at(motion.joints),
+        ankles=length_scale * at(motion.ankles, axis=1),
+        pitches=at(motion.pitches, axis=1),
+        contacts=motion.contacts[:, nearest],
+        rate=rate,
+    )

@@ -1,0 +1,1 @@
+"""Readers of motion files: every damaged file is one sentence."""

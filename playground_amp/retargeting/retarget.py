@@ -1,0 +1,160 @@
+"""A person's walk -> a robot's: an AMASS take becomes a MotionClip (qpos at the control rate). Offline only.
+
+    take --face +x, start at the origin--> motion of pelvis, chest, arms, ankles
+         --lengths x (robot leg / human leg), time x sqrt(robot leg / human leg)--> dynamic similarity
+         --contacts of heel and ball--> stances --pin the feet--> paths that do not skate
+         --root: scaled way and bounce, sway from a linear inverted pendulum (of standing: the person's)--> targets
+         --inverse kinematics (mink) with joint limits--> qpos
+
+The robot walks straight along +x with its feet on two parallel lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from playground_amp.core.errors import InputError
+from playground_amp.motion.clip import MotionClip
+from playground_amp.retargeting.footsteps import Stance, dead_zone, pin, pinned_ankle
+from playground_amp.retargeting.human_motion import Motion, observe, resample, runs
+from playground_amp.retargeting.inverse_kinematics import Targets
+from playground_amp.retargeting.reachability import at_reachable_height, unfolded
+from playground_amp.retargeting.readers.amass import Take
+from playground_amp.retargeting.readers.robot_motion import RobotMotion
+from playground_amp.retargeting.robot_geometry import anatomy
+from playground_amp.retargeting.robot_to_robot import adopt
+from playground_amp.retargeting.zmp_balance import balanced, pendulum
+from playground_amp.robots import Robot
+
+HUMAN_LEG = 0.90  # m, hip to sole of the mean skeleton
+FREQUENCY = 50.0  # Hz, the control rate
+SHORTEST = 0.8  # s of the robot; less is not a walk to learn from
+LATE = 1  # frames at 50 Hz by which the speed threshold sees a contact begin early and end late
+PITCH_ZONE = (np.deg2rad(2.0), np.deg2rad(6.0))  # of the foot: flat within, and onset of the rockers
+HEEL_GAIN, TOE_GAIN = 0.9, 0.8  # of the foot's pitch, toes up and down: the robot's heel is long and its motors weak
+LIFT_GAIN = 0.6  # of the height of the ankle in swing, for the same reason
+EVENNESS = 0.65  # share of the person's swing in the robot's, the rest is the cubic of least acceleration
+CLEARANCE = 0.023 / 0.42  # of the leg's length, least height of the sole in mid-swing
+STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tried
+
+
+@dataclass(frozen=True, eq=False)
+class Retargeted:
+    """A clip and what it was made to follow."""
+
+    clip: MotionClip
+    person: np.ndarray | None  # [N, 22, 3] m, the scaled person frame by frame beside the clip; None without a person
+    tracking_error: dict[str, float]  # m, root mean square distance of key bodies from where they should be
+    physics: dict[str, float] | None = None  # how it was walked through physics, of refine.Refined; None: it was not
+
+
+def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool = True, source: str = "") -> Retargeted:
+    """The motion of a person, or of such a robot, as a clip of `robot` at FREQUENCY; `source` is kept in the clip.
+
+    A person's has the speed and cadence of dynamic similarity, or with no `time_scaling` the person's own cadence.
+    Where the robot's legs do not reach as far as the person's, or it could not balance from side to side for as long as
+    a step takes, its steps are shorter and as much quicker: same speed.
+    """
+    if isinstance(recording, RobotMotion):
+        return Retargeted(adopt(recording, robot, FREQUENCY, source or f"motion {recording.name}"), None, {})
+    length_scale = robot.leg_length / HUMAN_LEG
+    time_scale = float(np.sqrt(length_scale)) if time_scaling else 1.0
+    motion = observe(recording)
+    quickest = _balanced_stride(resample(motion, length_scale, time_scale, FREQUENCY), robot) if time_scaling else 1.0
+    for stride in quickest * STRIDES:
+        scaled = resample(motion, stride * length_scale, stride * time_scale, FREQUENCY)
+        targets, reached = plan(scaled, robot, recording.name)
+        if reached:
+            break
+    qpos, errors = balanced(targets, robot, FREQUENCY)
+    start = qpos[0, 0]
+    qpos[:, 0] -= start
+    name, scale = recording.name, float(stride * time_scale)
+    clip = MotionClip(name, robot.name, robot.joints, qpos, FREQUENCY, source or f"AMASS take {name}", scale)
+    return Retargeted(clip, targets.person - [start, 0.0, 0.0], errors)
+
+
+def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
+    """Targets of the whole body, cut to the frames in which both feet are known; whether the legs reach them."""
+    body = anatomy(robot)
+    feet = np.stack([_foot_path(motion, side, robot) for side in (0, 1)])
+    known = np.flatnonzero(np.isfinite(feet[..., 0]).all(axis=0))
+    if len(known) < SHORTEST * FREQUENCY:
+        raise InputError(
+            f"'{name}': no steps of both feet for {SHORTEST:g} s of the robot's time, only for "
+            f"{len(known) / FREQUENCY:.1f} s: what is before the first and after the last whole step of a foot is left "
+            f"out; give a take, or a longer part, of somebody who walks"
+        )
+    keep = slice(known[0], known[-1] + 1)
+    feet = feet[:, keep]
+    euler = body.pelvis_gain * (motion.pelvis_euler - motion.pelvis_euler[keep].mean(axis=0))[keep] + [0, body.lean, 0]
+    chest = (motion.chest_euler - motion.chest_euler[keep].mean(axis=0))[keep]
+    chest = np.where(body.chest_turns > 0.0, chest, euler)
+    pelvis = motion.pelvis.copy()
+    pelvis[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
+    pelvis, reached = at_reachable_height(pelvis[keep], euler[:, 1], feet, robot)
+    feet = unfolded(pelvis, euler[:, 1], feet, robot)
+    return Targets(pelvis, euler, chest, motion.arms[:, :, keep], feet, motion.joints[keep]), reached
+
+
+def _balanced_stride(motion: Motion, robot: Robot) -> float:
+    """Length and time of steps, 1 for those of `motion`, at which a step takes no longer than the robot can balance."""
+    strikes = _strikes(motion.contacts)
+    if len(strikes) < 2:
+        return 1.0
+    return min(1.0, anatomy(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
+
+
+def _foot_path(motion: Motion, side: int, robot: Robot) -> np.ndarray:
+    """Ankle and pitch [N, 4] of a foot that stands still in contact; NaN outside the first and last stance."""
+    pitch = np.where(motion.pitches[side] < 0.0, HEEL_GAIN, TOE_GAIN) * motion.pitches[side]
+    body = anatomy(robot)
+    if body.legs[side].is_ball:
+        pitch = np.zeros_like(pitch)  # a ball's is that of the shank
+    flat = gaussian_filter1d(dead_zone(pitch, *PITCH_ZONE), 1.0)
+    ankle = motion.ankles[side] + [body.foot_forward, 0.0, 0.0]
+    line, sole = body.foot_line * (1 - 2 * side), body.legs[side].sole
+    flat_place = ankle[:, 0] - pinned_ankle(flat, sole)[:, 0]  # where the ankle would be with the foot level
+    stances = []
+    for first, last in runs(motion.contacts[side]):
+        still = np.flatnonzero(np.abs(flat[first : last + 1]) < 1e-3) + first
+        x = np.median(flat_place[still if len(still) >= 3 else slice(first, last + 1)])
+        first, last = first + LATE * (first > 0), last - LATE * (last < len(flat) - 1)
+        if last > first:
+            stances.append(Stance(first, last, float(x), line))
+    free = np.stack([EVENNESS * ankle[:, 0], np.full(len(ankle), line), LIFT_GAIN * ankle[:, 2], pitch], axis=-1)
+    return pin(free, flat, stances, sole, clearance=CLEARANCE * robot.leg_length)
+
+
+def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
+    """Lateral way [N] m of the root over feet with `contacts` [2, N], from a linear inverted pendulum.
+
+    y - tau^2 y'' = p, with tau^2 = height / g and p the zero moment point: inward of the standing foot's line in single
+    support, gliding over in double support. The walk is thought to go on beyond the ends, left and right in turn.
+    """
+    left, right = contacts.astype(float)
+    support = (left - right) / np.maximum(left + right, 1.0)  # +1 on the left foot, -1 on the right, 0 on both
+    step = _step_frames(contacts)
+    head, tail = support[:step], support[-step:]
+    endless = gaussian_filter1d(np.concatenate([head, -head, support, -tail, tail]), 0.03 * FREQUENCY)
+    zmp = anatomy(robot).zmp_share * anatomy(robot).foot_line * endless
+    return pendulum(zmp, anatomy(robot).height, FREQUENCY)[2 * len(head) : -2 * len(tail)]
+
+
+def _own_sway(motion: Motion) -> np.ndarray:
+    """Lateral way [N] m of the pelvis of a person who stands, over the middle of the feet."""
+    return motion.pelvis[:, 1] - motion.ankles[..., 1].mean()
+
+
+def _step_frames(contacts: np.ndarray) -> int:
+    """Median time between the heel strikes of left and right in `contacts` [2, N], frames."""
+    strikes = _strikes(contacts)
+    return int(np.median(np.diff(strikes))) if len(strikes) > 1 else contacts.shape[1] // 2
+
+
+def _strikes(contacts: np.ndarray) -> np.ndarray:
+    """Frames before each heel strike, left or right, in `contacts` [2, N]."""
+    return np.sort(np.concatenate([np.flatnonzero(np.diff(contact.astype(int)) == 1) for contact in contacts]))

@@ -1,0 +1,70 @@
+"""A motion that already is a robot's -> a clip of that robot: resampled, turned to +x, set on the ground."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation, Slerp
+
+from playground_amp.core.errors import InputError
+from playground_amp.motion.clip import LIMIT_TOLERANCE, MotionClip
+from playground_amp.retargeting.readers.robot_motion import RobotMotion
+from playground_amp.robots import Robot
+
+SHORTEST = 1.0  # s
+GROUND = 2.0  # percent of the frames whose lowest pad may be under the ground: noise of the recording
+STANDING = 0.5  # m of way below which a motion goes nowhere and its facing is that of the root
+MOST_OVER = 0.1  # rad by which joints may pass the robot's limits, where they are cut; more is another robot's motion
+
+
+def adopt(motion: RobotMotion, robot: Robot, frequency: float, source: str) -> MotionClip:
+    """The motion as a clip at `frequency` Hz; raises InputError when its joints are not those of `robot`."""
+    if motion.duration < SHORTEST:
+        raise InputError(
+            f"'{motion.name}' lasts {motion.duration:.2f} s; a clip to learn from needs {SHORTEST:g} s or more"
+        )
+    joints = _within(_in_order(motion, robot), motion.name, robot)
+    old = np.arange(len(joints)) / motion.fps
+    new = np.arange(0.0, old[-1] + 1e-9, 1.0 / frequency)
+    rotation = Slerp(old, Rotation.from_quat(motion.root_quat, scalar_first=True))(new)
+    position = CubicSpline(old, motion.root_pos)(new)
+    turn = Rotation.from_euler("z", -_heading(position, rotation))
+    quaternions = (turn * rotation).as_quat(scalar_first=True)
+    angles = np.clip(CubicSpline(old, joints)(new), *robot.joint_range.T)
+    qpos = np.concatenate([turn.apply(position - position[0] * [1.0, 1.0, 0.0]), quaternions, angles], axis=1)
+    qpos[:, 2] -= np.percentile(robot.pad_heights(qpos).min(axis=1), GROUND)
+    return MotionClip(motion.name, robot.name, robot.joints, qpos, frequency, source)
+
+
+def _in_order(motion: RobotMotion, robot: Robot) -> np.ndarray:
+    """Joint positions [N, J] in the robot's order."""
+    if motion.joints is not None and set(robot.joints) <= set(motion.joints):
+        return motion.joint_pos[:, [motion.joints.index(name) for name in robot.joints]]
+    if motion.joint_pos.shape[1] != robot.num_joints:
+        raise InputError(
+            f"'{motion.name}' moves {motion.joint_pos.shape[1]} joints and the robot '{robot.name}' has "
+            f"{robot.num_joints}; give the --robot that it was made for, or a person's motion"
+        )
+    return motion.joint_pos
+
+
+def _within(joints: np.ndarray, name: str, robot: Robot) -> np.ndarray:
+    """Joint positions [N, J] cut to the limits; raises InputError where they are far beyond."""
+    lower, upper = robot.joint_range.T
+    over = np.maximum(lower - joints, joints - upper).max(axis=0)
+    worst = int(over.argmax())
+    if over[worst] > MOST_OVER + LIMIT_TOLERANCE:
+        raise InputError(
+            f"'{name}': {robot.joints[worst]} passes the limit of '{robot.name}' by {over[worst]:.2f} rad; give the "
+            f"--robot that it was made for"
+        )
+    return np.clip(joints, lower, upper)
+
+
+def _heading(position: np.ndarray, rotation: Rotation) -> float:
+    """Direction, rad, of the way, or of the root where there is none or the way is not forward."""
+    way = position[-1, :2] - position[0, :2]
+    forward = rotation.apply([1.0, 0.0, 0.0])[:, :2].mean(axis=0)
+    facing = float(np.arctan2(forward[1], forward[0]))
+    heading = float(np.arctan2(way[1], way[0]))
+    return heading if np.linalg.norm(way) > STANDING and np.cos(heading - facing) > 0.5 else facing

@@ -1,0 +1,1 @@
+"""A robot description proposed from nothing but an MJCF."""

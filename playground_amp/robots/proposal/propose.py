@@ -1,0 +1,178 @@
+"""A first record for somebody's MJCF: what can be found by kinematics and names, and a word on every guess."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import mujoco
+import yaml
+
+from playground_amp.core.console import say
+from playground_amp.core.errors import InputError
+from playground_amp.core.files import write_whole
+from playground_amp.robots import Robot, available, make_robot
+from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
+from playground_amp.robots.proposal.actuator_gains import guess_gains
+from playground_amp.robots.proposal.anatomy import Anatomy, find_anatomy
+from playground_amp.robots.proposal.contact_points import Soles, find_soles
+from playground_amp.robots.proposal.remarks import lacking, remarks, trial
+from playground_amp.robots.proposal.standing_pose import bent_knees, keyframe_pose
+from playground_amp.robots.proposal.yaml_writer import write_record
+from playground_amp.robots.record import Gains, parse_record
+from playground_amp.robots.servos import servos_of
+from playground_amp.robots.symmetry import Symmetry, find_symmetry, pose
+
+FREE, HINGE = mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_HINGE
+CLEARANCE = (0.004 / 0.42, 0.012 / 0.42)  # as shares of the leg's length: those of the default robot
+UPRIGHT = 0.9  # cosine of the lean that the root's frame may have
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Everything found; `sentences` say what was guessed and what needs a hand."""
+
+    name: str
+    mjcf: str
+    root: str
+    symmetry: Symmetry
+    anatomy: Anatomy
+    home: dict[str, float]  # rad
+    soles: Soles
+    clearance: tuple[float, float]  # m
+    gains: dict[str, Gains]  # what the MJCF does not say
+    sentences: tuple[str, ...]
+
+
+def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str]]:
+    """Text of a record for an MJCF, and sentences on what was guessed and what needs a hand.
+
+    mjcf: a path, or 'package:NAME/path'. folder: where the record will lie; the record names an MJCF inside of it by
+    its relative path, any other by its absolute one. The text loads as it is. Raises InputError where there is no
+    robot with two legs, and for meshes that are missing and needed.
+    """
+    text, sentences, _ = _proposed(mjcf, folder)
+    return text, sentences
+
+
+def _proposed(mjcf: str | Path, folder: Path | None) -> tuple[str, list[str], Robot]:
+    """The same, and the robot of that record."""
+    path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
+    found = find(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _reference(path.resolve(), folder))
+    text = write_record(found)
+    record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
+    robot = make_robot(record, folder or Path.cwd(), str(path))
+    return text, [*found.sentences, *trial(robot)], robot
+
+
+def write_proposal(mjcf: str, folder: Path | None) -> None:
+    """Write a first record into `folder`, never over another, or print it; say what was guessed."""
+    path = folder / f"{Path(mjcf).stem}.yaml" if folder else None
+    if path and path.exists():
+        raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
+    text, sentences, robot = _proposed(mjcf, folder)
+    for sentence in sentences:
+        say(sentence)
+    if path is None:
+        print(text, end="")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+    settings = f"--set env.robot={path} --set env.min_height={robot.fallen_height:.2f} --set reference.clips=DIR"
+    say(f"wrote {path}; clips for it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
+    say(f"and a policy: python scripts/train.py --config ppo_amass_training.yaml {settings}")
+    say(
+        "before that, look at the clips' verdicts; scripts/doctor.py with the same settings says what speeds to ask for"
+    )
+
+
+def find(path: Path, reference: str) -> Proposal:
+    """Everything that can be found of the robot in an MJCF; `reference` is how the record names the file."""
+    spec, notes = read_spec(path)
+    root = _root(spec, path)
+    if not spec.body(root).joints:
+        notes.append(f"'{root}' has no joint; it gets a free joint as the robot's root")
+        _free(spec, root)
+    model = compile_spec(spec, path)
+    _check_frame(model, root, path)
+    joints, welded = _joints(model, root, path)
+    symmetry = find_symmetry(model, joints)
+    anatomy = find_anatomy(model, symmetry, str(path))
+    key, keyed = keyframe_pose(model, joints, root, symmetry)
+    flat = pose(model, keyed)
+    leg = _rough_leg(model, flat, anatomy)
+    paired = {name for pair in spec.pairs for name in (pair.geomname1, pair.geomname2)}
+    soles = find_soles(model, flat, anatomy.bodies.feet, paired=paired, leg_length=leg, source=str(path))
+    left_sole = soles.left_sole(model, flat, anatomy.bodies.feet[0])
+    gains = lacking(model, guess_gains(model, servos_of(model), symmetry, anatomy, leg))
+    return Proposal(
+        name=_name(spec.modelname or path.stem),
+        mjcf=reference,
+        root=root,
+        symmetry=symmetry,
+        anatomy=anatomy,
+        home=keyed or bent_knees(model, symmetry, anatomy, *left_sole),
+        soles=soles,
+        clearance=(round(CLEARANCE[0] * leg, 4), round(CLEARANCE[1] * leg, 4)),
+        gains=gains,
+        sentences=(*notes, *remarks(model, symmetry, welded, key, gains), *soles.sentences),
+    )
+
+
+def _name(given: str) -> str:
+    """In small letters, and none of a robot that ships: its clips are of another robot."""
+    name = re.sub(r"\W+", "_", given.lower()).strip("_")
+    return f"my_{name}" if name in available() else name
+
+
+def _reference(path: Path, folder: Path | None) -> str:
+    inside = folder is not None and path.is_relative_to(folder.resolve())
+    return str(path.relative_to(folder.resolve())) if folder and inside else str(path)
+
+
+def _root(spec: mujoco.MjSpec, path: Path) -> str:
+    """The body of the world with a free joint that carries most joints; else the one that carries most joints."""
+    bodies = [body for body in spec.worldbody.bodies if body.name]
+    if not bodies:
+        raise InputError(f"{path}: no body of the world has a name; name the robot's root")
+    free = [body for body in bodies if [joint.type for joint in body.joints] == [FREE]]
+    root = max(free or bodies, key=lambda body: len(body.find_all("joint")))
+    if root.joints and not free:
+        raise InputError(f"{path}: the root '{root.name}' has the joint '{root.joints[0].name}'; give it a free joint")
+    return root.name
+
+
+def _free(spec: mujoco.MjSpec, root: str) -> None:
+    """A free joint for the root; keyframes have no place for it."""
+    spec.body(root).add_freejoint()
+    for key in list(spec.keys):
+        spec.delete(key)
+
+
+def _check_frame(model: mujoco.MjModel, root: str, path: Path) -> None:
+    """The root stands upright, and its own x axis points ahead."""
+    _, x, y, _ = model.body(root).quat
+    if 1.0 - 2.0 * (x * x + y * y) < UPRIGHT:
+        raise InputError(
+            f"{path}: the frame of the root '{root}' is turned; its x axis must point ahead and its z axis up: "
+            f"put the turn into the bodies inside it"
+        )
+
+
+def _joints(model: mujoco.MjModel, root: str, path: Path) -> tuple[list[str], list[str]]:
+    """Hinges under the root that an actuator drives, or all where there is none; and the joints left over."""
+    under = model.body_rootid == model.body(root).rootid[0]
+    inner = [i for i in range(model.njnt) if model.jnt_type[i] != FREE and under[model.jnt_bodyid[i]]]
+    driven = servos_of(model)
+    names = [model.joint(i).name for i in inner if model.jnt_type[i] == HINGE]
+    if "" in names:
+        raise InputError(f"{path}: a hinge joint has no name; give every joint a name")
+    joints = [name for name in names if name in driven or not driven]
+    return joints, [name for i in inner if (name := model.joint(i).name) not in joints]
+
+
+def _rough_leg(model: mujoco.MjModel, data: mujoco.MjData, anatomy: Anatomy) -> float:
+    """Hip pitch axis to the foot's origin and a tenth more, m: for the sizes of spheres and clearances."""
+    hip = data.xanchor[model.joint(anatomy.hip_pitch).id, 2]
+    return float(1.1 * max(hip - data.body(anatomy.bodies.feet[0]).xpos[2], 1e-3))

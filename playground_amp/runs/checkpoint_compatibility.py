@@ -1,0 +1,120 @@
+"""What the numbers in a checkpoint stand for, and whether a robot and settings still mean the same by them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from playground_amp.config import Config, asks_for_gaits, to_dict
+from playground_amp.core.errors import InputError
+from playground_amp.motion.features import feature_names
+from playground_amp.motion.clip_set import ClipSet
+from playground_amp.robots import Robot
+
+SETTINGS = ("amp.window", "amp.dilation", "amp.condition", "amp.feature_weights", "reference.follow_command")
+SHOWN = 4  # names in a sentence; of more the number is told
+
+
+def check_layout(about: Mapping[str, Any], config: Config, robot: Robot, gaits: Sequence[str], place: str) -> None:
+    """Raise InputError unless a checkpoint goes with a robot, settings and gaits; the sentence shows both layouts.
+
+    `about` is what is kept beside it; what an older one does not say is not held against it.
+    """
+    if "features" in about:
+        _check_features(about, config, robot, place)
+    if "config" in about:
+        _check_settings(about, config, place)
+    clips = trained_on(about)
+    before = clips.labels if clips else gaits
+    if asks_for_gaits(config.amp) and tuple(before) != tuple(gaits):
+        raise InputError(
+            f"{place} was made for the gaits {_quoted(before)}, in this order, but reference.clips now gives "
+            f"{_quoted(gaits)}; label the clips as they were, or start a new run"
+        )
+
+
+def trained_on(about: Mapping[str, Any]) -> ClipSet | None:
+    """The clips that a checkpoint was trained on, if it says so in a way that is known."""
+    try:
+        return ClipSet.from_json(about["reference"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _check_features(about: Mapping[str, Any], config: Config, robot: Robot, place: str) -> None:
+    old, new = about["features"], feature_names(robot)
+    if old == new:
+        return
+    differs = [_unlike(kind, _named(old, kind), _named(new, kind)) for kind in ("position", "contact")]
+    trained = about.get("config", {}).get("env", {}).get("robot", "")
+    raise InputError(
+        f"{place} was made for {_counts(old)}, but the robot '{config.env.robot}' now gives {_counts(new)}: "
+        f"{'; '.join(filter(None, differs)) or 'other features'}; "
+        + (f"set env.robot={trained}" if trained not in ("", config.env.robot) else "undo the change of the robot")
+        + ", or start a new run"
+    )
+
+
+def _named(features: Sequence[str], kind: str) -> list[str]:
+    """The joints, by their `position`, or the pads, by their `contact`."""
+    return [name.removesuffix(f" {kind}") for name in features if name.endswith(f" {kind}")]
+
+
+def _counts(features: Sequence[str]) -> str:
+    joints, pads = _named(features, "position"), _named(features, "contact")
+    return f"{len(features)} features ({len(joints)} joints, {len(pads)} pads: {', '.join(pads)})"
+
+
+def _unlike(kind: str, old: Sequence[str], new: Sequence[str]) -> str:
+    """How two lists of names differ, or nothing."""
+    what = {"position": "joints", "contact": "pads"}[kind]
+    gone, come = [name for name in old if name not in new], [name for name in new if name not in old]
+    if old == new:
+        return ""
+    if not gone and not come:
+        return f"the {what} were in the order {_some(old)} and are in the order {_some(new)}"
+    words = [f"without {_some(gone)}"] if gone else []
+    words += [f"with {_some(come)}"] if come else []
+    return f"the {what} are {' and '.join(words)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _check_settings(about: Mapping[str, Any], config: Config, place: str) -> None:
+    old, new = _shaping(about["config"]), _shaping(to_dict(config))
+    if changed := [name for name in old if name in new and old[name] != new[name]]:
+        before, now = (", ".join(f"{name} {_show(side[name])}" for name in changed) for side in (old, new))
+        raise InputError(
+            f"{place} was made for other inputs of the discriminator: with {before}, now with {now}; set it back, or "
+            f"start a new run"
+        )
+
+
+def _shaping(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that shape an input, as far as they do; one that is newer than the checkpoint had its default."""
+    defaults = to_dict(Config())
+    found = {name: _setting(values, name, _setting(defaults, name)) for name in SETTINGS}
+    if found["amp.window"] == 1:
+        found["amp.dilation"] = 1
+    if found["amp.condition"] in ("command", "both"):
+        del found["reference.follow_command"]  # the command is there in any case
+    weights = found["amp.feature_weights"]
+    found["amp.feature_weights"] = {group: 0 for group in sorted(weights) if weights[group] == 0}  # others only scale
+    return found
+
+
+def _setting(values: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    section, key = name.split(".")
+    return values.get(section, {}).get(key, default)
+
+
+def _show(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,138 @@
+"""The grid of a sweep: which settings may differ between its members, and the configuration of each of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from playground_amp.config import Config, load_config, resolve, to_dict
+from playground_amp.core.errors import InputError, nearest
+
+SEED = "ppo.seed"  # swept by the random key
+SWEEPABLE = (  # numbers that decide no size and nothing of what is computed
+    "env.episode_length",
+    "env.action_scale",
+    "env.command_speed",
+    "env.command_interval",
+    "env.reference_start_share",
+    "env.start_noise",
+    "env.min_height",
+    "env.max_tilt",
+    "env.speed_tolerance",
+    "env.action_rate_cost",
+    SEED,
+    "ppo.learning_rate",
+    "ppo.learning_rate_range",
+    "ppo.target_kl",
+    "ppo.gamma",
+    "ppo.gae_lambda",
+    "ppo.clip",
+    "ppo.entropy_cost",
+    "ppo.value_cost",
+    "ppo.max_gradient_norm",
+    "amp.style_weight",
+    "amp.task_weight",
+    "amp.label_smoothing",
+    "amp.warm_up",
+    "amp.r1_gamma",
+    "amp.r2_gamma",
+    "amp.gp_weight",
+    "amp.gp_target",
+    "amp.logit_decay",
+    "amp.weight_decay",
+    "amp.discriminator_lr",
+    "amp.adam_b1",
+    "amp.adam_b2",
+    "amp.update_every",
+    "amp.input_noise",
+    "amp.noise_half_life",
+    "amp.control_range",
+    "amp.target_accuracy",
+)
+OFF = {"amp.noise_half_life": math.inf, "ppo.target_kl": math.nan}  # what 0 means: never halves; no divergence compares
+EXAMPLE = "--grid amp.r1_gamma=0.5,1,5"
+COMMA = re.compile(r",(?![^\[]*\])")  # that is in no [lowest, highest]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One setting of the grid."""
+
+    name: str  # such as r1_gamma=0.5,seed=1
+    config: Config  # resolved
+
+
+def make_members(config_name: str, overrides: Sequence[str], grid: Sequence[str]) -> list[Member]:
+    """All combinations of the values of a grid, each a valid configuration."""
+    choices = parse_grid(grid)
+    members = [
+        _member(config_name, overrides, dict(zip(choices, values, strict=True)))
+        for values in itertools.product(*choices.values())
+    ]
+    names = [member.name for member in members]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"--grid has '{twice}' twice; give every value once")
+    return members
+
+
+def _member(config_name: str, overrides: Sequence[str], values: dict[str, str]) -> Member:
+    own = [f"{key}={value}" for key, value in values.items()]
+    config = resolve(load_config(config_name, [*overrides, *own]), accelerator=jax.default_backend() != "cpu")
+    return Member(",".join(f"{key.split('.')[1]}={_show(setting(config, key))}" for key in values), config)
+
+
+def _show(value: Any) -> str:
+    """A number, or lowest..highest, fit for the name of a folder."""
+    return "..".join(map(_show, value)) if isinstance(value, tuple) else str(value).removesuffix(".0")
+
+
+def parse_grid(grid: Sequence[str]) -> dict[str, list[str]]:
+    """Key -> values as written, of entries such as 'amp.r1_gamma=0.5,1,5'; raises InputError in one sentence."""
+    choices: dict[str, list[str]] = {}
+    for entry in grid:
+        key, _, text = (part.strip() for part in entry.partition("="))
+        values = [value.strip() for value in COMMA.split(text)]
+        if not key or not all(values):
+            raise InputError(f"--grid {entry}: expected section.key=VALUE,VALUE,..., for example {EXAMPLE}")
+        if key not in SWEEPABLE:
+            raise InputError(f"--grid {entry}: {_why_not(key)}; {nearest(key, SWEEPABLE)}")
+        if key in choices:
+            raise InputError(f"--grid {entry}: '{key}' is given twice; list all its values in one, as in {EXAMPLE}")
+        choices[key] = values
+    if not choices:
+        raise InputError(f"there is nothing to sweep; give one or more lists of values, for example {EXAMPLE}")
+    return choices
+
+
+def _why_not(key: str) -> str:
+    section, _, name = key.partition(".")
+    if name in to_dict(Config()).get(section, {}):
+        return f"'{key}' is no number of the computation, or decides its sizes, and cannot be swept"
+    return f"there is no setting '{key}'"
+
+
+def setting(config: Config, key: str) -> Any:
+    """The value of a key such as 'amp.r1_gamma'."""
+    section, name = key.split(".")
+    return getattr(getattr(config, section), name)
+
+
+def numbers(configs: Sequence[Config]) -> dict[str, jax.Array]:
+    """Settings that differ, seeds apart: key -> values [P], or [P, 2] of a range."""
+    columns = {key: [traced(config, key) for config in configs] for key in SWEEPABLE if key != SEED}
+    return {key: jnp.asarray(values) for key, values in columns.items() if len(set(values)) > 1}
+
+
+def traced(config: Config, key: str) -> Any:
+    """The value of a setting for a computation that cannot ask whether it is 0."""
+    if key == "ppo.learning_rate_range" and config.ppo.target_kl == 0:
+        return 0.0, math.inf  # a learning rate that is kept is not cut, either
+    value = setting(config, key)
+    return OFF.get(key, value) if value == 0 else value
