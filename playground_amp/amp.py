@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import Config, asks_for_gaits, in_use, with_numbers
+from playground_amp.config import Config, asks_for_gaits, is_enabled, with_hyperparams
 from playground_amp.core.errors import InputError
 from playground_amp.core.quiet_imports import running_statistics
 from playground_amp.core.types import Outcome, Transition
-from playground_amp.discriminator.motion_prior import DiscriminatorState, Metrics, Prior
+from playground_amp.discriminator.motion_prior import DiscriminatorState, Metrics, MotionPrior
 from playground_amp.envs.env import Env, EnvState
 from playground_amp.envs.physics import make_physics
 from playground_amp.learning import ppo, replay
@@ -48,7 +48,7 @@ class Episodes(struct.PyTreeNode):
 class TrainState(struct.PyTreeNode):
     """Everything that changes during training; a checkpoint holds it whole."""
 
-    trainee: ppo.Trainee
+    policy: ppo.PolicyState
     statistics: Statistics
     discriminator: DiscriminatorState
     replay: replay.Replay
@@ -67,12 +67,12 @@ class AMP:
         self.actor = Actor(config.networks.actor, env.num_actions, config.networks.initial_log_std, mirror)
         self.critic = Critic(config.networks.critic)
         follow_command = config.reference.follow_command
-        self.prior = Prior(config.amp, env.reference, env.robot, follow_command=follow_command)
+        self.prior = MotionPrior(config.amp, env.reference, env.robot, follow_command=follow_command)
 
-    def with_numbers(self, numbers: Mapping[str, jax.Array]) -> AMP:
+    def with_hyperparams(self, numbers: Mapping[str, jax.Array]) -> AMP:
         """The same algorithm with other values for numeric settings such as 'amp.r1_gamma', which may be traced."""
         changed = copy.copy(self)
-        changed.config = with_numbers(self.config, numbers)
+        changed.config = with_hyperparams(self.config, numbers)
         changed.prior, changed.env = copy.copy(self.prior), copy.copy(self.env)
         changed.prior.config, changed.env.config = changed.config.amp, changed.config.env
         return changed
@@ -83,10 +83,11 @@ class AMP:
         env = self.env.reset(env_key, self.config.env.num_envs)
         observation, privileged = self.env.observe(env)
         params = ActorCriticParams(
-            actor=self.actor.init(actor_key, self.sights(observation)), critic=self.critic.init(critic_key, privileged)
+            actor=self.actor.init(actor_key, self.actor_input(observation)),
+            critic=self.critic.init(critic_key, privileged),
         )
         return TrainState(
-            trainee=ppo.Trainee(params=params, optimizer=ppo.make_optimizer(self.config.ppo).init(params)),
+            policy=ppo.PolicyState(params=params, opt_state=ppo.make_optimizer(self.config.ppo).init(params)),
             statistics=Statistics(
                 observation=running_statistics.init_state(observation[0]),
                 privileged=running_statistics.init_state(privileged[0]),
@@ -104,7 +105,7 @@ class AMP:
         key, collect_key, clean_key, disc_key, ppo_key = jax.random.split(state.key, 5)
         env, rollout = self.collect(state, collect_key)
         style, metrics = jnp.zeros_like(rollout.outcome.task_reward), {}
-        if in_use(self.config.amp.style_weight):
+        if is_enabled(self.config.amp.style_weight):
             inputs = self.prior.inputs(rollout.outcome)
             scores = self.prior.score_rollout(state.discriminator, inputs)
             style = self.prior.style(state.discriminator, scores, state.iteration)
@@ -113,11 +114,11 @@ class AMP:
             state, disc_metrics = self.update_discriminator(state, inputs.reshape(-1, inputs.shape[-1]), disc_key)
             metrics |= disc_metrics
         reward = self.reward(rollout.outcome, style)
-        trainee, ppo_metrics = self.update_policy(state, rollout, reward, ppo_key)
+        policy, ppo_metrics = self.update_policy(state, rollout, reward, ppo_key)
         episodes = count_episodes(state.episodes, rollout.outcome)
         metrics |= ppo_metrics | task_metrics(rollout.outcome, episodes)
         return state.replace(
-            trainee=trainee,
+            policy=policy,
             statistics=update_statistics(state.statistics, rollout),
             env=env,
             episodes=episodes,
@@ -130,7 +131,7 @@ class AMP:
 
         def step(env: EnvState, key: jax.Array) -> tuple[EnvState, Transition]:
             observation, privileged = self.env.observe(env)
-            mean, log_std = self.policy(state.trainee.params.actor, state.statistics, observation)
+            mean, log_std = self.policy(state.policy.params.actor, state.statistics, observation)
             action = mean + jnp.exp(log_std) * jax.random.normal(key, mean.shape)
             env, outcome = self.env.step(env, action)
             return env, Transition(
@@ -146,9 +147,9 @@ class AMP:
 
     def policy(self, params: dict, statistics: Statistics, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean action [..., A] and log standard deviation [A] for observations [..., O]."""
-        return self.actor.apply(params, normalize(self.sights(observation), statistics.observation))
+        return self.actor.apply(params, normalize(self.actor_input(observation), statistics.observation))
 
-    def sights(self, observation: jax.Array) -> jax.Array:
+    def actor_input(self, observation: jax.Array) -> jax.Array:
         """Observations [..., O] as the actor takes them: a symmetric one beside their reflections, [..., 2, O]."""
         if not self.config.networks.symmetric:
             return observation
@@ -170,11 +171,11 @@ class AMP:
 
     def update_policy(
         self, state: TrainState, rollout: Transition, reward: jax.Array, key: jax.Array
-    ) -> tuple[ppo.Trainee, Metrics]:
+    ) -> tuple[ppo.PolicyState, Metrics]:
         """PPO on the rollout [T, B], with the statistics it was collected with."""
         config, statistics = self.config.ppo, state.statistics
         privileged = normalize(rollout.privileged, statistics.privileged)
-        critic = state.trainee.params.critic
+        critic = state.policy.params.critic
         advantage, value_target = ppo.advantages(
             reward,
             rollout.outcome.terminated,
@@ -185,7 +186,7 @@ class AMP:
             gae_lambda=config.gae_lambda,
         )
         batch = ppo.Batch(
-            observation=normalize(self.sights(rollout.observation), statistics.observation),
+            observation=normalize(self.actor_input(rollout.observation), statistics.observation),
             privileged=privileged,
             action=rollout.action,
             log_prob=rollout.log_prob,
@@ -196,7 +197,7 @@ class AMP:
         if config.mirror:
             batch = self.with_reflections(state, rollout, batch)
         batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
-        return ppo.update(state.trainee, batch, key, self.actor.apply, self.critic.apply, config)
+        return ppo.update(state.policy, batch, key, self.actor.apply, self.critic.apply, config)
 
     def with_reflections(self, state: TrainState, rollout: Transition, batch: ppo.Batch) -> ppo.Batch:
         """The batch [T, B] and its mirror image, [T, 2 B]: the reflected action would have done as well.
@@ -206,10 +207,10 @@ class AMP:
         """
         partner, sign = (jnp.asarray(values) for values in self.env.robot.mirror_joints)
         observation = self.env.mirror(rollout.observation)
-        mean, log_std = self.policy(state.trainee.params.actor, state.statistics, observation)
+        mean, log_std = self.policy(state.policy.params.actor, state.statistics, observation)
         action = sign * rollout.action[..., partner]
         reflected = batch.replace(
-            observation=normalize(self.sights(observation), state.statistics.observation),
+            observation=normalize(self.actor_input(observation), state.statistics.observation),
             privileged=normalize(self.env.mirror_privileged(rollout.privileged), state.statistics.privileged),
             action=action,
             log_prob=gaussian_log_prob(action, mean, log_std),

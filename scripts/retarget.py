@@ -41,9 +41,9 @@ def main() -> None:
         parser.error("give one SOURCE or more, and --out DIR for the clips")
 
     from playground_amp.retargeting.batch import retarget_sources  # imported late: --help answers at once
-    from playground_amp.retargeting.pipeline import Options
+    from playground_amp.retargeting.pipeline import RetargetOptions
 
-    options = Options(
+    options = RetargetOptions(
         *(args.start, args.end, args.speed_min, args.mirror, not args.no_time_scale, args.source, args.refine)
     )
     report = None if args.report is None else Path(args.report or args.out / "report.html")

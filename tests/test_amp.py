@@ -147,7 +147,7 @@ def test_style_reward_is_not_that_of_the_first_discriminator_for_ever(
 
 
 @pytest.fixture(scope="module")
-def update_policy(amp: AMP, third: SimpleNamespace) -> Callable[..., ppo.Trainee]:
+def update_policy(amp: AMP, third: SimpleNamespace) -> Callable[..., ppo.PolicyState]:
     """The policy update of the third iteration; by default by what the iteration started with."""
     compiled = jax.jit(amp.update_policy)
 
@@ -155,25 +155,25 @@ def update_policy(amp: AMP, third: SimpleNamespace) -> Callable[..., ppo.Trainee
         discriminator: DiscriminatorState = third.before.discriminator,
         statistics: Statistics = third.before.statistics,
         rollout: Transition = third.rollout,
-    ) -> ppo.Trainee:
+    ) -> ppo.PolicyState:
         reward = amp.reward(rollout.outcome, jnp.asarray(style(amp, discriminator.params, third.inputs)))
         return compiled(third.before.replace(statistics=statistics), rollout, reward, third.ppo_key)[0]
 
     return update
 
 
-def distance(a: ppo.Trainee, b: ppo.Trainee) -> float:
+def distance(a: ppo.PolicyState, b: ppo.PolicyState) -> float:
     return max(float(np.abs(x - y).max()) for x, y in zip(leaves(a.params), leaves(b.params), strict=True))
 
 
 def test_policy_learns_from_the_old_discriminator_and_the_old_statistics(
-    third: SimpleNamespace, update_policy: Callable[..., ppo.Trainee]
+    third: SimpleNamespace, update_policy: Callable[..., ppo.PolicyState]
 ) -> None:
     """The update made again by hand gives the same policy; with either of the new ones it does not."""
-    again = distance(update_policy(), third.after.trainee)
+    again = distance(update_policy(), third.after.policy)
     assert again < 1e-5
     for newer in ({"discriminator": third.after.discriminator}, {"statistics": third.after.statistics}):
-        assert distance(update_policy(**newer), third.after.trainee) > 10 * max(again, 1e-5), newer.keys()
+        assert distance(update_policy(**newer), third.after.policy) > 10 * max(again, 1e-5), newer.keys()
 
 
 def seen_after(rollout: Transition, mask: np.ndarray) -> Transition:
@@ -184,7 +184,7 @@ def seen_after(rollout: Transition, mask: np.ndarray) -> Transition:
 
 
 def test_policy_bootstraps_time_limits_with_the_true_next_state(
-    third: SimpleNamespace, update_policy: Callable[..., ppo.Trainee]
+    third: SimpleNamespace, update_policy: Callable[..., ppo.PolicyState]
 ) -> None:
     outcome = third.rollout.outcome
     assert outcome.truncated.any()
@@ -192,7 +192,9 @@ def test_policy_bootstraps_time_limits_with_the_true_next_state(
     assert distance(changed, update_policy()) > 1e-4
 
 
-def test_policy_expects_nothing_after_a_fall(third: SimpleNamespace, update_policy: Callable[..., ppo.Trainee]) -> None:
+def test_policy_expects_nothing_after_a_fall(
+    third: SimpleNamespace, update_policy: Callable[..., ppo.PolicyState]
+) -> None:
     outcome = third.rollout.outcome
     fell = third.rollout.replace(outcome=outcome.replace(terminated=outcome.truncated, truncated=outcome.terminated))
     changed = update_policy(rollout=seen_after(fell, np.asarray(fell.outcome.terminated)))
@@ -218,7 +220,7 @@ def test_rollout_is_the_one_of_the_iteration(third: SimpleNamespace) -> None:
 
 def test_log_probability_is_that_of_the_policy_before_its_update(amp: AMP, third: SimpleNamespace) -> None:
     rollout, before = third.rollout, third.before
-    mean, log_std = amp.policy(before.trainee.params.actor, before.statistics, rollout.observation)
+    mean, log_std = amp.policy(before.policy.params.actor, before.statistics, rollout.observation)
     np.testing.assert_allclose(rollout.mean, mean, atol=1e-4)
     np.testing.assert_allclose(rollout.log_prob, gaussian_log_prob(rollout.action, mean, log_std), atol=1e-3)
     spread = np.asarray((rollout.action - rollout.mean) / jnp.exp(log_std))
@@ -227,7 +229,7 @@ def test_log_probability_is_that_of_the_policy_before_its_update(amp: AMP, third
 
 
 def test_a_symmetric_policy_answers_the_mirror_image_with_the_mirror_image(amp: AMP, third: SimpleNamespace) -> None:
-    params, statistics = third.after.trainee.params.actor, third.after.statistics
+    params, statistics = third.after.policy.params.actor, third.after.statistics
     observation = third.rollout.observation
     mean, log_std = amp.policy(params, statistics, observation)
     mirrored, _ = amp.policy(params, statistics, amp.env.mirror(observation))
@@ -240,7 +242,7 @@ def test_a_symmetric_policy_answers_the_mirror_image_with_the_mirror_image(amp: 
 def test_a_policy_may_be_asymmetric(amp: AMP, third: SimpleNamespace) -> None:
     networks = dataclasses.replace(amp.config.networks, symmetric=False)
     plain = AMP(dataclasses.replace(amp.config, networks=networks), amp.env)
-    params, statistics = third.after.trainee.params.actor, third.after.statistics
+    params, statistics = third.after.policy.params.actor, third.after.statistics
     observation = third.rollout.observation
     mean, _ = plain.policy(params, statistics, observation)
     mirrored, _ = plain.policy(params, statistics, plain.env.mirror(observation))
@@ -311,8 +313,8 @@ def discriminator_step(amp: AMP, first: TrainState) -> Callable[[float], dict[st
     compiled, fresh, buffer = jax.jit(prior.step), jnp.zeros((4, WIDTH)), replay.init(8, WIDTH)
 
     def step(noise: float) -> dict[str, jax.Array]:
-        state = first.discriminator.replace(weakening=jnp.float32(noise))
-        return compiled(state, prior.levers(state, jnp.int32(0)), fresh, buffer, jax.random.key(0))[1]
+        state = first.discriminator.replace(control_factor=jnp.float32(noise))
+        return compiled(state, prior.hyperparams(state, jnp.int32(0)), fresh, buffer, jax.random.key(0))[1]
 
     return step
 
@@ -356,11 +358,15 @@ def test_discriminator_metrics_are_those_of_fresh_samples(amp: AMP, third: Simpl
         (0.5, 0.0, 0.5),
     ],
 )
-def test_the_controller_holds_the_target_accuracy(amp: AMP, weakening: float, accuracy: float, expected: float) -> None:
-    steered = with_amp(amp, control_range=(0.5, 4.0)).prior.steer(jnp.float32(weakening), jnp.float32(accuracy))
+def test_the_controller_holds_the_target_accuracy(
+    amp: AMP, control_factor: float, accuracy: float, expected: float
+) -> None:
+    steered = with_amp(amp, control_range=(0.5, 4.0)).prior.update_control_factor(
+        jnp.float32(control_factor), jnp.float32(accuracy)
+    )
     assert float(steered) == pytest.approx(expected, rel=1e-5)
-    kept = with_amp(amp, control="off").prior.steer(jnp.float32(weakening), jnp.float32(accuracy))
-    assert float(kept) == weakening
+    kept = with_amp(amp, control="off").prior.update_control_factor(jnp.float32(control_factor), jnp.float32(accuracy))
+    assert float(kept) == control_factor
 
 
 LEVERS = {"input_noise": 0.2, "r1_gamma": 3.0, "discriminator_lr": 1e-3, "update_steps": 2}
@@ -379,29 +385,34 @@ LEVERS = {"input_noise": 0.2, "r1_gamma": 3.0, "discriminator_lr": 1e-3, "update
 def test_the_controller_changes_the_setting_it_is_told_to(
     amp: AMP, first: TrainState, control: str, expected: tuple[float, ...]
 ) -> None:
-    state = first.discriminator.replace(weakening=jnp.float32(4.0))
-    levers = with_amp(amp, control=control, **LEVERS).prior.levers(state, jnp.int32(5))
-    assert (levers.input_noise, levers.r1_gamma, levers.learning_rate, levers.update_share) == pytest.approx(expected)
+    state = first.discriminator.replace(control_factor=jnp.float32(4.0))
+    hyperparams = with_amp(amp, control=control, **LEVERS).prior.hyperparams(state, jnp.int32(5))
+    assert (
+        hyperparams.input_noise,
+        hyperparams.r1_gamma,
+        hyperparams.learning_rate,
+        hyperparams.update_share,
+    ) == pytest.approx(expected)
 
 
 def test_updates_are_skipped_by_the_controllers_share(amp: AMP, first: TrainState) -> None:
     """Of 40 single updates at a share of 1/4, about ten move the discriminator, the others nothing of it."""
     prior = with_amp(amp, control="update_steps").prior
-    state = first.discriminator.replace(weakening=jnp.float32(4.0))
+    state = first.discriminator.replace(control_factor=jnp.float32(4.0))
     fresh, buffer, step = jnp.zeros((4, WIDTH)), replay.init(8, WIDTH), jax.jit(prior.step)
-    levers = prior.levers(state, jnp.int32(0))
-    moved = [not same(step(state, levers, fresh, buffer, jax.random.key(i))[0], state) for i in range(40)]
+    hyperparams = prior.hyperparams(state, jnp.int32(0))
+    moved = [not same(step(state, hyperparams, fresh, buffer, jax.random.key(i))[0], state) for i in range(40)]
     assert 4 <= sum(moved) <= 17
 
 
-def test_penalty_noise_and_learning_rate_act_by_their_levers(amp: AMP, first: TrainState) -> None:
-    """Adam's first step is the learning rate in size whatever the gradient: a lever of 1/4 makes it a quarter."""
+def test_penalty_noise_and_learning_rate_act_by_the_control_factor(amp: AMP, first: TrainState) -> None:
+    """Adam's first step is the learning rate in size whatever the gradient: a factor of 4 makes it a quarter."""
 
-    def step(control: str, weakening: float) -> np.ndarray:
+    def step(control: str, control_factor: float) -> np.ndarray:
         prior = with_amp(amp, control=control, input_noise=0.0, r1_gamma=50.0).prior
-        state = first.discriminator.replace(weakening=jnp.float32(weakening))
-        levers = prior.levers(state, jnp.int32(0))
-        after, _ = jax.jit(prior.step)(state, levers, fresh, replay.init(8, WIDTH), jax.random.key(0))
+        state = first.discriminator.replace(control_factor=jnp.float32(control_factor))
+        hyperparams = prior.hyperparams(state, jnp.int32(0))
+        after, _ = jax.jit(prior.step)(state, hyperparams, fresh, replay.init(8, WIDTH), jax.random.key(0))
         new, old = jax.tree.leaves(after.params), jax.tree.leaves(state.params)
         return np.concatenate([np.ravel(a - b) for a, b in zip(new, old, strict=True)])
 
@@ -420,7 +431,7 @@ def test_without_style_the_discriminator_is_left_alone(amp: AMP, first: TrainSta
     returned, metrics = jax.tree.unflatten(jax.tree.structure(shapes), jaxpr.jaxpr.outvars)
     for part in ("discriminator", "replay"):
         assert jax.tree.leaves(getattr(returned, part)) == jax.tree.leaves(getattr(given, part)), part
-    assert jax.tree.leaves(returned.trainee) != jax.tree.leaves(given.trainee)
+    assert jax.tree.leaves(returned.policy) != jax.tree.leaves(given.policy)
     assert not any(name.startswith(("disc_", "amp_")) for name in metrics)
 
 
@@ -433,10 +444,10 @@ def reflected(amp: AMP, first: TrainState, third: SimpleNamespace) -> SimpleName
     networks = dataclasses.replace(amp.config.networks, symmetric=False)
     plain = AMP(dataclasses.replace(amp.config, networks=networks), amp.env)
     actor = jax.tree.map(
-        lambda p: p + 0.2 * jax.random.normal(jax.random.key(3), p.shape), third.after.trainee.params.actor
+        lambda p: p + 0.2 * jax.random.normal(jax.random.key(3), p.shape), third.after.policy.params.actor
     )
-    params = third.after.trainee.params.replace(actor=actor)
-    state = third.after.replace(trainee=third.after.trainee.replace(params=params))
+    params = third.after.policy.params.replace(actor=actor)
+    state = third.after.replace(policy=third.after.policy.replace(params=params))
     rollout, rng = third.rollout, np.random.default_rng(0)
     mean, log_std = plain.policy(actor, state.statistics, rollout.observation)
     rollout = rollout.replace(mean=mean, log_prob=gaussian_log_prob(rollout.action, mean, log_std))
@@ -478,7 +489,7 @@ def test_a_reflected_sample_is_what_the_robots_reflection_would_have_seen_and_do
 
 def test_probability_ratios_of_reflected_samples_start_at_one(reflected: SimpleNamespace) -> None:
     """Also under a policy that is not symmetric, which would not do the reflected action in the reflected state."""
-    params, both = reflected.state.trainee.params.actor, reflected.both
+    params, both = reflected.state.policy.params.actor, reflected.both
     mean, log_std = reflected.amp.actor.apply(params, both.observation)
     ratio = np.exp(np.asarray(gaussian_log_prob(both.action, mean, log_std) - both.log_prob))
     np.testing.assert_allclose(ratio, 1.0, atol=1e-3)
@@ -494,7 +505,7 @@ def test_a_symmetric_policy_gives_a_sample_and_its_reflection_the_same_probabili
 ) -> None:
     before, rollout = third.before, third.rollout
     batch = ppo.Batch(
-        observation=algorithm.normalize(amp.sights(rollout.observation), before.statistics.observation),
+        observation=algorithm.normalize(amp.actor_input(rollout.observation), before.statistics.observation),
         privileged=rollout.privileged,
         action=rollout.action,
         log_prob=rollout.log_prob,
@@ -511,9 +522,9 @@ def test_ppo_learns_from_the_reflections_when_it_is_told_to(
 ) -> None:
     seen = []
 
-    def update(trainee: ppo.Trainee, data: ppo.Batch, *_: object) -> tuple[ppo.Trainee, dict]:
+    def update(policy: ppo.PolicyState, data: ppo.Batch, *_: object) -> tuple[ppo.PolicyState, dict]:
         seen.append({leaf.shape[0] for leaf in jax.tree.leaves(data)})
-        return trainee, {}
+        return policy, {}
 
     monkeypatch.setattr(ppo, "update", update)
     reward = third.rollout.outcome.task_reward
@@ -561,7 +572,7 @@ def test_a_policy_of_several_gaits_trains_on_windows_of_its_labels(labelled: AMP
 def test_a_symmetric_policy_is_symmetric_under_every_label(labelled: AMP) -> None:
     """The gait asked for is the same for the reflection."""
     state, env = jax.jit(labelled.init)(jax.random.key(1)), labelled.env
-    params = jax.tree.map(lambda p: p + 0.3 * jax.random.normal(jax.random.key(3), p.shape), state.trainee.params.actor)
+    params = jax.tree.map(lambda p: p + 0.3 * jax.random.normal(jax.random.key(3), p.shape), state.policy.params.actor)
     observation = jnp.asarray(np.random.default_rng(0).normal(size=(5, 36)), jnp.float32)
     mean, _ = labelled.policy(params, state.statistics, observation)
     mirrored, _ = labelled.policy(params, state.statistics, env.mirror(observation))
@@ -590,7 +601,7 @@ def test_discriminator_and_policy_have_each_their_own_learning_rate(amp: AMP, fi
     pairs = zip(jax.tree.leaves(after.params), jax.tree.leaves(first.discriminator.params), strict=True)
     assert max(float(np.abs(a - b).max()) for a, b in pairs) == pytest.approx(4e-2, rel=0.02)
     assert float(metrics["disc_learning_rate"]) == pytest.approx(4e-2)
-    assert float(ppo.learning_rate(first.trainee.optimizer)) == pytest.approx(1e-3)
+    assert float(ppo.learning_rate(first.policy.opt_state)) == pytest.approx(1e-3)
 
 
 # --- what is reported
@@ -667,7 +678,7 @@ def test_iterations_are_counted_and_keys_used_once(run: list) -> None:
 def test_all_that_learns_changes_in_every_iteration(run: list) -> None:
     for (before, _), (after, _) in pairwise(run):
         for part in ("actor", "critic"):
-            assert not same(getattr(before.trainee.params, part), getattr(after.trainee.params, part)), part
+            assert not same(getattr(before.policy.params, part), getattr(after.policy.params, part)), part
         assert not same(before.discriminator.params, after.discriminator.params)
         assert not same(before.env.physics, after.env.physics)
 
@@ -679,7 +690,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(amp: AMP, ite
         state, again = iterate(state)
         assert same(state, expected)
         assert same(again, metrics)
-    assert not same(iterate(other)[0].trainee.params, run[1][0].trainee.params)
+    assert not same(iterate(other)[0].policy.params, run[1][0].policy.params)
 
 
 def carried_over(state: TrainState) -> TrainState:

@@ -9,11 +9,11 @@ from playground_amp.metrics.gait import contact_height, pad_corners
 from playground_amp.metrics.inverse_dynamics import zero_moment_points
 from playground_amp.metrics.support_polygon import distance_to_hull, nearest_in_hull
 from playground_amp.retargeting.human_motion import observe, resample
-from playground_amp.retargeting.inverse_kinematics import Targets, follow
+from playground_amp.retargeting.inverse_kinematics import IKTargets, follow
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics
 from playground_amp.retargeting.retarget import FREQUENCY, plan
-from playground_amp.retargeting.robot_geometry import anatomy
-from playground_amp.retargeting.synthetic_human import Walk, make_take
+from playground_amp.retargeting.robot_geometry import robot_geometry
+from playground_amp.retargeting.synthetic_human import WalkStyle, make_take
 from playground_amp.retargeting.zmp_balance import balanced, pendulum
 from playground_amp.robots import Robot, load_robot
 
@@ -53,14 +53,14 @@ def test_the_zero_moment_point_of_a_glide_lags_behind_its_acceleration(robot: Ro
     qpos[:, 0] = 0.5 * 1.2 * time**2
     still = zero_moment_points(np.tile(robot.home_qpos, (60, 1)), robot, 0.02)[30]
     moving = zero_moment_points(qpos, robot, 0.02)[30]
-    lag = anatomy(robot).mass_height * 1.2 / 9.81
+    lag = robot_geometry(robot).mass_height * 1.2 / 9.81
     expected = still + np.array([qpos[30, 0] - lag, 0.0])
     np.testing.assert_allclose(moving, expected, atol=1e-3)
 
 
-def targets_of(robot: Robot) -> Targets:
+def targets_of(robot: Robot) -> IKTargets:
     """Of a person who walks at 1 m/s, with shorter steps."""
-    arrays = make_take(Walk(1.0, seed=3, strides=3.0))
+    arrays = make_take(WalkStyle(1.0, seed=3, strides=3.0))
     positions, rotations = forward_kinematics(arrays["poses"][:, :66].astype(float), arrays["trans"].astype(float))
     scale = robot.leg_length / 0.9
     motion = resample(observe(Take("walk", positions, rotations, 120.0)), 0.8 * scale, 0.8 * scale**0.5, FREQUENCY)

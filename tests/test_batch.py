@@ -26,10 +26,10 @@ from playground_amp.motion.reference_builder import clip_features
 from playground_amp.retargeting.batch import retarget_sources
 from playground_amp.retargeting.clip_verdict import examine, from_json
 from playground_amp.retargeting.html_report import write_report
-from playground_amp.retargeting.pipeline import Job, Options, earlier, make, mirrored, retargeted
+from playground_amp.retargeting.pipeline import Job, RetargetOptions, earlier, make, mirrored, retargeted
 from playground_amp.retargeting.readers.any import read_source
 from playground_amp.retargeting.recordings import find_sources
-from playground_amp.retargeting.synthetic_human import Walk, make_take
+from playground_amp.retargeting.synthetic_human import WalkStyle, make_take
 from playground_amp.robots import Robot, load_robot
 
 SCRIPT = Path(__file__).parents[1] / "scripts/retarget.py"
@@ -40,7 +40,7 @@ DT = 0.02
 def takes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one short walk, twice, and files that are none."""
     folder = tmp_path_factory.mktemp("takes")
-    arrays = make_take(Walk(0.85, seed=7, strides=3.0))
+    arrays = make_take(WalkStyle(0.85, seed=7, strides=3.0))
     for subject in ("01", "02"):
         (folder / subject).mkdir()
         np.savez_compressed(folder / subject / "walk_poses.npz", allow_pickle=False, **arrays)
@@ -60,7 +60,7 @@ def take(takes: Path) -> Path:
 def made(take: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a clip and its mirrored copy."""
     out = tmp_path_factory.mktemp("made")
-    retarget_sources([take], "wildrobot", out, Options(mirror=True, source="mine"))
+    retarget_sources([take], "wildrobot", out, RetargetOptions(mirror=True, source="mine"))
     return out
 
 
@@ -110,7 +110,7 @@ def test_what_does_not_exist_is_told(tmp_path: Path) -> None:
 def test_bad_files_are_left_out_and_the_others_made_side_by_side(
     takes: Path, tmp_path: Path, robot: Robot, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verdicts = retarget_sources([takes], "wildrobot", tmp_path, Options(source="mine"), jobs=2)
+    verdicts = retarget_sources([takes], "wildrobot", tmp_path, RetargetOptions(source="mine"), jobs=2)
     assert [verdict.clip for verdict in verdicts] == ["01_walk_poses", "02_walk_poses"]
     names = {f"{name}.{kind}" for name in ("01_walk_poses", "02_walk_poses") for kind in ("npz", "json")}
     assert {path.name for path in tmp_path.iterdir()} == names
@@ -149,7 +149,7 @@ def test_an_accident_of_one_file_is_not_the_end_of_the_others(
     monkeypatch.setattr("playground_amp.retargeting.pipeline.read_source", explode)
     assert (
         "could not be retargeted (ZeroDivisionError: odd file)"
-        in make(Job("walk", take, "wildrobot", tmp_path, Options())).error
+        in make(Job("walk", take, "wildrobot", tmp_path, RetargetOptions())).error
     )
 
 
@@ -164,7 +164,7 @@ def test_an_accident_of_one_file_is_not_the_end_of_the_others(
 )
 def test_options_that_make_no_sense_are_told(options: dict[str, float], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        Options(**options)
+        RetargetOptions(**options)
 
 
 # ---------------------------------------------------------------- the second run
@@ -172,7 +172,7 @@ def test_options_that_make_no_sense_are_told(options: dict[str, float], said: st
 
 def test_a_second_run_makes_nothing(take: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.iterdir()}
-    verdicts = retarget_sources([take], "wildrobot", made, Options(mirror=True, source="mine"))
+    verdicts = retarget_sources([take], "wildrobot", made, RetargetOptions(mirror=True, source="mine"))
     assert {path: path.stat().st_mtime_ns for path in made.iterdir()} == before
     assert [verdict.clip for verdict in verdicts] == ["walk_poses", "walk_poses_mirrored"]
     assert "2 unchanged" in capsys.readouterr().err
@@ -187,7 +187,7 @@ def test_what_changed_is_redone(
     source = tmp_path / "source" / "walk_poses.npz"
     source.parent.mkdir()
     source.write_bytes(take.read_bytes())
-    options = Options(mirror=True, source="mine")
+    options = RetargetOptions(mirror=True, source="mine")
     job = Job("walk_poses", source, "wildrobot", tmp_path, options)
     assert earlier(job)
     if change == "option":
@@ -207,12 +207,12 @@ def test_what_changed_is_redone(
 def test_only_the_part_that_is_asked_for_becomes_the_clip(take: Path, robot: Robot, tmp_path: Path) -> None:
     """The person walks at 0.85 m/s all the way: a lower bound keeps all of it."""
     whole_take = read_source(take)
-    job = Job("walk", take, "wildrobot", tmp_path, Options())
-    kept = retargeted(replace(job, options=Options(speed_min=0.5)), robot).clip
-    part = retargeted(replace(job, options=Options(end=whole_take.duration - 0.3)), robot).clip
+    job = Job("walk", take, "wildrobot", tmp_path, RetargetOptions())
+    kept = retargeted(replace(job, options=RetargetOptions(speed_min=0.5)), robot).clip
+    part = retargeted(replace(job, options=RetargetOptions(end=whole_take.duration - 0.3)), robot).clip
     assert kept.name == "walk" and 0.1 < kept.duration - part.duration < 0.8
     with pytest.raises(InputError, match="never as fast"):
-        retargeted(replace(job, options=Options(speed_min=3.0)), robot)
+        retargeted(replace(job, options=RetargetOptions(speed_min=3.0)), robot)
 
 
 def test_a_record_is_proposed_into_a_folder_and_never_over_another(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_the_report_holds_every_verdict_and_its_pictures_within_one_file(
 ) -> None:
     """Also of clips that stand unchanged, and without rendering where OpenGL is missing."""
     page = tmp_path / "pages" / "report.html"
-    options = Options(mirror=True, source="mine <&> yours")
+    options = RetargetOptions(mirror=True, source="mine <&> yours")
     retarget_sources([take], "wildrobot", tmp_path, options, report=page)
     html = page.read_text()
     assert "http" not in html.split("<style>")[0] and 'src="' in html and 'src="http' not in html

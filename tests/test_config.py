@@ -14,11 +14,11 @@ from playground_amp.config import (
     ClipSource,
     Config,
     find_path,
-    in_use,
+    is_enabled,
     load_config,
     resolve,
     to_dict,
-    with_numbers,
+    with_hyperparams,
 )
 from playground_amp.config.presets import PRESETS
 from playground_amp.core.errors import InputError
@@ -119,15 +119,15 @@ def test_to_dict_is_as_one_would_write_it():
 
 def test_numbers_are_put_into_a_copy_and_the_rest_stays():
     config = Config()
-    other = with_numbers(config, {"amp.r1_gamma": 7.0, "ppo.clip": 0.3})
+    other = with_hyperparams(config, {"amp.r1_gamma": 7.0, "ppo.clip": 0.3})
     assert (other.amp.r1_gamma, other.ppo.clip) == (7.0, 0.3)
     assert (config.amp.r1_gamma, config.ppo.clip) == (1.0, 0.2) and config == Config()
     assert other.env is config.env and other.amp.hidden == config.amp.hidden
 
 
 def test_only_a_weight_that_is_surely_zero_is_left_out():
-    assert in_use(0.5) and not in_use(0.0) and not in_use(0)
-    assert in_use(object())  # an array that is not known yet
+    assert is_enabled(0.5) and not is_enabled(0.0) and not is_enabled(0)
+    assert is_enabled(object())  # an array that is not known yet
 
 
 # Finding files

@@ -23,13 +23,13 @@ from playground_amp.core.errors import InputError, listed
 from playground_amp.core.types import Frame
 from playground_amp.doctor import probes as gathering
 from playground_amp.doctor.clips import examine_clips, examine_speeds, report_clip
-from playground_amp.doctor.feature_consistency import Passage, examine_passages
+from playground_amp.doctor.feature_consistency import FeatureTrace, examine_passages
 from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.machine import Machine, examine_machine
 from playground_amp.doctor.output import Diagnosis, clips_table
-from playground_amp.doctor.probes import Evidence, gather
+from playground_amp.doctor.probes import ProbeData, gather
 from playground_amp.doctor.reference import examine_fall, examine_reference
-from playground_amp.doctor.separability import Dimension, Summary, auc, separability
+from playground_amp.doctor.separability import FeatureStats, Summary, auc, separability
 from playground_amp.envs.env import Env
 from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.motion import reference_builder
@@ -68,7 +68,7 @@ def amp() -> AMP:
 
 
 @pytest.fixture(scope="module")
-def healthy(amp: AMP) -> Evidence:
+def healthy(amp: AMP) -> ProbeData:
     return gather(amp)
 
 
@@ -77,7 +77,7 @@ def clips(robot: Robot) -> list[MotionClip]:
     return [load_clip(path, robot) for path in CLIPS]
 
 
-def findings(amp: AMP, evidence: Evidence, clips: list[MotionClip]) -> list[Finding]:
+def findings(amp: AMP, evidence: ProbeData, clips: list[MotionClip]) -> list[Finding]:
     return doctor.examine(amp, evidence, clips, [report_clip(clip, amp.env.robot) for clip in clips])
 
 
@@ -154,7 +154,7 @@ def test_a_breakage_of_the_policys_features_is_named(
 
 @pytest.mark.parametrize("name", BREAKAGES)
 def test_a_breakage_of_the_references_features_is_named(
-    name: str, amp: AMP, healthy: Evidence, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
+    name: str, amp: AMP, healthy: ProbeData, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, code, dimensions, words = BREAKAGES[name]
     monkeypatch.setattr(reference_builder, "amp_features", lambda a, b, **kw: broken(amp_features(a, b, **kw), a, b))
@@ -171,7 +171,7 @@ def test_a_breakage_of_the_references_features_is_named(
 
 
 @pytest.mark.parametrize("name", BREAKAGES)
-def test_a_breakage_of_both_sides_is_one_error_of_features_py(name: str, amp: AMP, healthy: Evidence) -> None:
+def test_a_breakage_of_both_sides_is_one_error_of_features_py(name: str, amp: AMP, healthy: ProbeData) -> None:
     broken, code, _, words = BREAKAGES[name]
     passages = [with_features(passage, broken) for passage in healthy.passages]
     found = examine_passages(passages, amp.env.robot, DT)
@@ -180,7 +180,7 @@ def test_a_breakage_of_both_sides_is_one_error_of_features_py(name: str, amp: AM
     assert "env.py" not in found[0].sentence and "library.py" not in found[0].sentence
 
 
-def with_features(passage: Passage, broken: Callable[[jax.Array, Frame, Frame], jax.Array]) -> Passage:
+def with_features(passage: FeatureTrace, broken: Callable[[jax.Array, Frame, Frame], jax.Array]) -> FeatureTrace:
     """A passage whose features are broken."""
     previous, current = (frame(qpos) for qpos in (passage.previous, passage.current))
     features = broken(jax.numpy.asarray(passage.features), previous, current)
@@ -195,14 +195,14 @@ def frame(qpos: np.ndarray) -> Frame:
 
 
 @pytest.mark.parametrize("side", ["policy", "reference"])
-def test_a_root_in_another_unit_is_its_height_alone(side: str, amp: AMP, healthy: Evidence) -> None:
+def test_a_root_in_another_unit_is_its_height_alone(side: str, amp: AMP, healthy: ProbeData) -> None:
     """A height in centimetres bends the root direction, too."""
     passages = [in_cm(passage) if passage.side == side else passage for passage in healthy.passages]
     (error,) = examine_passages(passages, amp.env.robot, DT)
     assert (error.side, error.code, error.dimensions) == (side, "unit", ("root height",))
 
 
-def in_cm(passage: Passage) -> Passage:
+def in_cm(passage: FeatureTrace) -> FeatureTrace:
     """A passage seen by a side that takes the root height for centimetres: its vertical velocity is 100 times."""
     features = passage.features.copy()
     features[:, 20] *= 100.0
@@ -211,7 +211,7 @@ def in_cm(passage: Passage) -> Passage:
     return dataclasses.replace(passage, features=features)
 
 
-def test_no_phrase_is_said_twice(amp: AMP, healthy: Evidence) -> None:
+def test_no_phrase_is_said_twice(amp: AMP, healthy: ProbeData) -> None:
     random = np.random.default_rng(0)
     passages = []
     for passage in healthy.passages:
@@ -225,7 +225,7 @@ def test_no_phrase_is_said_twice(amp: AMP, healthy: Evidence) -> None:
 
 def test_no_fault_is_said_only_without_errors() -> None:
     summary = Summary(0.0, 1.0, -1.0, 1.0)
-    features = [Dimension("root height", "root height", "m", summary, summary, 0.98)]
+    features = [FeatureStats("root height", "root height", "m", summary, summary, 0.98)]
     machine = Machine("cpu", ("cpu",), 2, "native", 256, "yes", "offline", 1e12)
     other = Finding("error", "facing", "", ("root direction x",))
     own = Finding("error", "unit", "", ("root height",))
@@ -252,7 +252,7 @@ def test_a_checkpoint_before_the_first_run_is_refused_in_words(tmp_path: Path, m
         doctor.main(None, [], "nosuchrun")
 
 
-def test_nothing_is_wrong_with_the_default(amp: AMP, healthy: Evidence, clips: list[MotionClip]) -> None:
+def test_nothing_is_wrong_with_the_default(amp: AMP, healthy: ProbeData, clips: list[MotionClip]) -> None:
     assert findings(amp, healthy, clips) == []
 
 
@@ -265,7 +265,7 @@ def test_a_world_frame_is_found_in_the_stored_windows_alone(amp: AMP, clips: lis
     assert the_error(found, "frame", "reference").dimensions
 
 
-def test_swapped_columns_in_the_reference_pytree_are_named(amp: AMP, healthy: Evidence) -> None:
+def test_swapped_columns_in_the_reference_pytree_are_named(amp: AMP, healthy: ProbeData) -> None:
     swapped = amp.env.reference.windows[..., np.r_[0, 5:9, 1:5, 9:29]]
     reference = amp.env.reference.replace(windows=swapped)
     passage = gathering.as_stored(reference, gathering.consecutive(reference))
@@ -275,7 +275,7 @@ def test_swapped_columns_in_the_reference_pytree_are_named(amp: AMP, healthy: Ev
 
 @pytest.mark.parametrize("floor", [1e-8, None])
 def test_a_variance_floor_of_nothing_is_named(
-    floor: float | None, amp: AMP, healthy: Evidence, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
+    floor: float | None, amp: AMP, healthy: ProbeData, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the library alone, and in features.py for everybody."""
     low = lambda robot: np.full(robot.num_features, floor or 1e-8, np.float32)  # noqa: E731
@@ -394,7 +394,7 @@ def test_walking_backwards_is_no_fault_of_a_clip_that_is_declared_to(clips: list
 
 
 def test_the_speed_of_a_clip_that_faces_away_is_not_reported_again(
-    amp: AMP, healthy: Evidence, clips: list[MotionClip]
+    amp: AMP, healthy: ProbeData, clips: list[MotionClip]
 ) -> None:
     qpos = clips[0].qpos.copy()
     qpos[:, 3:7] = turned(qpos[:, 3:7])
@@ -403,14 +403,14 @@ def test_the_speed_of_a_clip_that_faces_away_is_not_reported_again(
     assert "speed" not in [finding.code for finding in findings(amp, healthy, [away])]
 
 
-def test_degrees_read_as_radians_are_named(amp: AMP, healthy: Evidence, robot: Robot) -> None:
+def test_degrees_read_as_radians_are_named(amp: AMP, healthy: ProbeData, robot: Robot) -> None:
     degrees = dataclasses.replace(robot, home=tuple(np.rad2deg(robot.home)))
     found = examine_reference(amp.env.reference, healthy.policy, healthy.starts, degrees, mirrored=True)
     error = the_error(found, "start", "policy")
     assert "left_hip_pitch position" in error.dimensions and "degrees and radians" in error.sentence
 
 
-def test_a_wrong_mirror_table_is_named(amp: AMP, healthy: Evidence, robot: Robot) -> None:
+def test_a_wrong_mirror_table_is_named(amp: AMP, healthy: ProbeData, robot: Robot) -> None:
     partner, sign = robot.mirror_joints
     wrong = dataclasses.replace(robot, mirror_joints=(partner, tuple(-s for s in sign)))
     found = examine_reference(amp.env.reference, healthy.policy, healthy.starts, wrong, mirrored=True)

@@ -442,7 +442,7 @@ def test_the_policy_of_the_checkpoint_is_judged(amp: AMP, run: Path) -> None:
     recorder = make_recorder(amp, 2)
     with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
         states = [checkpoints.restore(amp, i)[0] for i in (1, 2)]
-    first, second = (recorder(s.trainee.params.actor, s.statistics, jax.random.key(0)) for s in states)
+    first, second = (recorder(s.policy.params.actor, s.statistics, jax.random.key(0)) for s in states)
     np.testing.assert_array_equal(first.qpos[0], second.qpos[0])
     assert np.abs(first.action[0] - second.action[0]).max() > 1e-4
     assert first.action.shape == first.torque.shape == (20, 2, 9)

@@ -22,8 +22,8 @@ from playground_amp.envs.env import Env
 from playground_amp.evaluation import gait_labels
 from playground_amp.evaluation.evaluate import evaluate, recording_windows
 from playground_amp.evaluation.gait_labels import (
-    Gait,
-    Gaits,
+    GaitEvaluation,
+    GaitLabelEvaluation,
     changes,
     distances_to,
     evaluate_gaits,
@@ -152,7 +152,7 @@ def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(
     amp: AMP, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, read = jax.jit(amp.init)(jax.random.key(0)), []
-    policy = state.trainee.params.actor, state.statistics
+    policy = state.policy.params.actor, state.statistics
     steady = record(amp, *policy, jax.random.key(0), 6)
     changed = record(amp, *policy, jax.random.key(1), 6, changes(amp, 6))
     monkeypatch.setattr(gait_labels, "load_clips", lambda *a, **k: read.append(a) or load_clips(*a, **k))
@@ -254,8 +254,8 @@ def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speed
 
 
 def test_sentences_name_every_gait_and_the_changes() -> None:
-    walk = Gait("walk", 32, 0.75, 0.5, 0.47, {"walk": 0.1, "stand": 0.9}, "walk")
-    lines = sentences(Gaits((walk,), 64, 0.5))
+    walk = GaitLabelEvaluation("walk", 32, 0.75, 0.5, 0.47, {"walk": 0.1, "stand": 0.9}, "walk")
+    lines = sentences(GaitEvaluation((walk,), 64, 0.5))
     assert lines[0].startswith("asked for walk: 75% of 32 episodes without a fall, 0.47 m/s at 0.50 commanded")
     assert "0.10 to walk, 0.90 to stand" in lines[0]
     assert lines[1] == "another gait asked for half-way: 50% of 64 episodes without a fall"

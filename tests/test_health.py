@@ -15,7 +15,7 @@ import pytest
 
 from playground_amp.amp import make_amp
 from playground_amp.config import Config, load_config, resolve
-from playground_amp.discriminator.motion_prior import DiscriminatorState, Prior
+from playground_amp.discriminator.motion_prior import DiscriminatorState, MotionPrior
 from playground_amp.learning import replay
 from playground_amp.training import health, trainer
 
@@ -72,7 +72,7 @@ def rows(count: int, changes: dict[str, float] | None = None, *, first: int = 10
 
 
 def state(changes: dict[str, float], config: Config = CONFIG) -> str:
-    return health.judge(rows(20, changes), config).state
+    return health.assess_health(rows(20, changes), config).state
 
 
 def amp_config(**changes: object) -> Config:
@@ -83,21 +83,21 @@ def history(config: Config, series: list[dict[str, float]], interval: int = 5) -
     """States that a run prints, without repetitions."""
     states = [""]
     for end in range(interval, len(series) + 1, interval):
-        now = health.judge(series[:end], config, states[-1]).state
+        now = health.assess_health(series[:end], config, states[-1]).state
         states += [now] if now != states[-1] else []
     return states[1:]
 
 
 @pytest.mark.parametrize("name", SICK)
 def test_each_symptom_is_named_with_a_setting_to_change(name):
-    verdict = health.judge(rows(20, SICK[name]), CONFIG)
+    verdict = health.assess_health(rows(20, SICK[name]), CONFIG)
     assert verdict.state == name
     assert any(f"{section}." in verdict.sentence for section in ("amp", "ppo", "env", "reference"))
     assert "\n" not in verdict.sentence
 
 
 def test_a_healthy_row_is_learning():
-    assert health.judge(rows(20), CONFIG).state == "learning"
+    assert health.assess_health(rows(20), CONFIG).state == "learning"
 
 
 def test_accuracy_of_a_half_is_never_balance():
@@ -118,18 +118,18 @@ def test_a_sure_discriminator_that_still_rewards_is_learning():
 
 def test_falling_at_once_is_a_beginners_only():
     falling = {"episode_length": 25.0}
-    assert health.judge(rows(20, falling, first=200), CONFIG).state == "learning"
-    assert health.judge(rows(20, falling, first=400), CONFIG).state == "policy collapsed"
+    assert health.assess_health(rows(20, falling, first=200), CONFIG).state == "learning"
+    assert health.assess_health(rows(20, falling, first=400), CONFIG).state == "policy collapsed"
 
 
 def test_nothing_is_judged_before_there_is_enough():
-    assert health.judge([], CONFIG).state == "not enough steps yet"
-    assert health.judge(rows(99, SURE, first=1), CONFIG).state == "not enough steps yet"
-    assert health.judge(rows(19, SURE), CONFIG).state == "not enough steps yet"  # a resumed run
+    assert health.assess_health([], CONFIG).state == "not enough steps yet"
+    assert health.assess_health(rows(99, SURE, first=1), CONFIG).state == "not enough steps yet"
+    assert health.assess_health(rows(19, SURE), CONFIG).state == "not enough steps yet"  # a resumed run
 
 
 def test_a_number_that_is_none_is_named_at_once():
-    verdict = health.judge([*rows(2), HEALTHY | {"iteration": 1003, "value_loss": float("nan")}], CONFIG)
+    verdict = health.assess_health([*rows(2), HEALTHY | {"iteration": 1003, "value_loss": float("nan")}], CONFIG)
     assert (verdict.state, verdict.dead) == ("diverged", True)
     assert "value_loss is not a number in iteration 1003" in verdict.sentence
 
@@ -174,35 +174,37 @@ def test_noise_about_a_threshold_does_not_flicker():
 def test_a_state_begins_when_both_halves_show_it_and_ends_when_it_is_long_past():
     flat = SICK["discriminator flat"]
     half = [*rows(30), *rows(10, flat, first=1031)]
-    assert health.judge(half, CONFIG, "learning").state == "learning"
-    assert health.judge(half, CONFIG, "discriminator flat").state == "discriminator flat"
+    assert health.assess_health(half, CONFIG, "learning").state == "learning"
+    assert health.assess_health(half, CONFIG, "discriminator flat").state == "discriminator flat"
     past = [*rows(20, flat), *rows(50, first=1021)]
-    assert health.judge(past[:60], CONFIG, "discriminator flat").state == "discriminator flat"
-    assert health.judge(past, CONFIG, "discriminator flat").state == "learning"
+    assert health.assess_health(past[:60], CONFIG, "discriminator flat").state == "discriminator flat"
+    assert health.assess_health(past, CONFIG, "discriminator flat").state == "learning"
 
 
 @pytest.mark.parametrize("name", ["discriminator too strong", "discriminator flat", "policy collapsed"])
 def test_dead_is_what_stays_for_long(name):
-    assert not health.judge(rows(199, SICK[name]), CONFIG).dead
-    assert health.judge(rows(200, SICK[name]), CONFIG).dead
+    assert not health.assess_health(rows(199, SICK[name]), CONFIG).dead
+    assert health.assess_health(rows(200, SICK[name]), CONFIG).dead
     recovered = [*rows(20), *rows(180, SICK[name], first=1021)]
-    assert not health.judge(recovered, CONFIG).dead
+    assert not health.assess_health(recovered, CONFIG).dead
 
 
 def test_a_little_style_reward_and_a_guessing_discriminator_are_not_dead():
     strong = SICK["discriminator too strong"] | {"amp_reward": 0.07}
     weak = SICK["discriminator too weak"]
     for changes in (strong, weak):
-        assert not health.judge(rows(200, changes), CONFIG).dead
-    assert health.judge(rows(200, weak | {"disc_acc": 0.3, "disc_fake_mean": 0.6}), CONFIG).dead  # does not learn
+        assert not health.assess_health(rows(200, changes), CONFIG).dead
+    assert health.assess_health(
+        rows(200, weak | {"disc_acc": 0.3, "disc_fake_mean": 0.6}), CONFIG
+    ).dead  # does not learn
 
 
 def test_task_alone_is_judged_without_a_discriminator():
     config = amp_config(style_weight=0.0)
 
-    def task(first: int, length: float) -> health.Verdict:
+    def task(first: int, length: float) -> health.HealthStatus:
         row = {"task_reward": 0.9, "episode_length": length}
-        return health.judge([row | {"iteration": first + i} for i in range(200)], config)
+        return health.assess_health([row | {"iteration": first + i} for i in range(200)], config)
 
     assert task(1001, 490.0).state == "learning"
     assert task(1001, 20.0) == dataclasses.replace(task(1001, 20.0), state="policy collapsed", dead=True)
@@ -211,10 +213,10 @@ def test_task_alone_is_judged_without_a_discriminator():
 def test_the_controller_is_mentioned_at_the_end_of_its_range():
     highest = CONFIG.amp.control_range[1]
     strong = SICK["discriminator too strong"]
-    at_end = health.judge(rows(20, strong | {"disc_weakening": highest}), CONFIG).sentence
+    at_end = health.assess_health(rows(20, strong | {"disc_weakening": highest}), CONFIG).sentence
     assert f"amp.control (input_noise) stands at the upper end of amp.control_range ({highest:g})" in at_end
-    assert "amp.control" not in health.judge(rows(20, strong), CONFIG).sentence
-    assert "amp.control" in health.judge(rows(20, strong), amp_config(control="off")).sentence
+    assert "amp.control" not in health.assess_health(rows(20, strong), CONFIG).sentence
+    assert "amp.control" in health.assess_health(rows(20, strong), amp_config(control="off")).sentence
 
 
 # --- losses and rewards
@@ -288,8 +290,8 @@ def test_scores_without_bounds_swing_by_their_own_measure():
         means = [{"disc_real_mean": (g - offset) / 2, "disc_fake_mean": (offset - g) / 2} for g in gap]
         return [HEALTHY | mean | {"iteration": 1001 + i} for i, mean in enumerate(means)]
 
-    assert health.judge(series(0.0), config).state == "learning"
-    assert health.judge(series(9.5), config).state == "oscillating"
+    assert health.assess_health(series(0.0), config).state == "learning"
+    assert health.assess_health(series(9.5), config).state == "oscillating"
 
 
 def test_scores_that_swing_are_not_called_weak_by_turns():
@@ -300,17 +302,17 @@ def test_scores_that_swing_are_not_called_weak_by_turns():
         return HEALTHY | means | {"iteration": 1001 + i}
 
     series = [row(i) for i in range(240)]
-    assert health.judge(series[:80], CONFIG).state == "discriminator too weak"
-    assert health.judge(series, CONFIG).state == "oscillating"
-    assert "amp.replay_share" in health.judge(series, CONFIG).sentence
+    assert health.assess_health(series[:80], CONFIG).state == "discriminator too weak"
+    assert health.assess_health(series, CONFIG).state == "oscillating"
+    assert "amp.replay_share" in health.assess_health(series, CONFIG).sentence
 
 
 def test_few_modes_are_a_collapse_of_robots_that_stay_up():
     few = {"mode_coverage": 0.15, "feature_diversity": 0.6}
-    verdict = health.judge(rows(200, few), CONFIG)
+    verdict = health.assess_health(rows(200, few), CONFIG)
     assert (verdict.state, verdict.dead) == ("policy collapsed", False)  # the style reward may still lead out of it
     assert "0.15" in verdict.sentence and "amp.condition" in verdict.sentence
-    assert "amp.condition" not in health.judge(rows(20, few), amp_config(condition="command")).sentence
+    assert "amp.condition" not in health.assess_health(rows(20, few), amp_config(condition="command")).sentence
     assert state(few | {"mode_coverage": 0.4}) == "learning"  # the least that a preset's run showed
     assert state(few | {"episode_length": 100.0}) == "learning"
     assert state(few, amp_config(warm_up=2000)) == "learning"
@@ -318,25 +320,30 @@ def test_few_modes_are_a_collapse_of_robots_that_stay_up():
 
 def test_advice_names_what_is_there_to_change():
     strong, weak = SICK["discriminator too strong"], SICK["discriminator too weak"]
-    levers = ["amp.label_smoothing (0)", "amp.dropout (0)", "amp.update_every (1)", "amp.normalization (none)"]
-    said = health.judge(rows(20, strong), CONFIG).sentence
-    assert all(lever in said for lever in levers)
-    assert not any(lever in health.judge(rows(20, weak), CONFIG).sentence for lever in levers)
+    settings = [
+        "amp.label_smoothing (0)",
+        "amp.dropout (0)",
+        "amp.update_every (1)",
+        "amp.normalization (none)",
+    ]
+    said = health.assess_health(rows(20, strong), CONFIG).sentence
+    assert all(setting in said for setting in settings)
+    assert not any(setting in health.assess_health(rows(20, weak), CONFIG).sentence for setting in settings)
     weakened = amp_config(r1_gamma=0.0, dropout=0.5, update_every=3, normalization="layer", control="off")
-    said = health.judge(rows(20, weak), weakened).sentence
+    said = health.assess_health(rows(20, weak), weakened).sentence
     assert "lower amp.input_noise (0.2), amp.dropout (0.5) or amp.update_every (3), or set amp.normalization" in said
-    assert "label_smoothing" not in health.judge(rows(20, strong), amp_config(**LOSSES["hinge"])).sentence
+    assert "label_smoothing" not in health.assess_health(rows(20, strong), amp_config(**LOSSES["hinge"])).sentence
 
 
 # --- symptoms made by a discriminator that learns from a made-up policy: drift [D] is what the policy has learned
 
-Policy = Callable[[Prior, DiscriminatorState, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+Policy = Callable[[MotionPrior, DiscriminatorState, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 SAMPLES = 128
 SMALL = {"hidden": (64,), "batch_size": 64, "replay_size": 1000, "input_noise": 0.0, "control": "off"}
 HOT = {"discriminator_lr": 3e-3, "update_steps": 4}
 
 
-def recorded(prior: Prior, key: jax.Array) -> jax.Array:
+def recorded(prior: MotionPrior, key: jax.Array) -> jax.Array:
     return prior.real_inputs(key, SAMPLES, jnp.zeros((SAMPLES, prior.shape.width)))
 
 
@@ -344,7 +351,7 @@ def near(offset: float, noise: float) -> Policy:
     """The reference's inputs, every number moved by `offset` and by noise."""
 
     def policy(
-        prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.Array
+        prior: MotionPrior, state: DiscriminatorState, drift: jax.Array, key: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         inputs = recorded(prior, key)
         return inputs + offset + noise * jax.random.normal(jax.random.fold_in(key, 1), inputs.shape), drift
@@ -352,14 +359,18 @@ def near(offset: float, noise: float) -> Policy:
     return policy
 
 
-def one_step(prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+def one_step(
+    prior: MotionPrior, state: DiscriminatorState, drift: jax.Array, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """A tenth of a second of the walk, again and again."""
     windows = prior.reference.windows[jax.random.randint(key, (SAMPLES,), 30, 36)]
     inputs = prior.reference.normalizer(windows).reshape(SAMPLES, -1)
     return inputs + 0.3 * jax.random.normal(key, inputs.shape), drift
 
 
-def chasing(prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+def chasing(
+    prior: MotionPrior, state: DiscriminatorState, drift: jax.Array, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """The reference's inputs moved by a drift that climbs the mean score.
 
     The two chase each other round in circles unless a gradient penalty damps them: the Dirac GAN of Mescheder et al.
@@ -371,12 +382,14 @@ def chasing(prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.
     return inputs + drift, drift + 0.1 * slope / (jnp.linalg.norm(slope) + 1e-3)
 
 
-def broken(prior: Prior, state: DiscriminatorState, drift: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+def broken(
+    prior: MotionPrior, state: DiscriminatorState, drift: jax.Array, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """A policy that leaves the numbers in its sixth iteration."""
     return recorded(prior, key) + jnp.where(drift < 5.0, 0.0, jnp.inf), drift + 1.0
 
 
-def learned(prior: Prior, policy: Policy, iterations: int, length: float = 200.0) -> list[dict[str, float]]:
+def learned(prior: MotionPrior, policy: Policy, iterations: int, length: float = 200.0) -> list[dict[str, float]]:
     """Metrics of a discriminator that learns from `policy`; episodes are said to last `length`."""
 
     def step(carry: tuple, i: jax.Array) -> tuple[tuple, dict[str, jax.Array]]:
@@ -407,7 +420,7 @@ def learn(robot, reference_of):
 
     def run(policy: Policy, iterations: int = 130, length: float = 200.0, **settings: object):
         config = amp_config(**SMALL | settings)
-        return learned(Prior(config.amp, reference_of(1), robot), policy, iterations, length), config
+        return learned(MotionPrior(config.amp, reference_of(1), robot), policy, iterations, length), config
 
     return run
 
@@ -415,7 +428,7 @@ def learn(robot, reference_of):
 @pytest.mark.parametrize("name", ["lsgan", "lsgan of -1 and 1", "vanilla", "hinge", "wasserstein"])
 def test_a_fast_discriminator_without_penalty_becomes_too_strong(learn, name):
     series, config = learn(near(3.0, 0.0), **{"r1_gamma": 0.0} | LOSSES[name] | HOT)
-    verdict = health.judge(series, config)
+    verdict = health.assess_health(series, config)
     assert verdict.state == "discriminator too strong"
     assert "discriminator_lr (0.003)" in verdict.sentence
 
@@ -423,13 +436,13 @@ def test_a_fast_discriminator_without_penalty_becomes_too_strong(learn, name):
 @pytest.mark.parametrize("name", ["vanilla", "wasserstein"])
 def test_a_huge_penalty_makes_a_flat_discriminator(learn, name):
     series, config = learn(near(0.3, 0.3), **LOSSES[name] | {"r1_gamma": 1e5})
-    assert health.judge(series, config).state == "discriminator flat"
+    assert health.assess_health(series, config).state == "discriminator flat"
 
 
 @pytest.mark.parametrize("name", ["hinge, linear", "wasserstein"])
 def test_a_policy_that_is_the_reference_is_too_strong_for_the_discriminator(learn, name):
     series, config = learn(near(0.0, 0.0), **{"r1_gamma": 0.0} | LOSSES[name] | {"discriminator_lr": 1e-3})
-    verdict = health.judge(series, config)
+    verdict = health.assess_health(series, config)
     assert verdict.state == "discriminator too weak"
     assert "the policy is too strong for it" in verdict.sentence
 
@@ -444,7 +457,7 @@ def test_a_policy_near_the_reference_is_a_balance(learn, name):
 
 def test_a_policy_of_one_step_has_collapsed(learn):
     series, config = learn(one_step, length=450.0)
-    verdict = health.judge(series, config)
+    verdict = health.assess_health(series, config)
     assert verdict.state == "policy collapsed"
     assert "a few of the reference's modes" in verdict.sentence
 
@@ -464,8 +477,8 @@ def test_a_penalty_ends_the_chase(learn):
 
 def test_an_input_that_is_infinite_diverges(learn):
     series, config = learn(broken, 10)
-    assert health.judge(series[:5], config).state == "not enough steps yet"
-    verdict = health.judge(series, config)
+    assert health.assess_health(series[:5], config).state == "not enough steps yet"
+    verdict = health.assess_health(series, config)
     assert (verdict.state, verdict.dead) == ("diverged", True)
     assert "iteration 6" in verdict.sentence
 
@@ -511,9 +524,9 @@ STEERED = ["amp.discriminator_lr=1e-3", "amp.input_noise=1", "amp.control=input_
 )
 def test_sick_training_is_recognised(overrides, expected):
     series, config = trained(overrides)
-    assert health.judge(series, config).state == expected
+    assert health.assess_health(series, config).state == expected
 
 
 def test_training_with_a_monstrous_learning_rate_diverges():
     series, config = trained(["ppo.learning_rate=1e6", "ppo.learning_rate_range=[1e-5, 1e6]"], iterations=1)
-    assert health.judge(series, config).state == "diverged"
+    assert health.assess_health(series, config).state == "diverged"

@@ -111,7 +111,7 @@ def test_normaliser_is_the_mean_and_spread_of_all_steps(robot: Robot, walk: np.n
 
 def test_rows_are_drawn_uniformly_from_first_to_last(robot: Robot, walk: np.ndarray) -> None:
     reference = reference_of(robot, [walk], window=2)
-    drawn = np.bincount(reference.draw(jax.random.key(0), 30_000), minlength=len(reference.windows))
+    drawn = np.bincount(reference.sample(jax.random.key(0), 30_000), minlength=len(reference.windows))
     assert len(drawn) == len(reference.windows)
     assert drawn.min() > 170 and drawn.max() < 340  # 254 are expected of each, with a standard deviation of 16
 
@@ -166,7 +166,7 @@ def test_the_speed_of_a_window_is_that_around_its_end(robot: Robot, walk: np.nda
 
 def test_rows_of_a_gait_are_drawn_uniformly_and_from_no_other(gaits: Reference) -> None:
     label = jnp.arange(40_000) % 2
-    rows = np.asarray(gaits.draw_of(jax.random.key(0), label))
+    rows = np.asarray(gaits.sample_label(jax.random.key(0), label))
     np.testing.assert_array_equal(gaits.gaits.of[rows], label)
     drawn = np.bincount(rows, minlength=502)
     assert drawn[:388].min() > 20 and drawn[:388].max() < 90  # 52 are expected of each
@@ -175,7 +175,9 @@ def test_rows_of_a_gait_are_drawn_uniformly_and_from_no_other(gaits: Reference) 
 
 def drawn_at(gaits: Reference, label: int, speed: float | np.ndarray, count: int = 20_000) -> np.ndarray:
     speeds = np.broadcast_to(np.float32(speed), (count,))
-    return np.asarray(gaits.draw_at(jax.random.key(1), jnp.full(count, label, jnp.int32), jnp.asarray(speeds)))
+    return np.asarray(
+        gaits.sample_near_command(jax.random.key(1), jnp.full(count, label, jnp.int32), jnp.asarray(speeds))
+    )
 
 
 @pytest.mark.parametrize("wanted", [0.25, 0.55])
@@ -212,7 +214,7 @@ def test_every_row_of_a_gait_that_stands_is_drawn(gaits: Reference) -> None:
 
 def test_gaits_are_drawn_row_by_row(gaits: Reference) -> None:
     label, speed = jnp.array([STAND, WALK, WALK] * 500), jnp.array([0.0, 0.25, 0.55] * 500)
-    rows = np.asarray(gaits.draw_at(jax.random.key(2), label, speed))
+    rows = np.asarray(gaits.sample_near_command(jax.random.key(2), label, speed))
     np.testing.assert_array_equal(gaits.gaits.of[rows], label)
     near = np.abs(np.asarray(gaits.speed)[rows] - speed).reshape(500, 3)[:, 1:]
     assert near.max() < 0.2

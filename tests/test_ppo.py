@@ -155,14 +155,16 @@ def make_batch(params: ActorCriticParams, samples: int, seed: int = 0, drift: fl
     return ppo.Batch(*(jnp.asarray(x, jnp.result_type(float)) for x in fields))
 
 
-def update(params: ActorCriticParams, data: ppo.Batch, config: PPOConfig, seed: int = 0) -> tuple[ppo.Trainee, dict]:
-    trainee = ppo.Trainee(params=params, optimizer=ppo.make_optimizer(config).init(params))
+def update(
+    params: ActorCriticParams, data: ppo.Batch, config: PPOConfig, seed: int = 0
+) -> tuple[ppo.PolicyState, dict]:
+    policy = ppo.PolicyState(params=params, opt_state=ppo.make_optimizer(config).init(params))
 
     @jax.jit
-    def run(trainee: ppo.Trainee, data: ppo.Batch, key: jax.Array) -> tuple[ppo.Trainee, dict]:
-        return ppo.update(trainee, data, key, linear_policy, linear_value, config)
+    def run(policy: ppo.PolicyState, data: ppo.Batch, key: jax.Array) -> tuple[ppo.PolicyState, dict]:
+        return ppo.update(policy, data, key, linear_policy, linear_value, config)
 
-    return run(trainee, data, jax.random.key(seed))
+    return run(policy, data, jax.random.key(seed))
 
 
 def test_one_epoch_of_an_update_learns_from_every_sample() -> None:
@@ -170,8 +172,8 @@ def test_one_epoch_of_an_update_learns_from_every_sample() -> None:
     samples = 32
     params = make_params(2, samples, 1)
     data = make_batch(params, samples).replace(privileged=jnp.eye(samples), value_target=jnp.full(samples, 50.0))
-    trainee, _ = update(params, data, PPOConfig(epochs=1, batch_size=4, target_kl=0.0))
-    moved = trainee.params.critic["weights"] - params.critic["weights"]
+    policy, _ = update(params, data, PPOConfig(epochs=1, batch_size=4, target_kl=0.0))
+    moved = policy.params.critic["weights"] - params.critic["weights"]
     assert (np.asarray(moved) > 0.0).all()
 
 
@@ -303,9 +305,9 @@ def test_the_steered_learning_rate_is_the_one_used() -> None:
 def test_learning_rate_is_carried_to_the_next_update() -> None:
     params = make_params(3, 4, 2)
     data = make_batch(params, 64, drift=2.0)  # far from the behaviour policy: too much divergence in every step
-    trainee, metrics = update(params, data, PPOConfig(epochs=2, batch_size=32, learning_rate=1e-3))
-    assert float(ppo.learning_rate(trainee.optimizer)) == pytest.approx(1e-3 / 1.5**4, rel=1e-4)
-    assert float(metrics["learning_rate"]) == float(ppo.learning_rate(trainee.optimizer))
+    policy, metrics = update(params, data, PPOConfig(epochs=2, batch_size=32, learning_rate=1e-3))
+    assert float(ppo.learning_rate(policy.opt_state)) == pytest.approx(1e-3 / 1.5**4, rel=1e-4)
+    assert float(metrics["learning_rate"]) == float(ppo.learning_rate(policy.opt_state))
 
 
 # --- what an update achieves
@@ -331,8 +333,8 @@ def behaviour(params: ActorCriticParams, batch: ppo.Batch) -> ppo.Batch:
 def test_update_makes_advantaged_actions_likelier() -> None:
     params, batch = bandit()
     batch = behaviour(params, batch)
-    trainee, metrics = update(params, batch, PPOConfig(batch_size=64, learning_rate=1e-3))
-    mean, log_std = linear_policy(trainee.params.actor, batch.observation)
+    policy, metrics = update(params, batch, PPOConfig(batch_size=64, learning_rate=1e-3))
+    mean, log_std = linear_policy(policy.params.actor, batch.observation)
     gain = ppo.gaussian_log_prob(batch.action, mean, log_std) - batch.log_prob
     assert float(jnp.mean(jnp.sign(gain) == jnp.sign(batch.advantage))) > 0.9
     assert float(mean[0, 0]) > float(batch.mean[0, 0])
@@ -342,8 +344,8 @@ def test_update_makes_advantaged_actions_likelier() -> None:
 def test_update_brings_values_to_their_targets() -> None:
     params, batch = bandit()
     config = PPOConfig(batch_size=64, epochs=100, learning_rate=2e-2, target_kl=0.0)
-    trainee, _ = update(params, behaviour(params, batch), config)
-    assert float(trainee.params.critic["weights"][0]) == pytest.approx(2.0, abs=0.05)
+    policy, _ = update(params, behaviour(params, batch), config)
+    assert float(policy.params.critic["weights"][0]) == pytest.approx(2.0, abs=0.05)
 
 
 def test_long_gradients_are_shortened() -> None:

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from conftest import CONTROL_DT, make_clip
 
-from playground_amp.config import AMPConfig, Config, with_numbers
+from playground_amp.config import AMPConfig, Config, with_hyperparams
 from playground_amp.core.errors import InputError
 from playground_amp.core.types import FeatureGroup, Outcome
 from playground_amp.discriminator import losses
-from playground_amp.discriminator.motion_prior import SPEED_UNIT, DiscriminatorState, Levers, Prior
+from playground_amp.discriminator.motion_prior import SPEED_UNIT, DiscriminatorState, EffectiveHyperparams, MotionPrior
 from playground_amp.discriminator.rewards import no_scores
 from playground_amp.learning import replay
 from playground_amp.motion.features import CLIP, feature_mirror, feature_names, feature_weights, group_sizes
@@ -31,27 +31,27 @@ FEATURES = 29
 SMALL = {"hidden": (16, 8), "batch_size": SIZE, "replay_size": 128, "update_steps": 1, "discriminator_lr": 1e-2}
 VALID = {"lsgan": "clipped_linear", "vanilla": "sigmoid", "hinge": "softplus", "wasserstein": "linear"}
 
-MakePrior = Callable[..., Prior]
+MakePrior = Callable[..., MotionPrior]
 
 
 @pytest.fixture(scope="module")
 def make_prior(robot: Robot, gaits_of: Callable[[int], Reference]) -> MakePrior:
-    """A prior of two gaits; keywords are fields of AMPConfig, and one of Prior. The same ones give the same object."""
-    made: dict[str, Prior] = {}
+    """A prior of two gaits, once for the same keywords: fields of AMPConfig, and one of MotionPrior."""
+    made: dict[str, MotionPrior] = {}
 
-    def make(*, follow_command: bool = False, **settings: object) -> Prior:
+    def make(*, follow_command: bool = False, **settings: object) -> MotionPrior:
         key = repr((follow_command, sorted(settings.items())))
         if key not in made:
             config = AMPConfig(**SMALL | settings)
             reference = gaits_of((config.window - 1) * config.dilation + 1)
-            made[key] = Prior(config, reference, robot, follow_command=follow_command)
+            made[key] = MotionPrior(config, reference, robot, follow_command=follow_command)
         return made[key]
 
     return make
 
 
 @pytest.fixture(scope="module")
-def plain(make_prior: MakePrior) -> Prior:
+def plain(make_prior: MakePrior) -> MotionPrior:
     return make_prior()
 
 
@@ -72,9 +72,9 @@ def normalised(reference: Reference, windows: np.ndarray) -> np.ndarray:
     return np.clip((np.asarray(windows) - mean) / std, -CLIP, CLIP)
 
 
-def levers(prior: Prior, **changes: float) -> Levers:
+def hyperparams(prior: MotionPrior, **changes: float) -> EffectiveHyperparams:
     """No noise, everything else as configured."""
-    found = prior.levers(prior.init(jax.random.key(0)), jnp.int32(0))
+    found = prior.hyperparams(prior.init(jax.random.key(0)), jnp.int32(0))
     return found.replace(**{name: jnp.float32(value) for name, value in ({"input_noise": 0.0} | changes).items()})
 
 
@@ -89,7 +89,7 @@ def test_inputs_are_windows_normalised_by_the_reference(make_prior: MakePrior) -
     assert (prior.shape.width, prior.shape.condition) == (3 * FEATURES, 0)
 
 
-def test_drawn_inputs_are_normalised_windows(plain: Prior) -> None:
+def test_drawn_inputs_are_normalised_windows(plain: MotionPrior) -> None:
     drawn = np.asarray(plain.real_inputs(jax.random.key(0), 6000, jnp.zeros((6000, FEATURES))))
     assert drawn.shape == (6000, FEATURES)
     allowed = np.asarray(plain.reference.normalizer(plain.reference.windows)).reshape(-1, FEATURES)
@@ -261,7 +261,7 @@ class Spy:
 
 
 @functools.cache
-def spied_step(prior: Prior) -> tuple[DiscriminatorState, Callable[..., tuple]]:
+def spied_step(prior: MotionPrior) -> tuple[DiscriminatorState, Callable[..., tuple]]:
     """The first state, and its step, which also tells what it taught; compiled once for each prior."""
     state = prior.init(jax.random.key(0))
 
@@ -269,14 +269,14 @@ def spied_step(prior: Prior) -> tuple[DiscriminatorState, Callable[..., tuple]]:
     def step(noise: jax.Array, fresh: jax.Array, buffer: replay.Replay, key: jax.Array) -> tuple:
         spied = copy.copy(prior)
         spied.network = Spy(prior.network)
-        after, metrics = spied.step(state, levers(prior).replace(input_noise=noise), fresh, buffer, key)
+        after, metrics = spied.step(state, hyperparams(prior).replace(input_noise=noise), fresh, buffer, key)
         return *spied.network.taught, after, metrics
 
     return state, step
 
 
 def shown(
-    prior: Prior, fresh: jax.Array, buffer: replay.Replay, *, noise: float = 0.0, seeds: int = 1
+    prior: MotionPrior, fresh: jax.Array, buffer: replay.Replay, *, noise: float = 0.0, seeds: int = 1
 ) -> SimpleNamespace:
     """Reference and policy inputs [seeds * SIZE, D] of first steps with one key each, and what came of the first."""
     state, step = spied_step(prior)
@@ -285,14 +285,14 @@ def shown(
     return SimpleNamespace(real=real, fake=fake, before=state, after=steps[0][2], metrics=steps[0][3])
 
 
-def conditioned(prior: Prior, label: int, command: float, count: int) -> jax.Array:
+def conditioned(prior: MotionPrior, label: int, command: float, count: int) -> jax.Array:
     """Policy inputs [count, D] that were asked for one thing."""
     frames = jnp.zeros((count, prior.shape.frames * prior.shape.features))
     condition = prior.condition(jnp.full(count, label, jnp.int32), jnp.full(count, command))
     return jnp.concatenate([frames, condition], axis=-1)
 
 
-def rows_of(prior: Prior, frames: np.ndarray) -> np.ndarray:
+def rows_of(prior: MotionPrior, frames: np.ndarray) -> np.ndarray:
     """The windows of the reference that the frames [N, K * F] are."""
     windows = normalised(prior.reference, prior.reference.windows[:, :: prior.config.dilation])
     distance = np.abs(frames[:, None] - windows.reshape(1, len(windows), -1)).max(axis=-1)
@@ -375,20 +375,20 @@ def test_the_command_that_is_followed_never_reaches_the_network(make_prior: Make
     np.testing.assert_array_equal(prior.score(state, inputs), plain.score(state, inputs[..., :-1]))
     sides = inputs.reshape(-1, prior.shape.width)
     sides = sides[:12], sides[12:]
-    key, levers_ = jax.random.key(1), levers(prior)
-    total, parts = prior._penalty(state, levers_, *sides, key)
-    bare, of_plain = plain._penalty(state, levers_, *(side[:, :-1] for side in sides), key)
+    key, chosen = jax.random.key(1), hyperparams(prior)
+    total, parts = prior._penalty(state, chosen, *sides, key)
+    bare, of_plain = plain._penalty(state, chosen, *(side[:, :-1] for side in sides), key)
     np.testing.assert_allclose(parts["disc_r1"], of_plain["disc_r1"], rtol=1e-5)
     np.testing.assert_allclose(parts["disc_r2"], of_plain["disc_r2"], rtol=1e-5)
     assert float(parts["disc_gp"]) >= 0.0 and float(total) > 0.0 and float(bare) > 0.0
 
 
 def test_a_command_that_is_told_is_not_carried_twice(make_prior: MakePrior) -> None:
-    told, both = make_prior(condition="command"), make_prior(condition="command", follow_command=True)
-    assert told.shape == both.shape
-    state = told.init(jax.random.key(0))
-    inputs = told.inputs(outcome(told.reference))
-    np.testing.assert_array_equal(told.score(state, inputs), both.score(state, inputs))
+    command_visible, both = make_prior(condition="command"), make_prior(condition="command", follow_command=True)
+    assert command_visible.shape == both.shape
+    state = command_visible.init(jax.random.key(0))
+    inputs = command_visible.inputs(outcome(command_visible.reference))
+    np.testing.assert_array_equal(command_visible.score(state, inputs), both.score(state, inputs))
 
 
 def test_a_rollout_is_remembered_with_its_commands(make_prior: MakePrior) -> None:
@@ -475,7 +475,7 @@ def test_a_step_descends_the_loss_and_the_weighted_penalties(make_prior: MakePri
         return total, {"disc_r1": r1, "disc_r2": r2, "disc_gp": gp}
 
     gradient, metrics = jax.jit(jax.grad(expected, has_aux=True))(step.before.params)
-    found = jax.tree.map(lambda moment: moment / (1.0 - prior.config.adam_b1), step.after.optimizer.mu)
+    found = jax.tree.map(lambda moment: moment / (1.0 - prior.config.adam_b1), step.after.opt_state.mu)
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(gradient), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
     for name, value in metrics.items():
@@ -503,7 +503,7 @@ def test_a_penalty_slope_does_not_count_what_was_asked_for(make_prior: MakePrior
     follower = copy.copy(prior)
     follower.network = Follows()
     buffer = replay.add(replay.init(8, prior.shape.width), fresh)
-    metrics = jax.jit(follower.step)(state, levers(prior), fresh, buffer, jax.random.key(0))[1]
+    metrics = jax.jit(follower.step)(state, hyperparams(prior), fresh, buffer, jax.random.key(0))[1]
     assert (float(metrics["disc_r1"]), float(metrics["disc_r2"])) == (0.0, 0.0)
     assert float(metrics["disc_gp"]) == pytest.approx(1.0, abs=1e-5)
 
@@ -520,7 +520,7 @@ def test_dropout_is_another_in_every_step_and_off_while_scoring(make_prior: Make
     state, buffer = prior.init(jax.random.key(0)), replay.init(8, FEATURES)
     assert float(jnp.ptp(prior.score(state, fresh))) < 1e-6
     step = jax.jit(prior.step)
-    metrics = [step(state, levers(prior), fresh, buffer, jax.random.key(seed))[1] for seed in (0, 0, 1)]
+    metrics = [step(state, hyperparams(prior), fresh, buffer, jax.random.key(seed))[1] for seed in (0, 0, 1)]
     means, spreads = ([float(row[f"disc_fake_{name}"]) for row in metrics] for name in ("mean", "std"))
     assert min(spreads) > 1e-3
     assert means[0] == means[1] != means[2]
@@ -533,7 +533,7 @@ def test_spectral_statistics_go_on_with_every_step_and_stay_while_scoring(make_p
     buffer, step = replay.add(replay.init(64, FEATURES), fresh), jax.jit(prior.step)
     first = state = prior.init(jax.random.key(0))
     for i in range(60):
-        state, _ = step(state, levers(prior), fresh, buffer, jax.random.key(i))
+        state, _ = step(state, hyperparams(prior), fresh, buffer, jax.random.key(i))
         if i == 0:
             assert all((a != b).any() for a, b in vectors(state, first))
     inputs = prior.real_inputs(jax.random.key(1), 200, jnp.zeros((200, FEATURES)))
@@ -555,7 +555,7 @@ def test_a_skipped_step_changes_nothing_at_all(make_prior: MakePrior) -> None:
     """Not even the statistics of spectral norm."""
     prior = make_prior(normalization="spectral")
     state, fresh = prior.init(jax.random.key(0)), jnp.ones((4, FEATURES))
-    step, skipped = jax.jit(prior.step), levers(prior, update_share=0.0)
+    step, skipped = jax.jit(prior.step), hyperparams(prior, update_share=0.0)
     after, _ = step(state, skipped, fresh, replay.init(8, FEATURES), jax.random.key(0))
     for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(state), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -591,16 +591,16 @@ def test_during_the_warm_up_style_is_worth_nothing_and_the_discriminator_learns(
 @pytest.mark.parametrize(("iteration", "expected"), [(0, 0.8), (10, 0.4), (20, 0.2), (5, 0.8 / np.sqrt(2.0))])
 def test_the_noise_halves_at_its_half_life(make_prior: MakePrior, iteration: int, expected: float) -> None:
     prior = make_prior(input_noise=0.4, noise_half_life=10)
-    state = prior.init(jax.random.key(0)).replace(weakening=jnp.float32(2.0))  # the controller goes on with it
-    assert float(prior.levers(state, jnp.int32(iteration)).input_noise) == pytest.approx(expected, rel=1e-5)
+    state = prior.init(jax.random.key(0)).replace(control_factor=jnp.float32(2.0))  # the controller goes on with it
+    assert float(prior.hyperparams(state, jnp.int32(iteration)).input_noise) == pytest.approx(expected, rel=1e-5)
     constant = make_prior(input_noise=0.4)
-    assert float(constant.levers(state, jnp.int32(iteration)).input_noise) == pytest.approx(0.8, rel=1e-5)
+    assert float(constant.hyperparams(state, jnp.int32(iteration)).input_noise) == pytest.approx(0.8, rel=1e-5)
 
 
 @pytest.mark.parametrize("b1", [0.0, 0.5, 0.9])
 def test_adams_decay_rates_are_those_of_the_settings(make_prior: MakePrior, b1: float) -> None:
     prior = make_prior(adam_b1=b1, adam_b2=0.9)
-    optimizer = shown(prior, jnp.ones((4, FEATURES)), replay.init(8, FEATURES)).after.optimizer
+    optimizer = shown(prior, jnp.ones((4, FEATURES)), replay.init(8, FEATURES)).after.opt_state
     for mu, nu in zip(jax.tree.leaves(optimizer.mu), jax.tree.leaves(optimizer.nu), strict=True):
         np.testing.assert_allclose(nu, 0.1 * (np.asarray(mu) / (1.0 - b1)) ** 2, rtol=1e-3, atol=1e-9)
 
@@ -617,7 +617,7 @@ def test_the_controller_weakens_a_sure_discriminator_whatever_the_loss(make_prio
     for i in range(8):
         state, buffer, metrics = update(state, buffer, fresh, jnp.int32(i), jax.random.key(i))
     assert float(metrics["disc_acc"]) > 0.95
-    assert float(metrics["disc_weakening"]) == float(state.weakening) > 1.15
+    assert float(metrics["disc_weakening"]) == float(state.control_factor) > 1.15
     assert float(metrics["disc_real_mean"]) > float(metrics["disc_fake_mean"])
     reward = {
         side: float(prior.style(state, prior.score(state, inputs), jnp.int32(8)).mean())
@@ -729,7 +729,7 @@ def test_settings_known_only_while_it_runs_may_be_arrays(make_prior: MakePrior) 
     def update(gamma: jax.Array, rate: jax.Array) -> DiscriminatorState:
         traced = copy.copy(prior)
         numbers = {"amp.r1_gamma": gamma, "amp.discriminator_lr": rate}
-        traced.config = with_numbers(Config(amp=prior.config), numbers).amp
+        traced.config = with_hyperparams(Config(amp=prior.config), numbers).amp
         return traced.update(state, buffer, fresh, jnp.int32(0), jax.random.key(0))[0]
 
     expected = prior.update(state, buffer, fresh, jnp.int32(0), jax.random.key(0))[0]

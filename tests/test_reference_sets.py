@@ -22,7 +22,7 @@ from playground_amp.motion.clip_sources import failed_clips
 from playground_amp.motion.features import feature_floor
 from playground_amp.motion.reference import Reference
 from playground_amp.motion.reference_builder import clip_features, find_clips, load_clips, make_reference
-from playground_amp.motion.weighted_sampling import cumulate, draw_rows, spread_rows
+from playground_amp.motion.weighted_sampling import cumulate, sample_indices, spread_indices
 from playground_amp.robots import Robot
 
 DRAWS = 40_000
@@ -75,7 +75,7 @@ def assert_drawn_as(rows: np.ndarray, weight: np.ndarray) -> None:
 
 
 def test_every_second_of_a_clip_is_drawn_by_its_weight(weighted: Reference) -> None:
-    rows = weighted.draw(jax.random.key(0), DRAWS)
+    rows = weighted.sample(jax.random.key(0), DRAWS)
     assert_drawn_as(rows, np.repeat([3.0, 1.0, 5.0], [39, 79, 59]))
     share = (np.asarray(rows) < 39).mean()
     assert share == pytest.approx(
@@ -85,7 +85,7 @@ def test_every_second_of_a_clip_is_drawn_by_its_weight(weighted: Reference) -> N
 
 def test_rows_of_a_gait_are_drawn_by_weight_and_from_no_other(weighted: Reference) -> None:
     label = jnp.arange(2 * DRAWS) % 2
-    rows = np.asarray(weighted.draw_of(jax.random.key(1), label))
+    rows = np.asarray(weighted.sample_label(jax.random.key(1), label))
     assert_drawn_as(rows[::2], np.repeat([3.0, 1.0, 0.0], [39, 79, 59]))
     assert_drawn_as(rows[1::2], np.repeat([0.0, 0.0, 1.0], [39, 79, 59]))
 
@@ -99,15 +99,17 @@ def test_rows_near_a_speed_are_drawn_by_weight(robot: Robot, walk: np.ndarray, m
     ]
     reference = make(*clips)
     label, speed = jnp.zeros(DRAWS, jnp.int32), jnp.full(DRAWS, 0.5)
-    assert_drawn_as(reference.draw_at(jax.random.key(2), label, speed), np.repeat([2.0, 1, 0, 0], [39, 49, 59, 29]))
-    fast = reference.draw_at(jax.random.key(3), label, jnp.full(DRAWS, 3.0))
+    assert_drawn_as(
+        reference.sample_near_command(jax.random.key(2), label, speed), np.repeat([2.0, 1, 0, 0], [39, 49, 59, 29])
+    )
+    fast = reference.sample_near_command(jax.random.key(3), label, jnp.full(DRAWS, 3.0))
     assert_drawn_as(fast, np.repeat([0.0, 0, 1, 0], [39, 49, 59, 29]))
-    one = reference.as_one_gait().draw_at(jax.random.key(4), label, speed)
+    one = reference.as_one_gait().sample_near_command(jax.random.key(4), label, speed)
     assert_drawn_as(one, np.repeat([0.2, 0.1, 0, 1], [39, 49, 59, 29]))
 
 
 def test_reflections_have_the_weight_of_their_clips(make: Make, clips: list[MotionClip]) -> None:
-    rows = make(*clips[:2], mirror=True).draw(jax.random.key(5), DRAWS)
+    rows = make(*clips[:2], mirror=True).sample(jax.random.key(5), DRAWS)
     assert_drawn_as(rows, np.repeat([3.0, 1.0, 3.0, 1.0], [39, 79, 39, 79]))
 
 
@@ -126,9 +128,9 @@ def test_equal_weights_draw_what_no_weights_do(make: Make, clips: list[MotionCli
     assert plain.weight is equal.weight is plain.gaits.mass is equal.as_one_gait().gaits.mass_by_speed is None
     label, speed = jnp.arange(200) % 2, jnp.linspace(0.0, 1.0, 200)
     for draw in (
-        lambda reference: reference.draw(jax.random.key(6), 200),
-        lambda reference: reference.draw_of(jax.random.key(6), label),
-        lambda reference: reference.draw_at(jax.random.key(6), label, speed),
+        lambda reference: reference.sample(jax.random.key(6), 200),
+        lambda reference: reference.sample_label(jax.random.key(6), label),
+        lambda reference: reference.sample_near_command(jax.random.key(6), label, speed),
     ):
         np.testing.assert_array_equal(draw(plain), draw(equal))
     np.testing.assert_array_equal(plain.normalizer.mean, equal.normalizer.mean)
@@ -161,9 +163,9 @@ def test_a_weight_of_two_is_the_motion_twice(make: Make, clips: list[MotionClip]
 
 def test_spread_rows_by_hand() -> None:
     """At 7/6, 21/6 and 35/6 of a mass of 1, 2 and 4; and of many rows each clip has its share."""
-    np.testing.assert_array_equal(spread_rows(np.array([1.0, 2.0, 4.0])), [1, 2, 2])
-    np.testing.assert_array_equal(spread_rows(np.ones(5)), range(5))
-    rows = spread_rows(np.repeat([1.0, 3.0], [500, 500]))
+    np.testing.assert_array_equal(spread_indices(np.array([1.0, 2.0, 4.0])), [1, 2, 2])
+    np.testing.assert_array_equal(spread_indices(np.ones(5)), range(5))
+    rows = spread_indices(np.repeat([1.0, 3.0], [500, 500]))
     assert (len(rows), (rows < 500).sum()) == (1000, 250) and (np.diff(rows) >= 0).all()
 
 
@@ -172,9 +174,9 @@ def test_draws_stay_true_in_a_set_of_millions() -> None:
     weight = np.repeat([1.0, 4.0], [1_000_000, 1_000_000])
     mass = cumulate(weight)
     first, end = jnp.zeros(DRAWS, jnp.int32), jnp.full(DRAWS, len(weight))
-    rows = np.asarray(draw_rows(jax.random.key(0), mass, first, end))
+    rows = np.asarray(sample_indices(jax.random.key(0), mass, first, end))
     assert (rows < 1_000_000).mean() == pytest.approx(0.2, abs=0.01)
-    part = np.asarray(draw_rows(jax.random.key(1), mass, first + 999_999, first + 1_000_001))
+    part = np.asarray(sample_indices(jax.random.key(1), mass, first + 999_999, first + 1_000_001))
     assert set(part) == {999_999, 1_000_000} and (part == 1_000_000).mean() == pytest.approx(0.8, abs=0.06)
 
 
@@ -195,9 +197,9 @@ def test_a_declared_speed_is_that_of_the_gait_and_of_every_window(robot: Robot, 
     np.testing.assert_allclose(speed[119:238], 0.55, atol=0.06)
     np.testing.assert_allclose(speed[238:357], 0.8)
     label = jnp.zeros(1000, jnp.int32)
-    rows = np.asarray(reference.draw_at(jax.random.key(0), label, jnp.full(1000, 0.8)))
+    rows = np.asarray(reference.sample_near_command(jax.random.key(0), label, jnp.full(1000, 0.8)))
     assert set(rows // 119) == {0, 2}
-    back = np.asarray(reference.as_one_gait().draw_at(jax.random.key(0), label, jnp.full(1000, -1.0)))
+    back = np.asarray(reference.as_one_gait().sample_near_command(jax.random.key(0), label, jnp.full(1000, -1.0)))
     assert set(back // 119) == {4, 5}
 
 

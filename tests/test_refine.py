@@ -13,7 +13,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip, load_clip
 from playground_amp.retargeting.clip_verdict import DONE_BY_PHYSICS, NONE, examine
 from playground_amp.retargeting.physics_refinement import HORIZON, KNOT, _targets, make_track, refine
-from playground_amp.retargeting.pipeline import Job, Options, retargeted
+from playground_amp.retargeting.pipeline import Job, RetargetOptions, retargeted
 from playground_amp.robots import Robot
 
 DATA = Path(__file__).parents[1] / "data"
@@ -74,6 +74,8 @@ def test_offsets_are_linear_between_knots_and_zero_is_the_clip(walk: MotionClip,
 
 
 def test_what_was_walked_is_not_held_to_how_well_the_drawing_followed(robot: Robot, tmp_path: Path) -> None:
-    job = Job("walk", DATA / "wildrobot" / "walk_0.5_a.npz", "wildrobot", tmp_path, Options(end=1.0, refine=True))
+    job = Job(
+        "walk", DATA / "wildrobot" / "walk_0.5_a.npz", "wildrobot", tmp_path, RetargetOptions(end=1.0, refine=True)
+    )
     done = retargeted(job, robot)
     assert done.tracking_error == {} and done.physics and done.physics["assistance"] == 0.0

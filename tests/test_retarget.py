@@ -19,8 +19,8 @@ from playground_amp.retargeting.human_motion import observe
 from playground_amp.retargeting.reachability import unfolded
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics, load_take
 from playground_amp.retargeting.retarget import HUMAN_LEG, retarget, sway
-from playground_amp.retargeting.robot_geometry import anatomy
-from playground_amp.retargeting.synthetic_human import Walk, make_take
+from playground_amp.retargeting.robot_geometry import robot_geometry
+from playground_amp.retargeting.synthetic_human import WalkStyle, make_take
 from playground_amp.robots import Robot, load_robot
 
 SPEED = 0.85  # m/s, of the person
@@ -36,7 +36,7 @@ def take_of(arrays: dict[str, np.ndarray], turn: float = 0.0) -> Take:
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, np.ndarray]:
-    return make_take(Walk(SPEED, seed=7, strides=5.0))
+    return make_take(WalkStyle(SPEED, seed=7, strides=5.0))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_without_time_scaling_the_person_sets_the_pace(take: Take, clip: MotionC
 
 
 def test_longer_steps_than_the_legs_allow_get_shorter_and_quicker(robot: Robot) -> None:
-    fast = retarget(take_of(make_take(Walk(1.8, seed=1, strides=4.0))), robot).clip
+    fast = retarget(take_of(make_take(WalkStyle(1.8, seed=1, strides=4.0))), robot).clip
     scale = np.sqrt(robot.leg_length / HUMAN_LEG)
     assert fast.time_scale < 0.96 * scale
     assert fast.speed == pytest.approx(1.8 * scale, rel=0.1)
@@ -196,13 +196,15 @@ def any_robot(request: pytest.FixtureRequest) -> Robot:
 def under_hip(robot: Robot, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A pelvis [N, 3], high above the ground, and feet [2, N, 4] that far from the hips, behind and below."""
     way = np.array([-0.6, 0.0, -0.8, 0.0])
-    feet = [np.append(leg.hip, 0.0) * [1.0, 0.0, 1.0, 0.0] + distances[:, None] * way for leg in anatomy(robot).legs]
+    feet = [
+        np.append(leg.hip, 0.0) * [1.0, 0.0, 1.0, 0.0] + distances[:, None] * way for leg in robot_geometry(robot).legs
+    ]
     pelvis = np.tile([0.0, 0.0, 2.0 * robot.leg_length], (len(distances), 1))
     return pelvis, np.stack(feet) + np.append(pelvis, np.zeros((len(pelvis), 1)), axis=1)
 
 
 def test_a_foot_in_the_air_comes_no_nearer_to_the_hip_than_the_knee_bends(any_robot: Robot) -> None:
-    body = anatomy(any_robot)
+    body = robot_geometry(any_robot)
     distances = np.linspace(0.5 * body.legs[0].folded, body.legs[0].reach, 200)
     pelvis, feet = under_hip(any_robot, distances)
     moved = unfolded(pelvis, np.zeros(len(pelvis)), feet, any_robot)
@@ -216,7 +218,7 @@ def test_a_foot_in_the_air_comes_no_nearer_to_the_hip_than_the_knee_bends(any_ro
 
 def test_a_foot_is_never_pushed_into_the_ground(any_robot: Robot) -> None:
     """A crouch on folded legs: a foot that stands stays, one a little above the ground comes down to it."""
-    body = anatomy(any_robot)
+    body = robot_geometry(any_robot)
     sole = body.legs[0].sole
     for height in (0.0, 0.01 * any_robot.leg_length):
         pelvis, feet = under_hip(any_robot, np.full(3, 0.5 * body.legs[0].folded))

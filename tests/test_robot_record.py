@@ -15,7 +15,7 @@ from bipeds import BOX, biped, write
 from playground_amp.core.errors import InputError
 from playground_amp.robots import load_robot
 from playground_amp.robots.proposal.propose import propose
-from playground_amp.robots.record import Options, Record, Sphere, read_record
+from playground_amp.robots.record import PhysicsOptions, RobotDescription, Sphere, read_record
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +179,11 @@ def test_options_that_are_left_out_are_the_mjcfs(load: Callable) -> None:
 def test_records_of_the_shipped_robots_are_read_as_written() -> None:
     folder = Path(load_robot.__code__.co_filename).parent
     record = read_record(folder / "humanoid" / "robot.yaml")
-    assert isinstance(record, Record)
-    assert record.options == Options(
+    assert isinstance(record, RobotDescription)
+    assert record.options == PhysicsOptions(
         timestep=0.005, integrator="implicitfast", cone="elliptic", iterations=4, ls_iterations=8
     )
-    assert read_record(folder / "wildrobot" / "robot.yaml").options == Options()
+    assert read_record(folder / "wildrobot" / "robot.yaml").options == PhysicsOptions()
 
 
 def test_a_sphere_weighs_nothing_and_touches(load: Callable, plain: dict) -> None:

@@ -19,7 +19,7 @@ from test_grid import CONFIG, ONE, OTHER, SMALL
 from playground_amp.amp import TrainState, make_amp
 from playground_amp.config import Config, load_config, resolve
 from playground_amp.core.errors import InputError
-from playground_amp.evaluation.checkpoints import judge
+from playground_amp.evaluation.checkpoints import evaluate_checkpoints
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
 from playground_amp.training import sweep, trainer
@@ -128,8 +128,8 @@ def test_a_member_that_is_no_number_leaves_the_others_as_they_are(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # MuJoCo writes a log of what is no number
     first = trained.first
-    params = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), first.trainee.params)
-    sick, metrics = trained.chunk(copy(first.replace(trainee=first.trainee.replace(params=params))), 2)
+    params = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), first.policy.params)
+    sick, metrics = trained.chunk(copy(first.replace(policy=first.policy.replace(params=params))), 2)
     assert np.isnan(metrics["value_loss"][:, 1]).all()
     well, _ = trained.chunk(copy(first), 2)
     pairs = zip(jax.tree.leaves(take(well, 0)), jax.tree.leaves(take(sick, 0)), strict=True)
@@ -178,7 +178,7 @@ def test_a_member_is_gone_on_with_and_judged_as_any_run(
     more = ["ppo.iterations=5", "logging.evaluation_episodes=0"]
     branch = trainer.resume(str(run), more, run_dir=tmp_path / "branch")
     assert [row["iteration"] for row in rows(branch)] == [1, 2, 3, 4, 5]
-    (verdict,) = judge(run, checkpoint="best", episodes=2, speeds=None, seed=1)
+    (verdict,) = evaluate_checkpoints(run, checkpoint="best", episodes=2, speeds=None, seed=1)
     assert (verdict.iteration, verdict.env_steps) == (3, 192)
 
 

@@ -20,12 +20,12 @@ from playground_amp.retargeting.clip_verdict import (
     NONE,
     PASS,
     WARN,
-    Verdict,
+    ClipAssessment,
     as_json,
+    assess,
     examine,
     from_json,
     in_words,
-    judge,
 )
 from playground_amp.retargeting.inverse_kinematics import LIMIT_MARGIN
 from playground_amp.retargeting.readers.amass import Take
@@ -40,11 +40,11 @@ def standing(robot: Robot, frames: int = 100) -> np.ndarray:
     return np.tile(robot.home_qpos, (frames, 1))
 
 
-def verdict_on(robot: Robot, qpos: np.ndarray, **source: float) -> Verdict:
+def verdict_on(robot: Robot, qpos: np.ndarray, **source: float) -> ClipAssessment:
     return examine(make_clip(robot, qpos), robot, **source)[0]
 
 
-def value(verdict: Verdict, name: str) -> float:
+def value(verdict: ClipAssessment, name: str) -> float:
     found = verdict.figures[name].value
     assert found is not None
     return found
@@ -204,7 +204,7 @@ def test_bounds_are_ordered_and_every_figure_has_one(robot: Robot, walk: np.ndar
         (low, high), (least, most) = scaled(name, LEG)
         assert least <= low < high <= most and BOUNDS[name].mend and BOUNDS[name].meaning
     assert set(verdict_on(robot, walk).figures) == set(BOUNDS)
-    assert judge("penetration", 3.0, LEG).verdict == WARN and judge("penetration", 3.0, 2.0 * LEG).verdict == PASS
+    assert assess("penetration", 3.0, LEG).verdict == WARN and assess("penetration", 3.0, 2.0 * LEG).verdict == PASS
     assert [in_words(ends) for ends in ((0.0, 3.0), (80.0, 100.0), (0.5, 0.75), (1.0, math.inf))] == [
         *("up to 3", "from 80", "0.5 to 0.75", "from 1")
     ]

@@ -16,7 +16,7 @@ from playground_amp.retargeting.retarget import retarget
 from playground_amp.retargeting.synthetic_human import (
     HIP,
     KNEE,
-    Walk,
+    WalkStyle,
     held_out_walks,
     make_take,
     shipped_walks,
@@ -146,7 +146,7 @@ def test_the_person_walks_like_a_person(path: Path) -> None:
 def test_faster_walks_take_longer_and_quicker_steps() -> None:
     cadences, steps = [], []
     for speed in (0.6, 0.9, 1.2):
-        arrays = make_take(Walk(speed, seed=0, strides=5.0))
+        arrays = make_take(WalkStyle(speed, seed=0, strides=5.0))
         seconds = len(arrays["trans"]) / 120.0
         way = np.linalg.norm(arrays["trans"][-1, :2] - arrays["trans"][0, :2])
         assert way / seconds == pytest.approx(speed, rel=0.03)
@@ -156,7 +156,7 @@ def test_faster_walks_take_longer_and_quicker_steps() -> None:
 
 
 def test_seeds_differ_by_a_little_and_only_by_the_seed() -> None:
-    first, again, other = (make_take(Walk(1.0, seed=seed, strides=4.0))["poses"] for seed in (1, 1, 2))
+    first, again, other = (make_take(WalkStyle(1.0, seed=seed, strides=4.0))["poses"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     length = min(len(first), len(other))
     knees = [poses[:length, 12:15] for poses in (first, other)]

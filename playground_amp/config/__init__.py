@@ -340,7 +340,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
-def in_use(weight: Any) -> bool:
+def is_enabled(weight: Any) -> bool:
     """Whether a weight may be above zero: a term that surely has none is left out of the computation."""
     return not is_number(weight) or weight > 0
 
@@ -350,7 +350,7 @@ def asks_for_gaits(amp: AMPConfig) -> bool:
     return amp.condition in ("label", "both")
 
 
-def with_numbers(config: Config, numbers: Mapping[str, Any]) -> Config:
+def with_hyperparams(config: Config, numbers: Mapping[str, Any]) -> Config:
     """`config` with other values for keys such as 'amp.r1_gamma', unchecked: they may be traced arrays."""
     changed = copy.copy(config)
     for name, value in numbers.items():

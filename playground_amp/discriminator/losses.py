@@ -11,11 +11,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-Targets = tuple[float, float, float]
-Loss = Callable[[jax.Array, jax.Array, Targets, float], jax.Array]  # real, fake, targets, smoothing -> loss []
+ScoreTargets = tuple[float, float, float]
+Loss = Callable[[jax.Array, jax.Array, ScoreTargets, float], jax.Array]  # real, fake, targets, smoothing -> loss []
 
 
-def lsgan(real: jax.Array, fake: jax.Array, targets: Targets, smoothing: float) -> jax.Array:
+def lsgan(real: jax.Array, fake: jax.Array, targets: ScoreTargets, smoothing: float) -> jax.Array:
     """Least squares: 1/2 (E (D(real) - b')^2 + E (D(fake) - a)^2) with b' = b - smoothing (b - a).
 
     Mao et al. 2017, https://arxiv.org/abs/1611.04076, equation 2.
@@ -24,7 +24,7 @@ def lsgan(real: jax.Array, fake: jax.Array, targets: Targets, smoothing: float) 
     return 0.5 * (jnp.mean((real - (b - smoothing * (b - a))) ** 2) + jnp.mean((fake - a) ** 2))
 
 
-def vanilla(real: jax.Array, fake: jax.Array, targets: Targets, smoothing: float) -> jax.Array:
+def vanilla(real: jax.Array, fake: jax.Array, targets: ScoreTargets, smoothing: float) -> jax.Array:
     """Cross entropy of logits: -E [(1 - s) log p(real) + s log(1 - p(real))] - E log(1 - p(fake)), p = sigmoid(D).
 
     Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, equation 1; the smoothing s is one-sided, as in Salimans
@@ -34,7 +34,7 @@ def vanilla(real: jax.Array, fake: jax.Array, targets: Targets, smoothing: float
     return certain + jnp.mean(jax.nn.softplus(fake))
 
 
-def hinge(real: jax.Array, fake: jax.Array, targets: Targets, smoothing: float) -> jax.Array:
+def hinge(real: jax.Array, fake: jax.Array, targets: ScoreTargets, smoothing: float) -> jax.Array:
     """E max(0, 1 - D(real)) + E max(0, 1 + D(fake)): what is on its side of the margin is left alone.
 
     Lim and Ye 2017, https://arxiv.org/abs/1705.02894; Miyato et al. 2018, https://arxiv.org/abs/1802.05957, eq. 16.
@@ -42,7 +42,7 @@ def hinge(real: jax.Array, fake: jax.Array, targets: Targets, smoothing: float) 
     return jnp.mean(jax.nn.relu(1.0 - real)) + jnp.mean(jax.nn.relu(1.0 + fake))
 
 
-def wasserstein(real: jax.Array, fake: jax.Array, targets: Targets, smoothing: float) -> jax.Array:
+def wasserstein(real: jax.Array, fake: jax.Array, targets: ScoreTargets, smoothing: float) -> jax.Array:
     """E D(fake) - E D(real), minus the distance of the two distributions if |grad D| <= 1 everywhere.
 
     Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, equation 2. It says nothing of the level of D.
@@ -50,7 +50,7 @@ def wasserstein(real: jax.Array, fake: jax.Array, targets: Targets, smoothing: f
     return jnp.mean(fake) - jnp.mean(real)
 
 
-def midpoint(loss: str, targets: Targets) -> float:
+def midpoint(loss: str, targets: ScoreTargets) -> float:
     """Score between those of reference and policy; `wasserstein` has none of its own and starts at 0."""
     return 0.5 * (targets[0] + targets[1]) if loss == "lsgan" else 0.0
 

@@ -1,6 +1,6 @@
 """The motion prior: what the discriminator sees of a rollout, the style reward it gives, and how it learns.
 
-`Prior` binds settings, reference and network; all that changes is in DiscriminatorState and the replay buffer.
+`MotionPrior` binds settings, reference and network; all that changes is in DiscriminatorState and the replay buffer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from flax import struct
 
-from playground_amp.config import AMPConfig, asks_for_gaits, in_use, is_number
+from playground_amp.config import AMPConfig, asks_for_gaits, is_enabled, is_number
 from playground_amp.core.types import Outcome
 from playground_amp.discriminator import losses, penalties, rewards
 from playground_amp.discriminator.diversity import Modes, coverage, find_modes, spread
@@ -35,12 +35,12 @@ class DiscriminatorState(struct.PyTreeNode):
 
     params: dict
     statistics: dict  # of spectral norm; empty without
-    optimizer: optax.OptState
-    weakening: jax.Array  # [] factor of the controller on the setting it changes; above 1 the discriminator is weaker
+    opt_state: optax.OptState
+    control_factor: jax.Array  # [] of the controller on the setting it changes; above 1 weakens the discriminator
     scores: rewards.Scores
 
 
-class Levers(struct.PyTreeNode):
+class EffectiveHyperparams(struct.PyTreeNode):
     """The discriminator's settings as schedule and controller have them."""
 
     input_noise: jax.Array  # [] standard deviation, normalised input
@@ -49,7 +49,7 @@ class Levers(struct.PyTreeNode):
     update_share: jax.Array  # [] share of the updates that are done
 
 
-class Prior:
+class MotionPrior:
     """Binds the settings of the motion prior, the reference and the network; holds no state.
 
     With `follow_command` inputs end with the speed asked for, also where the network is not told it: reference samples
@@ -65,16 +65,16 @@ class Prior:
         self._weights = None if (weights == 1.0).all() else weights[self._kept]
         partner, sign = feature_mirror(robot)
         self._mirror = np.searchsorted(self._kept, partner[self._kept]), sign[self._kept]
-        told = config.condition in ("command", "both")
+        command_visible = config.condition in ("command", "both")
         self.shape = InputShape(
             frames=config.window,
             features=len(self._kept),
-            condition=labels + (told or follow_command),
+            condition=labels + (command_visible or follow_command),
             parts=_parts(feature_parts(robot), self._kept),
         )
-        self._untold = int(follow_command and not told)  # numbers at the end of an input that the network never sees
+        self._num_hidden_inputs = int(follow_command and not command_visible)  # at the end of an input
         self.midpoint = losses.midpoint(config.loss, config.targets)
-        seen = dataclasses.replace(self.shape, condition=self.shape.condition - self._untold)
+        seen = dataclasses.replace(self.shape, condition=self.shape.condition - self._num_hidden_inputs)
         self.network = make_discriminator(config, seen, self.midpoint)
         self.modes = self._find_modes()
 
@@ -85,13 +85,13 @@ class Prior:
 
     def init(self, key: jax.Array) -> DiscriminatorState:
         """State before the first update."""
-        variables = self.network.init(key, self._seen(jnp.zeros((1, self.shape.width))))
+        variables = self.network.init(key, self._network_input(jnp.zeros((1, self.shape.width))))
         params = {"params": variables["params"]}
         return DiscriminatorState(
             params=params,
             statistics={name: value for name, value in variables.items() if name != "params"},
-            optimizer=self.optimizer.init(params),
-            weakening=jnp.float32(1.0),
+            opt_state=self.optimizer.init(params),
+            control_factor=jnp.float32(1.0),
             scores=rewards.no_scores(self.midpoint),
         )
 
@@ -99,7 +99,7 @@ class Prior:
 
     def inputs(self, outcome: Outcome) -> jax.Array:
         """Inputs [..., K * F + C] of a rollout: frames normalised by the reference, then the condition."""
-        return self._rows(outcome.amp_window, self.condition(outcome.label, outcome.command))
+        return self._normalized(outcome.amp_window, self.condition(outcome.label, outcome.command))
 
     def condition(self, label: jax.Array, command: jax.Array) -> jax.Array:
         """What goes with the motion [..., C]: the label, one of L, and the speed asked for in SPEED_UNIT."""
@@ -113,14 +113,14 @@ class Prior:
         Reference and policy then differ in the motion alone, never in how often something was asked for.
         """
         if self.shape.condition == 0:
-            return self._rows(self.reference.windows[self._pool.draw(key, count)], None)
+            return self._normalized(self.reference.windows[self._pool.sample(key, count)], None)
         condition = fake[:, -self.shape.condition :]
         label = jnp.argmax(condition[:, : self.labels], axis=-1) if self.labels else jnp.zeros(count, jnp.int32)
         if self.shape.condition > self.labels:
-            rows = self._pool.draw_at(key, label, SPEED_UNIT * condition[:, -1])
+            indices = self._pool.sample_near_command(key, label, SPEED_UNIT * condition[:, -1])
         else:
-            rows = self._pool.draw_of(key, label)
-        return self._rows(self.reference.windows[rows], condition)
+            indices = self._pool.sample_label(key, label)
+        return self._normalized(self.reference.windows[indices], condition)
 
     def mirrored(self, inputs: jax.Array) -> jax.Array:
         """Inputs [..., K * F + C] of the reflected motion under the same condition."""
@@ -129,7 +129,7 @@ class Prior:
         frames = frames[..., partner] * sign
         return jnp.concatenate([frames.reshape(*condition.shape[:-1], -1), condition], axis=-1)
 
-    def _rows(self, windows: jax.Array, condition: jax.Array | None) -> jax.Array:
+    def _normalized(self, windows: jax.Array, condition: jax.Array | None) -> jax.Array:
         """Windows [..., S, F] of features and conditions [..., C] -> inputs."""
         frames = self.reference.normalizer(windows[..., :: self.config.dilation, :])
         if len(self._kept) < frames.shape[-1]:
@@ -139,15 +139,15 @@ class Prior:
         flat = frames.reshape(*frames.shape[:-2], -1)
         return flat if condition is None or self.shape.condition == 0 else jnp.concatenate([flat, condition], axis=-1)
 
-    def _seen(self, inputs: jax.Array) -> jax.Array:
+    def _network_input(self, inputs: jax.Array) -> jax.Array:
         """What the network is given of inputs [..., K * F + C]."""
-        return inputs[..., : -self._untold] if self._untold else inputs
+        return inputs[..., : -self._num_hidden_inputs] if self._num_hidden_inputs else inputs
 
     # --- what is rewarded
 
     def score(self, state: DiscriminatorState, inputs: jax.Array) -> jax.Array:
         """Scores [...] of inputs [..., K * F + C]."""
-        return self.network.apply({**state.params, **state.statistics}, self._seen(inputs))
+        return self.network.apply({**state.params, **state.statistics}, self._network_input(inputs))
 
     def score_rollout(self, state: DiscriminatorState, inputs: jax.Array) -> jax.Array:
         """Scores [T, B] of inputs [T, B, D], one step after the other: the layers then stay in a CPU's cache."""
@@ -156,7 +156,7 @@ class Prior:
     def style(self, state: DiscriminatorState, scores: jax.Array, iteration: jax.Array) -> jax.Array:
         """Style reward [...] of scores [...]; none during the warm-up."""
         reward = rewards.REWARDS[self.config.reward](scores, self.config.targets, state.scores)
-        return jnp.where(iteration < self.config.warm_up, 0.0, reward) if in_use(self.config.warm_up) else reward
+        return jnp.where(iteration < self.config.warm_up, 0.0, reward) if is_enabled(self.config.warm_up) else reward
 
     def accuracy(self, state: DiscriminatorState, real: jax.Array, fake: jax.Array) -> jax.Array:
         """Share [] of scores told apart rightly; a critic without level is cut at the running mean of its scores."""
@@ -181,7 +181,7 @@ class Prior:
         }
 
     def _find_modes(self) -> Modes:
-        return find_modes(np.asarray(self._rows(self.reference.windows, None))[self.reference.spread()])
+        return find_modes(np.asarray(self._normalized(self.reference.windows, None))[self.reference.spread()])
 
     # --- what is learned
 
@@ -190,36 +190,41 @@ class Prior:
     ) -> tuple[DiscriminatorState, replay.Replay, Metrics]:
         """Remember the fresh inputs [N, D], then learn from reference, fresh and replayed ones."""
         buffer = replay.add(buffer, fresh)
-        levers = self.levers(state, iteration)
+        hyperparams = self.hyperparams(state, iteration)
 
         def step(state: DiscriminatorState, key: jax.Array) -> tuple[DiscriminatorState, Metrics]:
-            return self.step(state, levers, fresh, buffer, key)
+            return self.step(state, hyperparams, fresh, buffer, key)
 
         after, metrics = jax.lax.scan(step, state, jax.random.split(key, self.config.update_steps))
         metrics = jax.tree.map(jnp.mean, metrics)
-        weakening = self.steer(state.weakening, metrics["disc_acc"])
+        control_factor = self.update_control_factor(state.control_factor, metrics["disc_acc"])
         scores = rewards.count_scores(
             state.scores,
             (metrics["disc_real_mean"], metrics["disc_real_std"]),
             (metrics["disc_fake_mean"], metrics["disc_fake_std"]),
         )
         metrics |= {
-            "disc_weakening": weakening,
-            "disc_input_noise": levers.input_noise,
-            "disc_r1_gamma": levers.r1_gamma,
-            "disc_learning_rate": levers.learning_rate,
-            "disc_update_share": levers.update_share,
+            "disc_weakening": control_factor,
+            "disc_input_noise": hyperparams.input_noise,
+            "disc_r1_gamma": hyperparams.r1_gamma,
+            "disc_learning_rate": hyperparams.learning_rate,
+            "disc_update_share": hyperparams.update_share,
         }
-        return after.replace(weakening=weakening, scores=scores), buffer, metrics
+        return after.replace(control_factor=control_factor, scores=scores), buffer, metrics
 
     def step(
-        self, state: DiscriminatorState, levers: Levers, fresh: jax.Array, buffer: replay.Replay, key: jax.Array
+        self,
+        state: DiscriminatorState,
+        hyperparams: EffectiveHyperparams,
+        fresh: jax.Array,
+        buffer: replay.Replay,
+        key: jax.Array,
     ) -> tuple[DiscriminatorState, Metrics]:
         """One gradient step on noisy inputs; the metrics are those of the fresh policy samples."""
         real_key, fresh_key, replay_key, noise_key, skip_key = jax.random.split(key, 5)
         fake, recent = self._fake_inputs(fresh, buffer, fresh_key, replay_key, _draw(key, "mirror"))
         real = self.real_inputs(real_key, len(fake), fake)
-        real, fake = self._noisy(real, fake, levers.input_noise, noise_key)
+        real, fake = self._noisy(real, fake, hyperparams.input_noise, noise_key)
 
         def loss(params: dict) -> tuple[jax.Array, tuple[dict, Metrics]]:
             real_scores, statistics = self._train_score(params, state.statistics, real, _draw(key, "dropout"))
@@ -228,15 +233,15 @@ class Prior:
                 real_scores, fake_scores, self.config.targets, self.config.label_smoothing
             )
             updated = state.replace(params=params, statistics=statistics)
-            penalty, metrics = self._penalty(updated, levers, real, fake, _draw(key, "penalty"))
+            penalty, metrics = self._penalty(updated, hyperparams, real, fake, _draw(key, "penalty"))
             metrics |= {"disc_loss": adversarial} | self._score_metrics(state, real_scores, fake_scores[:recent])
             return adversarial + penalty, (statistics, metrics)
 
         gradients, (statistics, metrics) = jax.grad(loss, has_aux=True)(state.params)
-        direction, optimizer = self.optimizer.update(gradients, state.optimizer)
-        params = optax.apply_updates(state.params, jax.tree.map(lambda x: -levers.learning_rate * x, direction))
-        updated = state.replace(params=params, statistics=statistics, optimizer=optimizer)
-        done = jax.random.uniform(skip_key) < levers.update_share
+        direction, opt_state = self.optimizer.update(gradients, state.opt_state)
+        params = optax.apply_updates(state.params, jax.tree.map(lambda x: -hyperparams.learning_rate * x, direction))
+        updated = state.replace(params=params, statistics=statistics, opt_state=opt_state)
+        done = jax.random.uniform(skip_key) < hyperparams.update_share
         return jax.tree.map(lambda new, old: jnp.where(done, new, old), updated, state), metrics
 
     def _fake_inputs(
@@ -270,31 +275,36 @@ class Prior:
         """Scores with dropout, and the statistics of spectral norm one step on."""
         return self.network.apply(
             {**params, **statistics},
-            self._seen(inputs),
+            self._network_input(inputs),
             train=True,
             rngs={"dropout": key},
             mutable=list(statistics),
         )
 
     def _penalty(
-        self, state: DiscriminatorState, levers: Levers, real: jax.Array, fake: jax.Array, key: jax.Array
+        self,
+        state: DiscriminatorState,
+        hyperparams: EffectiveHyperparams,
+        real: jax.Array,
+        fake: jax.Array,
+        key: jax.Array,
     ) -> tuple[jax.Array, Metrics]:
         """Sum [] of the weighted penalties that are in use, and the gradient penalties by themselves."""
         config = self.config
         total, metrics = jnp.float32(0.0), {}
-        if in_use(config.r1_gamma):
+        if is_enabled(config.r1_gamma):
             metrics["disc_r1"] = penalties.squared_gradient(*self._slope(state, real))
-            total += 0.5 * levers.r1_gamma * metrics["disc_r1"]
-        if in_use(config.r2_gamma):
+            total += 0.5 * hyperparams.r1_gamma * metrics["disc_r1"]
+        if is_enabled(config.r2_gamma):
             metrics["disc_r2"] = penalties.squared_gradient(*self._slope(state, fake))
             total += 0.5 * config.r2_gamma * metrics["disc_r2"]
-        if in_use(config.gp_weight):
+        if is_enabled(config.gp_weight):
             between = penalties.interpolate(key, real, fake)
             metrics["disc_gp"] = penalties.gradient_penalty(*self._slope(state, between), config.gp_target)
             total += config.gp_weight * metrics["disc_gp"]
-        if in_use(config.logit_decay):
+        if is_enabled(config.logit_decay):
             total += config.logit_decay * penalties.squared_output_weights(state.params)
-        if in_use(config.weight_decay):
+        if is_enabled(config.weight_decay):
             total += config.weight_decay * penalties.squared_weights(state.params)
         return total, metrics
 
@@ -315,33 +325,35 @@ class Prior:
             "disc_acc": self.accuracy(state, real, fake),
         }
 
-    def levers(self, state: DiscriminatorState, iteration: jax.Array) -> Levers:
+    def hyperparams(self, state: DiscriminatorState, iteration: jax.Array) -> EffectiveHyperparams:
         """The settings as configured and scheduled, but the one of `amp.control`, which the controller has changed."""
         config = self.config
-        factor = {config.control: state.weakening}  # more noise and penalty weaken; so do smaller and fewer steps
+        factor = {config.control: state.control_factor}  # more noise and penalty weaken; so do smaller and fewer steps
         one = jnp.float32(1.0)
         noise = config.input_noise * factor.get("input_noise", one)
-        if in_use(config.noise_half_life):
+        if is_enabled(config.noise_half_life):
             noise *= 0.5 ** (iteration / config.noise_half_life)
         share = jnp.minimum(1.0, 1.0 / factor.get("update_steps", one))
         if not is_number(config.update_every) or config.update_every > 1:
             share = jnp.where(iteration % config.update_every == 0, share, 0.0)
-        return Levers(
+        return EffectiveHyperparams(
             input_noise=noise,
             r1_gamma=config.r1_gamma * factor.get("r1_gamma", one),
             learning_rate=config.discriminator_lr / factor.get("discriminator_lr", one),
             update_share=share,
         )
 
-    def steer(self, weakening: jax.Array, accuracy: jax.Array) -> jax.Array:
+    def update_control_factor(self, control_factor: jax.Array, accuracy: jax.Array) -> jax.Array:
         """Weaken the discriminator more when it is surer than the target accuracy, less when it is less sure.
 
         w <- clip(w exp(g (accuracy - target)), lowest, highest): an integral controller on log w.
         """
         config = self.config
         if config.control == "off":
-            return weakening
-        return jnp.clip(weakening * jnp.exp(CONTROL_GAIN * (accuracy - config.target_accuracy)), *config.control_range)
+            return control_factor
+        return jnp.clip(
+            control_factor * jnp.exp(CONTROL_GAIN * (accuracy - config.target_accuracy)), *config.control_range
+        )
 
 
 def _draw(key: jax.Array, purpose: str) -> jax.Array:

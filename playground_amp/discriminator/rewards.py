@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.discriminator.losses import Targets
+from playground_amp.discriminator.losses import ScoreTargets
 
 LEAST_DOUBT = 1e-4  # a certain probability would be worth an infinite reward
 FORGET = 0.05  # least share of the newest scores in the running ones
@@ -39,12 +39,12 @@ def count_scores(scores: Scores, real: tuple[jax.Array, jax.Array], fake: tuple[
     )
 
 
-def clipped_linear(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
+def clipped_linear(score: jax.Array, targets: ScoreTargets, scores: Scores) -> jax.Array:
     """clip(D, 0, 1): 1 for what looks like the reference, 0 for a certain fake."""
     return jnp.clip(score, 0.0, 1.0)
 
 
-def quadratic(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
+def quadratic(score: jax.Array, targets: ScoreTargets, scores: Scores) -> jax.Array:
     """max(0, 1 - 1/4 (D - c)^2): 0 for a certain fake if its target lies 2 below c, as in -1, 1, 1.
 
     Peng et al. 2021, https://arxiv.org/abs/2104.02180, equation 7.
@@ -52,12 +52,12 @@ def quadratic(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
     return jnp.maximum(0.0, 1.0 - 0.25 * (score - targets[2]) ** 2)
 
 
-def sigmoid(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
+def sigmoid(score: jax.Array, targets: ScoreTargets, scores: Scores) -> jax.Array:
     """sigmoid(D), the probability that the motion is recorded, if D is a logit."""
     return jax.nn.sigmoid(score)
 
 
-def gail(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
+def gail(score: jax.Array, targets: ScoreTargets, scores: Scores) -> jax.Array:
     """-log(max(1 - sigmoid(D), 1e-4)), at most 9.2.
 
     Ho and Ermon 2016, https://arxiv.org/abs/1606.03476; bounded as in Makoviychuk et al. 2021,
@@ -66,12 +66,12 @@ def gail(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
     return -jnp.log(jnp.maximum(jax.nn.sigmoid(-score), LEAST_DOUBT))
 
 
-def softplus(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
+def softplus(score: jax.Array, targets: ScoreTargets, scores: Scores) -> jax.Array:
     """log(1 + exp(D)): `gail` without its bound, and for margins as well as for logits (Glorot et al. 2011)."""
     return jax.nn.softplus(score)
 
 
-def linear(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
+def linear(score: jax.Array, targets: ScoreTargets, scores: Scores) -> jax.Array:
     """1/2 (1 + (D - m) / s) with the running mean m and standard deviation s of all scores.
 
     For scores of any level and scale: two groups that are told apart without fail earn 1 and 0. It has no bounds.
@@ -79,7 +79,7 @@ def linear(score: jax.Array, targets: Targets, scores: Scores) -> jax.Array:
     return 0.5 * (1.0 + (score - scores.mean) / jnp.sqrt(scores.variance + 1e-8))
 
 
-Reward = Callable[[jax.Array, Targets, Scores], jax.Array]
+Reward = Callable[[jax.Array, ScoreTargets, Scores], jax.Array]
 REWARDS: dict[str, Reward] = {
     "clipped_linear": clipped_linear,
     "quadratic": quadratic,

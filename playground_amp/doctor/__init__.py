@@ -22,9 +22,9 @@ from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.joint_order import check_order
 from playground_amp.doctor.machine import examine_machine, look_at_machine, start_rendering
 from playground_amp.doctor.output import NARROWEST, Diagnosis, as_json, show
-from playground_amp.doctor.probes import Evidence, Policy, gather
+from playground_amp.doctor.probes import Policy, ProbeData, gather
 from playground_amp.doctor.reference import examine_fall, examine_reference
-from playground_amp.doctor.separability import Dimension, compare
+from playground_amp.doctor.separability import FeatureStats, compare
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.features import feature_names
 from playground_amp.motion.reference_builder import find_clips, load_clips
@@ -66,7 +66,7 @@ def diagnose(config: Config, policy: Policy | None = None) -> Diagnosis:
     return Diagnosis(separabilities(amp, evidence), findings, reports, machine)
 
 
-def examine(amp: AMP, evidence: Evidence, clips: list[MotionClip], reports: list[ClipReport]) -> list[Finding]:
+def examine(amp: AMP, evidence: ProbeData, clips: list[MotionClip], reports: list[ClipReport]) -> list[Finding]:
     """What is wrong with the clips, with the two sides of the features, with the reference, and with the commands.
 
     Of the reference only what is not explained yet: a clip in centimetres also starts its robots in the air. Nor does
@@ -87,7 +87,7 @@ def examine(amp: AMP, evidence: Evidence, clips: list[MotionClip], reports: list
     return [*causes, *fresh]
 
 
-def separabilities(amp: AMP, evidence: Evidence) -> list[Dimension]:
+def separabilities(amp: AMP, evidence: ProbeData) -> list[FeatureStats]:
     """Every feature on both sides, the newest of each window."""
     groups = groups_of(amp.env.robot)
     kinds = [(group.name, group.unit) for group in groups for _ in range(group.where.start, group.where.stop)]
@@ -103,7 +103,7 @@ def trained(run: Path) -> Policy:
             raise InputError(f"--checkpoint: '{run}' holds no checkpoint yet; leave --checkpoint out")
         state, about = checkpoints.restore(amp)
     tell_clips(about, amp)
-    params, statistics = state.trainee.params.actor, state.statistics
+    params, statistics = state.policy.params.actor, state.statistics
     return lambda observation, _: amp.policy(params, statistics, observation)[0]
 
 

@@ -40,7 +40,7 @@ Faults = dict[tuple[str, str], list[Fault]]  # of a side and a code
 
 
 @dataclass(frozen=True, eq=False)
-class Passage:
+class FeatureTrace:
     """N control steps and what one side made of them."""
 
     side: str  # policy or reference
@@ -105,7 +105,7 @@ def expected(
     )
 
 
-def examine_passages(passages: list[Passage], robot: Robot, dt: float) -> list[Finding]:
+def examine_passages(passages: list[FeatureTrace], robot: Robot, dt: float) -> list[Finding]:
     """One error for every side and cause; the same on both sides is one error, of what they share."""
     found: Faults = {}
     for passage in passages:
@@ -115,7 +115,7 @@ def examine_passages(passages: list[Passage], robot: Robot, dt: float) -> list[F
     return [_finding(side, code, seen) for (side, code), seen in shared.items() if seen]
 
 
-def faults(passage: Passage, robot: Robot, dt: float) -> Iterator[tuple[str, list[str], str]]:
+def faults(passage: FeatureTrace, robot: Robot, dt: float) -> Iterator[tuple[str, list[str], str]]:
     """(code, names of the features, explanation) for every group of features that is not what the motion says."""
     names = feature_names(robot)
     true, world, body = (

@@ -13,7 +13,7 @@ from rich.table import Table
 from playground_amp.doctor.clips import ClipReport
 from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.machine import Machine
-from playground_amp.doctor.separability import Dimension, Summary
+from playground_amp.doctor.separability import FeatureStats, Summary
 
 NARROWEST = 80
 AUC = "the number's or its distance's from the reference's median, the greater"
@@ -32,7 +32,7 @@ CLIP_COLUMNS = (  # of figures, with their unit
 class Diagnosis:
     """All that was seen and found."""
 
-    features: list[Dimension]
+    features: list[FeatureStats]
     findings: list[Finding]
     clips: list[ClipReport]
     machine: Machine
@@ -76,7 +76,7 @@ def show(diagnosis: Diagnosis, console: Console) -> None:
     _say(console, diagnosis.verdict)
 
 
-def features_table(features: list[Dimension]) -> Table:
+def features_table(features: list[FeatureStats]) -> Table:
     """Reference beside policy, by kind of feature, with the separability of each."""
     title, caption = "features: mean ± std, 5th..95th percentile", f"AUC: {AUC}"
     table = Table(box=None, padding=(0, 1, 0, 0), title=title, caption=caption)

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.amp import AMP, Statistics
 from playground_amp.core.quiet_imports import running_statistics
-from playground_amp.doctor.feature_consistency import Passage
+from playground_amp.doctor.feature_consistency import FeatureTrace
 from playground_amp.envs import env as environment
 from playground_amp.envs.env import EnvState
 from playground_amp.motion import reference_builder
@@ -27,15 +27,15 @@ Policy = Callable[[jax.Array, jax.Array], jax.Array]  # (observation [B, O], key
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class ProbeData:
     """Everything that is examined; a test can alter any part."""
 
     policy: np.ndarray  # [M, F] features of the rollout
-    passages: list[Passage]
+    passages: list[FeatureTrace]
     starts: EnvState  # of the rollout
 
 
-def gather(amp: AMP, policy: Policy | None = None) -> Evidence:
+def gather(amp: AMP, policy: Policy | None = None) -> ProbeData:
     """Roll out `policy`, by default an untrained one and the home pose, and turn the reference's motion."""
     starts, rollout = roll_out(amp, policy or untrained(amp))
     steps = consecutive(amp.env.reference)
@@ -43,7 +43,7 @@ def gather(amp: AMP, policy: Policy | None = None) -> Evidence:
     turned = [turn(amp.env.reference, chosen, yaw) for yaw in np.deg2rad(YAWS)]
     states = [np.concatenate(states) for states in zip(*turned, strict=True)]
     passages = [rollout, as_stored(amp.env.reference, steps), on_policy_side(amp, *states)]
-    return Evidence(rollout.features, [*passages, on_reference_side(amp, states[0], states[2])], starts)
+    return ProbeData(rollout.features, [*passages, on_reference_side(amp, states[0], states[2])], starts)
 
 
 def untrained(amp: AMP) -> Policy:
@@ -64,7 +64,7 @@ def untrained(amp: AMP) -> Policy:
     return act
 
 
-def roll_out(amp: AMP, policy: Policy) -> tuple[EnvState, Passage]:
+def roll_out(amp: AMP, policy: Policy) -> tuple[EnvState, FeatureTrace]:
     """Fresh states, and every step of a rollout that ended no episode."""
 
     def step(state: EnvState, key: jax.Array) -> tuple[EnvState, tuple[jax.Array, ...]]:
@@ -79,7 +79,7 @@ def roll_out(amp: AMP, policy: Policy) -> tuple[EnvState, Passage]:
 
     starts, series = run(jax.random.key(amp.config.ppo.seed))
     previous, current, features, goes_on = (np.asarray(x).reshape(-1, *x.shape[2:]) for x in series)
-    return starts, Passage("policy", previous[goes_on], current[goes_on], features[goes_on])
+    return starts, FeatureTrace("policy", previous[goes_on], current[goes_on], features[goes_on])
 
 
 def consecutive(reference: Reference) -> np.ndarray:
@@ -88,10 +88,10 @@ def consecutive(reference: Reference) -> np.ndarray:
     return 1 + np.flatnonzero(jump <= max(10.0 * float(np.median(jump)), 0.02))
 
 
-def as_stored(reference: Reference, rows: np.ndarray) -> Passage:
+def as_stored(reference: Reference, rows: np.ndarray) -> FeatureTrace:
     """The reference's windows as training samples them."""
     qpos = np.asarray(reference.qpos)
-    return Passage("reference", qpos[rows - 1], qpos[rows], np.asarray(reference.windows)[rows, -1])
+    return FeatureTrace("reference", qpos[rows - 1], qpos[rows], np.asarray(reference.windows)[rows, -1])
 
 
 def turn(reference: Reference, rows: np.ndarray, yaw: float) -> list[np.ndarray]:
@@ -106,7 +106,9 @@ def turn(reference: Reference, rows: np.ndarray, yaw: float) -> list[np.ndarray]
     return [array.astype(np.float32) for state in states for array in state]
 
 
-def on_policy_side(amp: AMP, qpos0: np.ndarray, qvel0: np.ndarray, qpos1: np.ndarray, qvel1: np.ndarray) -> Passage:
+def on_policy_side(
+    amp: AMP, qpos0: np.ndarray, qvel0: np.ndarray, qpos1: np.ndarray, qvel1: np.ndarray
+) -> FeatureTrace:
     """Steps of the reference through the engine and `Env.features`."""
 
     @jax.jit
@@ -114,11 +116,11 @@ def on_policy_side(amp: AMP, qpos0: np.ndarray, qvel0: np.ndarray, qpos1: np.nda
         previous, current = (amp.env.physics.init(*states[i : i + 2]) for i in (0, 2))
         return amp.env.features(environment.frame_of(previous), environment.frame_of(current))
 
-    return Passage("policy", qpos0, qpos1, np.asarray(features(qpos0, qvel0, qpos1, qvel1)))
+    return FeatureTrace("policy", qpos0, qpos1, np.asarray(features(qpos0, qvel0, qpos1, qvel1)))
 
 
-def on_reference_side(amp: AMP, qpos0: np.ndarray, qpos1: np.ndarray) -> Passage:
+def on_reference_side(amp: AMP, qpos0: np.ndarray, qpos1: np.ndarray) -> FeatureTrace:
     """The same steps through what makes the reference, a motion of two frames each."""
     steps = list(np.stack([qpos0, qpos1], axis=1))
     features = reference_builder.motion_features(steps, amp.env.robot, control_dt=amp.env.config.control_dt)
-    return Passage("reference", qpos0, qpos1, np.concatenate(features))
+    return FeatureTrace("reference", qpos0, qpos1, np.concatenate(features))

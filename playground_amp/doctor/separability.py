@@ -21,7 +21,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Dimension:
+class FeatureStats:
     """One feature, on both sides."""
 
     name: str
@@ -62,9 +62,9 @@ def summarize(values: np.ndarray) -> Summary:
 
 def compare(
     policy: np.ndarray, reference: np.ndarray, names: list[str], kinds: list[tuple[str, str]]
-) -> list[Dimension]:
+) -> list[FeatureStats]:
     """Every feature of policy [M, F] beside that of the reference [N, F]; `kinds` are its group and unit."""
     return [
-        Dimension(name, *kind, summarize(real), summarize(fake), separability(fake, real))
+        FeatureStats(name, *kind, summarize(real), summarize(fake), separability(fake, real))
         for name, kind, real, fake in zip(names, kinds, reference.T, policy.T, strict=True)
     ]

@@ -148,17 +148,17 @@ class Env:
 
     def _start(self, key: jax.Array, label: jax.Array) -> tuple[PhysicsState, jax.Array]:
         """Start states [B], most on a frame of the clips, and the features that led to them [B, S, F]."""
-        row_key, home_key, noise_key = jax.random.split(key, 3)
+        index_key, home_key, noise_key = jax.random.split(key, 3)
         count, reference = len(label), self.reference
-        rows = reference.draw_of(row_key, label) if self.labelled else reference.draw(row_key, count)
+        indices = reference.sample_label(index_key, label) if self.labelled else reference.sample(index_key, count)
         at_home = jax.random.uniform(home_key, (count, 1)) >= self.config.reference_start_share
-        qpos = jnp.where(at_home, self._home, self.reference.qpos[rows].at[:, :2].set(0.0))
-        qvel = jnp.where(at_home, 0.0, self.reference.qvel[rows])
+        qpos = jnp.where(at_home, self._home, self.reference.qpos[indices].at[:, :2].set(0.0))
+        qvel = jnp.where(at_home, 0.0, self.reference.qvel[indices])
         noise = self.config.start_noise * jax.random.uniform(noise_key, (count, self.num_actions), minval=-1.0)
         qpos = qpos.at[:, 7:].set(jnp.clip(qpos[:, 7:] + noise, *self.joint_range.T))
         physics = _lift(self.physics.init(qpos, qvel))
         standing = self.features(frame_of(physics), frame_of(physics))
-        return physics, jnp.where(at_home[..., None], standing[:, None], self.reference.windows[rows])
+        return physics, jnp.where(at_home[..., None], standing[:, None], self.reference.windows[indices])
 
     def _restart(self, state: EnvState, done: jax.Array, key: jax.Array) -> EnvState:
         """`state` with the robots marked in `done` [B] placed at the start of a new episode."""

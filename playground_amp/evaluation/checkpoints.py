@@ -22,7 +22,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS
 from playground_amp.evaluation.evaluate import Evaluation, bounds, evaluate, faults, figures, plain, without_nan
-from playground_amp.evaluation.gait_labels import Gaits, changes, evaluate_gaits, switching
+from playground_amp.evaluation.gait_labels import GaitEvaluation, changes, evaluate_gaits, switching
 from playground_amp.evaluation.rollout import Recording, make_recorder
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, tell_clips
@@ -40,7 +40,7 @@ SHORT = {  # headings that let a line fit a terminal
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckpointEvaluation:
     """What one checkpoint of one run is worth."""
 
     run: str
@@ -51,7 +51,7 @@ class Verdict:
     figures: dict[str, float]
     limits: dict[str, tuple[float, float]]
     faults: list[str]
-    gaits: Gaits | None  # of a policy that is asked for one of several
+    gaits: GaitEvaluation | None  # of a policy that is asked for one of several
 
     @property
     def title(self) -> str:
@@ -89,18 +89,18 @@ def main(
     paths = [run_directory.find_run(name) for name in runs]
     if speeds:
         check_speeds(paths)
-    found: list[Verdict] = []
+    found: list[CheckpointEvaluation] = []
     for path in paths:
-        verdicts = list(judge(path, checkpoint=checkpoint, episodes=episodes, speeds=speeds, seed=seed))
-        _show(verdicts, as_line=checkpoint == "all")
-        found += verdicts
+        results = list(evaluate_checkpoints(path, checkpoint=checkpoint, episodes=episodes, speeds=speeds, seed=seed))
+        _show(results, as_line=checkpoint == "all")
+        found += results
     if output:
-        write_whole(output, json.dumps([verdict.to_json() for verdict in found], indent=2) + "\n")
+        write_whole(output, json.dumps([result.to_json() for result in found], indent=2) + "\n")
 
 
-def judge(
+def evaluate_checkpoints(
     path: Path, *, checkpoint: str, episodes: int, speeds: tuple[float, float] | None, seed: int
-) -> Iterator[Verdict]:
+) -> Iterator[CheckpointEvaluation]:
     """Verdicts of the checkpoints of the run in `path` that `checkpoint` names; the episodes compile once."""
     overrides = [f"env.command_speed=[{speeds[0]}, {speeds[1]}]"] if speeds else []
     config = resolve(run_directory.read_config(path, overrides), accelerator=jax.default_backend() != "cpu")
@@ -119,11 +119,11 @@ def judge(
                 if about.get("reference") != told:
                     tell_clips(about, amp)
                 told = about.get("reference")
-                policy = state.trainee.params.actor, state.statistics
+                policy = state.policy.params.actor, state.statistics
                 recording = recorder(*policy, jax.random.key(seed))
                 changed = changing(*policy, jax.random.key(seed + 1)) if changing else None
                 gaits = evaluate_gaits(amp, recording, changed) if changed else None
-                yield _verdict(amp, path, iteration, about.get("env_steps", 0), recording, gaits)
+                yield _evaluation_of(amp, path, iteration, about.get("env_steps", 0), recording, gaits)
 
 
 def check_episodes(episodes: int) -> None:
@@ -146,12 +146,12 @@ def choose(checkpoints: Checkpoints, which: str) -> list[int]:
     return [checkpoints.choose("newest" if which == "best" and checkpoints.best is None else which)]
 
 
-def _verdict(
-    amp: AMP, path: Path, iteration: int, env_steps: int, recording: Recording, gaits: Gaits | None
-) -> Verdict:
+def _evaluation_of(
+    amp: AMP, path: Path, iteration: int, env_steps: int, recording: Recording, gaits: GaitEvaluation | None
+) -> CheckpointEvaluation:
     evaluation = evaluate(amp, recording)
     numbers = figures(amp, recording, evaluation)
-    return Verdict(
+    return CheckpointEvaluation(
         run=str(path),
         iteration=iteration,
         env_steps=env_steps,
@@ -172,36 +172,36 @@ def _minutes(path: Path, iteration: int) -> float:
     return next((row["seconds"] / 60.0 for row in rows if row["iteration"] == iteration), math.nan)
 
 
-def _show(verdicts: list[Verdict], *, as_line: bool) -> None:
+def _show(results: list[CheckpointEvaluation], *, as_line: bool) -> None:
     console = Console()
     if as_line:
-        console.print(_history(verdicts), _first(verdicts), highlight=False)
+        console.print(_history(results), _first(results), highlight=False)
         return
-    for verdict in verdicts:
-        gaits = [_gaits(verdict.gaits), f"{switching(verdict.gaits)}\n"] if verdict.gaits else []
-        for part in (_figures(verdict), _speeds(verdict), *gaits, _overall(verdict)):
+    for result in results:
+        gaits = [_gaits(result.gaits), f"{switching(result.gaits)}\n"] if result.gaits else []
+        for part in (_figures(result), _speeds(result), *gaits, _overall(result)):
             console.print(part, highlight=False)
 
 
-def _figures(verdict: Verdict) -> Table:
+def _figures(result: CheckpointEvaluation) -> Table:
     """Every figure, and whether it is within its bounds."""
     table = Table(
-        "", Column("figure", no_wrap=True), Column("value", justify="right"), "bounds", "", title=verdict.title
+        "", Column("figure", no_wrap=True), Column("value", justify="right"), "bounds", "", title=result.title
     )
     for group, names in (GROUPS | {"task": GROUPS["task"] | {"speed_at_0.6": ""}}).items():
         for name in names:
-            table.add_row(group, name.replace("_", " "), *_cells(verdict, name))
+            table.add_row(group, name.replace("_", " "), *_cells(result, name))
             group = ""
         table.add_section()
     return table
 
 
-def _cells(verdict: Verdict, name: str) -> tuple[str, str, str]:
+def _cells(result: CheckpointEvaluation, name: str) -> tuple[str, str, str]:
     """Value, bounds, and whether it is within them."""
-    value = _number(verdict.figures[name])
-    if name not in verdict.limits:
+    value = _number(result.figures[name])
+    if name not in result.limits:
         return value, "", ""
-    return value, _limits(*verdict.limits[name]), "[red]fail[/red]" if name in verdict.faults else "[green]pass[/green]"
+    return value, _limits(*result.limits[name]), "[red]fail[/red]" if name in result.faults else "[green]pass[/green]"
 
 
 def _limits(low: float, high: float) -> str:
@@ -210,16 +210,16 @@ def _limits(low: float, high: float) -> str:
     return f"at most {high:g}" if low == 0.0 else f"{low:g} to {high:g}"
 
 
-def _speeds(verdict: Verdict) -> Table:
+def _speeds(result: CheckpointEvaluation) -> Table:
     """One row a part of the range of commands; the reference's figures in brackets."""
     table = _slim(SPEED_COLUMNS, "by the speed asked for (the reference's at the robot's speed)")
-    for row in plain(verdict.evaluation)["speeds"]:
+    for row in plain(result.evaluation)["speeds"]:
         pairs = SPEED_COLUMNS.values()
         table.add_row(*(_number(row[a]) + (f" ({_number(row[b])})" if b else "") for a, b in pairs))
     return table
 
 
-def _gaits(gaits: Gaits) -> Table:
+def _gaits(gaits: GaitEvaluation) -> Table:
     """One row a gait: how it is done, and how far it is from the clips of each."""
     labels = [gait.label for gait in gaits.gaits]
     heads = ["gait", "episodes", "no fall", "asked (m/s)", "speed (m/s)", *(f"to {label}" for label in labels)]
@@ -230,22 +230,22 @@ def _gaits(gaits: Gaits) -> Table:
     return table
 
 
-def _overall(verdict: Verdict) -> str:
-    if not verdict.faults:
+def _overall(result: CheckpointEvaluation) -> str:
+    if not result.faults:
         return "[green]passed[/green]"
-    return f"[red]failed[/red]: {', '.join(name.replace('_', ' ') for name in verdict.faults)}"
+    return f"[red]failed[/red]: {', '.join(name.replace('_', ' ') for name in result.faults)}"
 
 
-def _history(verdicts: list[Verdict]) -> Table:
+def _history(results: list[CheckpointEvaluation]) -> Table:
     """One line a checkpoint."""
-    names = list(verdicts[0].limits)
+    names = list(results[0].limits)
     heads = ["iter.", "M steps", "min.", *(SHORT[name] for name in names), ""]
-    table = _slim(heads, verdicts[0].run)
-    for verdict in verdicts:
-        texts = {name: _short(verdict.figures[name]) for name in names}
-        cells = [f"[red]{text}[/red]" if name in verdict.faults else text for name, text in texts.items()]
-        about = [str(verdict.iteration), f"{verdict.env_steps / 1e6:.2f}", _short(verdict.minutes)]
-        table.add_row(*about, *cells, "[red]fail[/red]" if verdict.faults else "[green]pass[/green]")
+    table = _slim(heads, results[0].run)
+    for result in results:
+        texts = {name: _short(result.figures[name]) for name in names}
+        cells = [f"[red]{text}[/red]" if name in result.faults else text for name, text in texts.items()]
+        about = [str(result.iteration), f"{result.env_steps / 1e6:.2f}", _short(result.minutes)]
+        table.add_row(*about, *cells, "[red]fail[/red]" if result.faults else "[green]pass[/green]")
     return table
 
 
@@ -255,8 +255,8 @@ def _slim(headings: Iterable[str], title: str) -> Table:
     return Table(*columns, title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
 
 
-def _first(verdicts: list[Verdict]) -> str:
-    passed = next((verdict for verdict in verdicts if not verdict.faults), None)
+def _first(results: list[CheckpointEvaluation]) -> str:
+    passed = next((result for result in results if not result.faults), None)
     return f"first that passes: {passed.title}" if passed else "none passes"
 
 

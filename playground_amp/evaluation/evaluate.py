@@ -94,7 +94,7 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Walk:
+class EpisodeGait:
     """What one episode says, its first second left out."""
 
     command: float  # m/s
@@ -161,7 +161,7 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
     )
 
 
-def measure_walks(amp: AMP, recording: Recording) -> list[Walk]:
+def measure_walks(amp: AMP, recording: Recording) -> list[EpisodeGait]:
     """Figures of every episode that is long enough."""
     frames = settled(amp, recording)
     long = frames.sum(axis=0) >= round(SHORTEST_WALK / amp.env.config.control_dt)
@@ -273,14 +273,14 @@ def faults(figures: dict[str, float], config: EnvConfig, *, labelled: bool = Fal
     return [name for name, (low, high) in limits.items() if not low <= figures[name] <= high]
 
 
-def _walk(amp: AMP, recording: Recording, frames: np.ndarray, i: int) -> Walk:
+def _walk(amp: AMP, recording: Recording, frames: np.ndarray, i: int) -> EpisodeGait:
     """Figures of the steps `frames` [T] of episode `i`."""
     robot, config = amp.env.robot, amp.env.config
     qpos, speed = np.asarray(recording.qpos)[frames, i], float(recording.forward_velocity[frames, i].mean())
     target = np.asarray(amp.env.reference.mean_pose) + config.action_scale * recording.action[frames, i]
     change = np.diff(np.clip(target, *robot.joint_range.T), axis=0)
     power = np.abs(recording.torque[frames, i] * recording.qvel[frames, i, 6:]).sum(axis=-1).mean()
-    return Walk(
+    return EpisodeGait(
         command=float(recording.command[i]),
         speed=speed,
         gait=measure(MotionClip("episode", robot.name, robot.joints, qpos, 1.0 / config.control_dt, "policy"), robot),
@@ -300,7 +300,9 @@ def _steady(gait: Quality) -> bool:
     return gait.speed >= 0.1 and gait.steps >= FEWEST_STEPS and walking >= WALKING_SHARE * gait.seconds
 
 
-def _speed_rows(config: EnvConfig, recording: Recording, walks: list[Walk], reference: Pace) -> tuple[SpeedRow, ...]:
+def _speed_rows(
+    config: EnvConfig, recording: Recording, walks: list[EpisodeGait], reference: Pace
+) -> tuple[SpeedRow, ...]:
     low, high = config.command_speed
     edges = np.linspace(low, high, SPEED_BINS + 1)[1:-1]
     mine = np.digitize(recording.command, edges)
@@ -311,7 +313,7 @@ def _speed_rows(config: EnvConfig, recording: Recording, walks: list[Walk], refe
     )
 
 
-def _speed_row(recording: Recording, episodes: np.ndarray, walks: list[Walk], reference: Pace) -> SpeedRow:
+def _speed_row(recording: Recording, episodes: np.ndarray, walks: list[EpisodeGait], reference: Pace) -> SpeedRow:
     """Of the `episodes` [B] (bool), of which `walks` were long enough."""
     paces = [reference.at(walk.speed) for walk in walks]
     return SpeedRow(

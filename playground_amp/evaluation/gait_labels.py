@@ -12,13 +12,13 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.evaluation.evaluate import clip_windows, recording_windows
-from playground_amp.evaluation.rollout import Asked, Recording, one_each, settled
+from playground_amp.evaluation.rollout import CommandSchedule, Recording, one_each, settled
 from playground_amp.metrics import distribution_distance
 from playground_amp.motion.reference_builder import load_clips
 
 
 @dataclasses.dataclass(frozen=True)
-class Gait:
+class GaitLabelEvaluation:
     """Means over the episodes that were asked for one gait from start to end."""
 
     label: str
@@ -31,35 +31,35 @@ class Gait:
 
 
 @dataclasses.dataclass(frozen=True)
-class Gaits:
+class GaitEvaluation:
     """What a policy makes of its labels."""
 
-    gaits: tuple[Gait, ...]
+    gaits: tuple[GaitLabelEvaluation, ...]
     switches: int  # episodes in which another gait was asked for half-way
     switch_survival: float  # share of those that reached the time limit
 
 
-def evaluate_gaits(amp: AMP, steady: Recording, changed: Recording) -> Gaits:
+def evaluate_gaits(amp: AMP, steady: Recording, changed: Recording) -> GaitEvaluation:
     """Of episodes that were asked for what `one_each` says, and of others asked for what `changes` says."""
     asked, clips = np.asarray(one_each(amp, len(steady.command)).label[0]), windows_by_label(amp)
-    return Gaits(
+    return GaitEvaluation(
         gaits=tuple(_gait(amp, steady, asked == i, i, clips) for i in range(amp.env.num_labels)),
         switches=len(changed.fell),
         switch_survival=float(1.0 - np.mean(changed.fell)),
     )
 
 
-def sentences(gaits: Gaits) -> list[str]:
+def sentences(gaits: GaitEvaluation) -> list[str]:
     """One for each gait, and one for the changes."""
     return [*map(_sentence, gaits.gaits), switching(gaits)]
 
 
-def switching(gaits: Gaits) -> str:
+def switching(gaits: GaitEvaluation) -> str:
     """One sentence on the changes half-way."""
     return f"another gait asked for half-way: {gaits.switch_survival:.0%} of {gaits.switches} episodes without a fall"
 
 
-def _sentence(gait: Gait) -> str:
+def _sentence(gait: GaitLabelEvaluation) -> str:
     distances = ", ".join(f"{distance:.2f} to {label}" for label, distance in gait.distances.items())
     return (
         f"asked for {gait.label}: {gait.survival:.0%} of {gait.episodes} episodes without a fall, "
@@ -67,18 +67,18 @@ def _sentence(gait: Gait) -> str:
     )
 
 
-def changes(amp: AMP, episodes: int) -> Asked:
+def changes(amp: AMP, episodes: int) -> CommandSchedule:
     """One gait for the first half of each episode and another for the second, every pair the same number of times."""
     first = jnp.arange(episodes) % amp.env.num_labels
     step = 1 + jnp.arange(episodes) // amp.env.num_labels % (amp.env.num_labels - 1)
     label = jnp.stack([first, (first + step) % amp.env.num_labels])
-    return Asked(label=label, command=middle_speeds(amp)[label])
+    return CommandSchedule(label=label, command=middle_speeds(amp)[label])
 
 
-def in_turn(amp: AMP, episodes: int) -> Asked:
+def in_turn(amp: AMP, episodes: int) -> CommandSchedule:
     """Every gait for an equal part of each episode, one after the other."""
     label = jnp.tile(jnp.arange(amp.env.num_labels)[:, None], (1, episodes))
-    return Asked(label=label, command=middle_speeds(amp)[label])
+    return CommandSchedule(label=label, command=middle_speeds(amp)[label])
 
 
 def middle_speeds(amp: AMP) -> jax.Array:
@@ -86,13 +86,15 @@ def middle_speeds(amp: AMP) -> jax.Array:
     return amp.env.reference.gaits.speed_range.mean(axis=-1)
 
 
-def _gait(amp: AMP, recording: Recording, mine: np.ndarray, label: int, clips: Mapping[str, np.ndarray]) -> Gait:
+def _gait(
+    amp: AMP, recording: Recording, mine: np.ndarray, label: int, clips: Mapping[str, np.ndarray]
+) -> GaitLabelEvaluation:
     """Of the episodes `mine` [B] (bool), which were asked for gait `label`; `clips` are those of `windows_by_label`."""
     own = jax.tree.map(lambda x: np.asarray(x)[mine] if x.ndim == 1 else np.asarray(x)[:, mine], recording)
     names, frames = amp.env.reference.gaits.names, settled(amp, own)
     distances = distances_to(clips, recording_windows(amp, own))
     known = {name: distance for name, distance in distances.items() if not math.isnan(distance)}
-    return Gait(
+    return GaitLabelEvaluation(
         label=names[label],
         episodes=int(mine.sum()),
         survival=float(1.0 - own.fell.mean()),

@@ -29,21 +29,21 @@ class Recording(struct.PyTreeNode):
     command: jax.Array  # [B] m/s
 
 
-class Asked(struct.PyTreeNode):
+class CommandSchedule(struct.PyTreeNode):
     """What the robots are asked for: P parts of an episode, of equal length, one after the other."""
 
     label: jax.Array  # [P, B] int32, gait
     command: jax.Array  # [P, B] m/s
 
 
-def one_each(amp: AMP, episodes: int) -> Asked:
+def one_each(amp: AMP, episodes: int) -> CommandSchedule:
     """One gait and speed for every episode: all gaits the same number of times, speeds evenly over their range."""
     if not amp.env.labelled:
         low, high = amp.env.config.command_speed
-        return Asked(jnp.zeros((1, episodes), jnp.int32), jnp.linspace(low, high, episodes)[None])
+        return CommandSchedule(jnp.zeros((1, episodes), jnp.int32), jnp.linspace(low, high, episodes)[None])
     label, rank = jnp.arange(episodes) % amp.env.num_labels, jnp.arange(episodes) // amp.env.num_labels
     low, high = amp.env.reference.gaits.speed_range[label].T
-    return Asked(label[None], (low + (high - low) * rank / jnp.maximum(rank.max(), 1))[None])
+    return CommandSchedule(label[None], (low + (high - low) * rank / jnp.maximum(rank.max(), 1))[None])
 
 
 def record(
@@ -52,7 +52,7 @@ def record(
     statistics: Statistics,
     key: jax.Array,
     episodes: int,
-    asked: Asked | None = None,
+    asked: CommandSchedule | None = None,
     steps: int | None = None,
 ) -> Recording:
     """Run the mean policy for one episode each, asked for what `one_each` says or for `asked`; consumes `key`.
@@ -63,7 +63,7 @@ def record(
 
 
 def make_recorder(
-    amp: AMP, episodes: int, asked: Asked | None = None, steps: int | None = None
+    amp: AMP, episodes: int, asked: CommandSchedule | None = None, steps: int | None = None
 ) -> Callable[[dict, Statistics, jax.Array], Recording]:
     """`record` for one policy after the other, compiled once."""
     limit = amp.env.config.episode_length

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from playground_amp.core.errors import InputError
-from playground_amp.evaluation.checkpoints import Verdict, check_episodes, judge
+from playground_amp.evaluation.checkpoints import CheckpointEvaluation, check_episodes, evaluate_checkpoints
 from playground_amp.evaluation.evaluate import BOUNDS
 from playground_amp.reporting.run_report import read_metrics
 from playground_amp.runs import run_directory
@@ -60,12 +60,12 @@ def check_run(name: str) -> Path:
     return path
 
 
-def judge_newest(run: Path, episodes: int) -> Verdict:
-    """Verdict on the newest checkpoint of a run, over fresh episodes."""
-    return next(iter(judge(run, checkpoint="newest", episodes=episodes, speeds=None, seed=1)))
+def judge_newest(run: Path, episodes: int) -> CheckpointEvaluation:
+    """Evaluation of the newest checkpoint of a run, over fresh episodes."""
+    return next(iter(evaluate_checkpoints(run, checkpoint="newest", episodes=episodes, speeds=None, seed=1)))
 
 
-def end_table(verdicts: Sequence[Verdict]) -> str:
+def end_table(verdicts: Sequence[CheckpointEvaluation]) -> str:
     """One row a run: the figures that BOUNDS names, and whether all are within."""
     names = [name for name in BOUNDS if name in verdicts[0].limits]
     rows = [
@@ -76,7 +76,7 @@ def end_table(verdicts: Sequence[Verdict]) -> str:
     return markdown(["run", *(name.replace("_", " ") for name in names), "passes"], [*rows, limits])
 
 
-def speed_table(verdicts: Sequence[Verdict]) -> str:
+def speed_table(verdicts: Sequence[CheckpointEvaluation]) -> str:
     """One row a part of the range of commands: means over the runs, the reference's at the speeds walked beside."""
     rows = []
     for parts in zip(*(v.evaluation.speeds for v in verdicts), strict=True):
@@ -113,7 +113,7 @@ def moving_mean(values: np.ndarray) -> np.ndarray:
     return np.convolve(values, np.full(width, 1.0 / width), mode="valid")
 
 
-def style_table(verdicts: Sequence[Verdict], baseline: Sequence[Verdict]) -> str:
+def style_table(verdicts: Sequence[CheckpointEvaluation], baseline: Sequence[CheckpointEvaluation]) -> str:
     """Distances from the training and the held-out clips: mean (least, most) over the seeds, and the ratio of means."""
     rows = []
     for name in STYLE:
@@ -127,7 +127,7 @@ def time_table(runs: Sequence[Path], episodes: int) -> str:
     """Minutes of training in all, and until the first checkpoint that passes; median and worst."""
     rows = []
     for run in runs:
-        verdicts = judge(run, checkpoint="all", episodes=episodes, speeds=None, seed=1)
+        verdicts = evaluate_checkpoints(run, checkpoint="all", episodes=episodes, speeds=None, seed=1)
         first = next((v for v in verdicts if not v.faults), None)
         total = read_metrics(run / "metrics.jsonl")["seconds"][-1] / 60.0
         rows.append(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from playground_amp.config import PPOConfig, in_use
+from playground_amp.config import PPOConfig, is_enabled
 from playground_amp.core.quiet_imports import compute_gae
 from playground_amp.learning.networks import ActorCriticParams, gaussian_entropy, gaussian_kl, gaussian_log_prob
 
@@ -31,11 +31,11 @@ class Batch(struct.PyTreeNode):
     value_target: jax.Array  # [N]
 
 
-class Trainee(struct.PyTreeNode):
+class PolicyState(struct.PyTreeNode):
     """What the update changes."""
 
     params: ActorCriticParams
-    optimizer: optax.OptState
+    opt_state: optax.OptState
 
 
 def advantages(
@@ -94,25 +94,27 @@ def loss(
 
 
 def update(
-    trainee: Trainee, data: Batch, key: jax.Array, policy: Policy, value: Value, config: PPOConfig
-) -> tuple[Trainee, dict[str, jax.Array]]:
+    policy_state: PolicyState, data: Batch, key: jax.Array, policy: Policy, value: Value, config: PPOConfig
+) -> tuple[PolicyState, dict[str, jax.Array]]:
     """All epochs of gradient steps over `data` [N]; each epoch sees every sample once. Metrics are means."""
     optimizer = make_optimizer(config)
-    _, old_log_std = policy(trainee.params.actor, data.observation[:1])
+    _, old_log_std = policy(policy_state.params.actor, data.observation[:1])
 
-    def gradient_step(trainee: Trainee, rows: jax.Array) -> tuple[Trainee, dict[str, jax.Array]]:
+    def gradient_step(policy_state: PolicyState, rows: jax.Array) -> tuple[PolicyState, dict[str, jax.Array]]:
         batch = jax.tree.map(lambda x: x[rows], data)
-        gradients, metrics = jax.grad(loss, has_aux=True)(trainee.params, batch, old_log_std, policy, value, config)
-        state = _steer_learning_rate(trainee.optimizer, metrics["policy_kl"], config)
-        updates, state = optimizer.update(gradients, state)
-        return Trainee(params=optax.apply_updates(trainee.params, updates), optimizer=state), metrics
+        gradients, metrics = jax.grad(loss, has_aux=True)(
+            policy_state.params, batch, old_log_std, policy, value, config
+        )
+        opt_state = _steer_learning_rate(policy_state.opt_state, metrics["policy_kl"], config)
+        updates, opt_state = optimizer.update(gradients, opt_state)
+        return PolicyState(params=optax.apply_updates(policy_state.params, updates), opt_state=opt_state), metrics
 
-    def epoch(trainee: Trainee, key: jax.Array) -> tuple[Trainee, dict[str, jax.Array]]:
-        return jax.lax.scan(gradient_step, trainee, minibatches(key, len(data.advantage), config.batch_size))
+    def epoch(policy_state: PolicyState, key: jax.Array) -> tuple[PolicyState, dict[str, jax.Array]]:
+        return jax.lax.scan(gradient_step, policy_state, minibatches(key, len(data.advantage), config.batch_size))
 
-    trainee, metrics = jax.lax.scan(epoch, trainee, jax.random.split(key, config.epochs))
+    policy_state, metrics = jax.lax.scan(epoch, policy_state, jax.random.split(key, config.epochs))
     metrics = jax.tree.map(jnp.mean, metrics)
-    return trainee, metrics | {"learning_rate": learning_rate(trainee.optimizer)}
+    return policy_state, metrics | {"learning_rate": learning_rate(policy_state.opt_state)}
 
 
 def minibatches(key: jax.Array, samples: int, batch_size: int) -> jax.Array:
@@ -127,7 +129,7 @@ def learning_rate(state: optax.OptState) -> jax.Array:
 
 def _steer_learning_rate(state: optax.OptState, kl: jax.Array, config: PPOConfig) -> optax.OptState:
     """Lower the learning rate when the policy moved over twice the target divergence, raise it below half."""
-    if not in_use(config.target_kl):
+    if not is_enabled(config.target_kl):
         return state
     clip, adam = state
     rate = adam.hyperparams["learning_rate"]

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 
 from playground_amp.motion.clip_set import ClipSet
 from playground_amp.motion.features import Normalizer
-from playground_amp.motion.weighted_sampling import cumulate, draw_rows, spread_rows
+from playground_amp.motion.weighted_sampling import cumulate, sample_indices, spread_indices
 
 SPEED_BAND = 0.03  # m/s to both sides of a speed asked for
 
 
-class Gaits(struct.PyTreeNode):
+class GaitLabels(struct.PyTreeNode):
     """Where the windows of each of L gaits are: those of one stand together."""
 
     names: tuple[str, ...] = struct.field(pytree_node=False)  # labels of the clips, in the order they appear
@@ -37,14 +37,14 @@ class Reference(struct.PyTreeNode):
     normalizer: Normalizer
     mean_pose: jax.Array  # [J] rad, mean joint positions, of the motion and its reflection: the same left and right
     speed: jax.Array  # [N] m/s, forward, mean over about a stride around the end of each window, or as declared
-    gaits: Gaits
+    gaits: GaitLabels
     weight: jax.Array | None  # [N] of each window; None where all weigh the same
     clips: ClipSet = struct.field(pytree_node=False)  # what it is made of
 
     def as_one_gait(self) -> Reference:
         """The same motion without its labels."""
         speeds, by_speed = self.gaits.speed_range, jnp.argsort(self.speed).astype(jnp.int32)
-        gaits = Gaits(
+        gaits = GaitLabels(
             names=("",),
             first=jnp.zeros(1, jnp.int32),
             count=jnp.full(1, len(self.windows), jnp.int32),
@@ -57,25 +57,25 @@ class Reference(struct.PyTreeNode):
 
     def spread(self) -> np.ndarray | slice:
         """Rows that show the motion as it weighs: every window once, or in proportion to its weight."""
-        return slice(None) if self.weight is None else spread_rows(np.asarray(self.weight))
+        return slice(None) if self.weight is None else spread_indices(np.asarray(self.weight))
 
-    def draw(self, key: jax.Array, count: int) -> jax.Array:
-        """Rows [count] out of all windows, by their weight, with replacement; consumes `key`."""
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
+        """Indices [count] out of all windows, by their weight, with replacement; consumes `key`."""
         if self.gaits.mass is not None:
             first = jnp.zeros(count, jnp.int32)
-            return draw_rows(key, self.gaits.mass, first, first + len(self.windows))
+            return sample_indices(key, self.gaits.mass, first, first + len(self.windows))
         return jax.random.randint(key, (count,), 0, len(self.windows))
 
-    def draw_of(self, key: jax.Array, label: jax.Array) -> jax.Array:
-        """A row of the gait of each `label` [N] int, out of that gait's windows by their weight; consumes `key`."""
+    def sample_label(self, key: jax.Array, label: jax.Array) -> jax.Array:
+        """An index of the gait of each `label` [N] int, out of that gait's windows by their weight; consumes `key`."""
         count = self.gaits.count[label]
         if self.gaits.mass is not None:
-            return draw_rows(key, self.gaits.mass, self.gaits.first[label], self.gaits.first[label] + count)
+            return sample_indices(key, self.gaits.mass, self.gaits.first[label], self.gaits.first[label] + count)
         row = (jax.random.uniform(key, label.shape) * count).astype(jnp.int32)
         return self.gaits.first[label] + jnp.minimum(row, count - 1)  # 0.9999999 of many may round up to all
 
-    def draw_at(self, key: jax.Array, label: jax.Array, speed: jax.Array) -> jax.Array:
-        """A row of the gait `label` [N] near the forward `speed` [N] m/s; consumes `key`.
+    def sample_near_command(self, key: jax.Array, label: jax.Array, speed: jax.Array) -> jax.Array:
+        """An index of the gait `label` [N] near the forward `speed` [N] m/s; consumes `key`.
 
         By their weight out of the gait's windows within SPEED_BAND of the speed, or of the nearest speed it has.
         """
@@ -92,7 +92,7 @@ class Reference(struct.PyTreeNode):
         low = jnp.clip(low, first, nearest)
         high = jnp.clip(high, nearest + 1, last + 1)
         if gaits.mass_by_speed is not None:
-            return gaits.by_speed[draw_rows(key, gaits.mass_by_speed, low, high)]
+            return gaits.by_speed[sample_indices(key, gaits.mass_by_speed, low, high)]
         rank = low + (jax.random.uniform(key, speed.shape) * (high - low)).astype(jnp.int32)
         return gaits.by_speed[jnp.minimum(rank, high - 1)]
 

@@ -17,7 +17,7 @@ from playground_amp.motion.clip import MotionClip, load_clip
 from playground_amp.motion.clip_set import describe_clips
 from playground_amp.motion.clip_sources import HELD_OUT, entries_by_clip, find_clips
 from playground_amp.motion.features import Normalizer, amp_features, feature_floor, make_normalizer
-from playground_amp.motion.reference import Gaits, Reference, masses
+from playground_amp.motion.reference import GaitLabels, Reference, masses
 from playground_amp.robots import Robot
 
 SPEED_SPAN = 0.8  # s, about a stride
@@ -126,11 +126,11 @@ def _gaits(
     counts: list[int],
     speed: np.ndarray,
     weight: np.ndarray | None,
-) -> Gaits:
+) -> GaitLabels:
     of = np.repeat(np.arange(len(counts)), counts)
     speeds = [[clip.command_speed for clip in clips] for clips in by_gait]
     by_speed = np.lexsort((speed, of))
-    return Gaits(
+    return GaitLabels(
         names=names,
         first=jnp.asarray(np.cumsum([0, *counts[:-1]]), jnp.int32),
         count=jnp.asarray(counts, jnp.int32),

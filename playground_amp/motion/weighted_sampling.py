@@ -1,4 +1,4 @@
-"""Drawing rows of the reference in proportion to a mass, by the inverse of its cumulative sum."""
+"""Sampling indices of the reference in proportion to a mass, by the inverse of its cumulative sum."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def cumulate(weight: np.ndarray) -> jax.Array:
     return jnp.asarray(mass * (len(weight) / mass[-1]), jnp.float32)
 
 
-def draw_rows(key: jax.Array, mass: jax.Array, first: jax.Array, end: jax.Array) -> jax.Array:
-    """Rows [...] out of first..end - 1 [...], each with a probability in proportion to its own mass; consumes `key`.
+def sample_indices(key: jax.Array, mass: jax.Array, first: jax.Array, end: jax.Array) -> jax.Array:
+    """Indices [...] out of first..end - 1 [...], each with a probability in proportion to its own mass; consumes `key`.
 
     F^-1(u) with F the cumulative mass [N + 1] and u uniform between F(first) and F(end).
     """
@@ -23,7 +23,7 @@ def draw_rows(key: jax.Array, mass: jax.Array, first: jax.Array, end: jax.Array)
     return jnp.clip(jnp.searchsorted(mass, wanted, side="right") - 1, first, end - 1)
 
 
-def spread_rows(weight: np.ndarray) -> np.ndarray:
-    """As many rows as there are weights [N], ascending, each about as often as its weight has it."""
+def spread_indices(weight: np.ndarray) -> np.ndarray:
+    """As many indices as there are weights [N], ascending, each about as often as its weight has it."""
     mass = np.cumsum(weight, dtype=np.float64)
     return np.searchsorted(mass, (np.arange(len(weight)) + 0.5) / len(weight) * mass[-1], side="right")

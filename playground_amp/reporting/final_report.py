@@ -22,7 +22,7 @@ from playground_amp.evaluation.evaluate import (
     style_distances,
     without_nan,
 )
-from playground_amp.evaluation.gait_labels import Gaits, middle_speeds, sentences
+from playground_amp.evaluation.gait_labels import GaitEvaluation, middle_speeds, sentences
 from playground_amp.evaluation.rollout import Recording, parts_of
 from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip
@@ -38,7 +38,7 @@ def showcase(
     recording: Recording,
     evaluation: Evaluation,
     verdict: str = "",
-    gaits: Gaits | None = None,
+    gaits: GaitEvaluation | None = None,
     turns: Recording | None = None,
 ) -> list[str]:
     """Write videos/, evaluation.json and report.html of a run; returns what to tell the user.
@@ -68,7 +68,7 @@ def showcase(
     return [*notes, f"report: {report}"]
 
 
-def write_evaluation(run_dir: Path, evaluation: Evaluation, gaits: Gaits | None = None) -> Path:
+def write_evaluation(run_dir: Path, evaluation: Evaluation, gaits: GaitEvaluation | None = None) -> Path:
     """Write evaluation.json, whole or not at all; what does not exist is null."""
     path = run_dir / "evaluation.json"
     figures = plain(evaluation) | ({"gaits": without_nan(dataclasses.asdict(gaits))} if gaits else {})

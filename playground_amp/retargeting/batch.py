@@ -19,25 +19,25 @@ from playground_amp.core.console import say
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
 from playground_amp.motion.clip import save_clip
-from playground_amp.retargeting.clip_verdict import Verdict
+from playground_amp.retargeting.clip_verdict import ClipAssessment
 from playground_amp.retargeting.console_table import print_verdicts, summary
-from playground_amp.retargeting.pipeline import Job, Made, Options, earlier, make
+from playground_amp.retargeting.pipeline import Job, Made, RetargetOptions, earlier, make
 from playground_amp.retargeting.recordings import find_sources
 from playground_amp.robots import load_robot
 
-DEFAULT = Options()
+DEFAULT = RetargetOptions()
 
 
 def retarget_sources(
     sources: Sequence[str | Path],
     robot: str,
     out: Path,
-    options: Options = DEFAULT,
+    options: RetargetOptions = DEFAULT,
     *,
     jobs: int | None = None,
     report: Path | None = None,
     as_json: bool = False,
-) -> list[Verdict]:
+) -> list[ClipAssessment]:
     """Write NAME.npz and NAME.json into `out` for every recording, and say what each is fit for.
 
     A bad recording is told in one sentence and left out; InputError when there is no clip at all. `jobs` processes work

@@ -38,7 +38,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClipAssessment:
     """What is to be said of a clip."""
 
     clip: str
@@ -64,7 +64,7 @@ def examine(
     similar_speed: float = math.nan,
     used: Iterable[str] = (),
     simulated: bool = False,
-) -> tuple[Verdict, Signals]:
+) -> tuple[ClipAssessment, Signals]:
     """The verdict on a clip, and what was seen of it frame by frame.
 
     `tracking` is the root mean square distance of each body from its place in the source, m; `similar_speed` is what
@@ -80,11 +80,11 @@ def examine(
         "walkable": (last - first) / clip.frequency,
     }
     values |= dict.fromkeys(DONE_BY_PHYSICS, math.nan) if simulated else {}
-    figures = {name: judge(name, values[name] * BOUNDS[name].factor, robot.leg_length) for name in BOUNDS}
+    figures = {name: assess(name, values[name] * BOUNDS[name].factor, robot.leg_length) for name in BOUNDS}
     figures = {name: _other_advice(figure, tuple(used)) for name, figure in figures.items()}
     walkable = first / clip.frequency, last / clip.frequency
     verdict = worst(figure.verdict for figure in figures.values())
-    return Verdict(clip.name, verdict, clip.duration, clip.speed, walkable, figures, gait, tracking), seen
+    return ClipAssessment(clip.name, verdict, clip.duration, clip.speed, walkable, figures, gait, tracking), seen
 
 
 def _other_advice(figure: Figure, used: tuple[str, ...]) -> Figure:
@@ -96,7 +96,7 @@ def worst(verdicts: Iterable[str]) -> str:
     return max(verdicts, key=ORDER.index, default=PASS)
 
 
-def judge(name: str, value: float, leg: float) -> Figure:
+def assess(name: str, value: float, leg: float) -> Figure:
     """The figure `name` of `value` in its unit, held to the bounds of a robot with legs of `leg` m."""
     bound, (good, bearable) = BOUNDS[name], scaled(name, leg)
     if math.isnan(value):
@@ -122,21 +122,21 @@ def _within(value: float, bounds: Range) -> bool:
     return low - ROUNDING <= value <= high + ROUNDING
 
 
-def as_json(verdict: Verdict) -> dict[str, Any]:
+def as_json(verdict: ClipAssessment) -> dict[str, Any]:
     """The verdict as plain values, everything by name; NaN and infinity are None."""
     values = plain(dataclasses.asdict(verdict))
     first, last = verdict.walkable
     return values | {"walkable": {"first": first, "last": last, "unit": "s"}, "torque": TORQUE_NOTE}
 
 
-def from_json(values: Mapping[str, Any]) -> Verdict:
+def from_json(values: Mapping[str, Any]) -> ClipAssessment:
     """The verdict that `as_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
     figures = {name: _figure(figure) for name, figure in values["figures"].items()}
-    own: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(Verdict)}
+    own: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(ClipAssessment)}
     walkable = values["walkable"]["first"], values["walkable"]["last"]
     measured: dict[str, Any] = {name: math.nan if x is None else x for name, x in values["gait"].items()}
     own |= {"figures": figures, "walkable": walkable, "gait": Quality(**measured)}
-    return Verdict(**own)
+    return ClipAssessment(**own)
 
 
 def _figure(values: Mapping[str, Any]) -> Figure:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from playground_amp.metrics.bounds import BOUNDS
-from playground_amp.retargeting.clip_verdict import FAIL, NONE, PASS, WARN, Verdict, in_words
+from playground_amp.retargeting.clip_verdict import FAIL, NONE, PASS, WARN, ClipAssessment, in_words
 from playground_amp.retargeting.pipeline import Made
 
 COLOURS = {PASS: "green", WARN: "yellow", FAIL: "bold red", NONE: "dim"}
@@ -31,7 +31,7 @@ LEGEND = (
 NAME_WIDTH = 24
 
 
-def print_verdicts(verdicts: Sequence[Verdict], console: Console | None = None) -> None:
+def print_verdicts(verdicts: Sequence[ClipAssessment], console: Console | None = None) -> None:
     """Print the table and the reasons; the console's width is kept where it is told, 100 columns where it is not."""
     console = console or Console()
     if not console.is_terminal:
@@ -42,7 +42,7 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console | None = None) 
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def table(verdicts: Sequence[Verdict]) -> Table:
+def table(verdicts: Sequence[ClipAssessment]) -> Table:
     """One row a clip; what warns is yellow, what fails is red."""
     wide = min(NAME_WIDTH, max(len(verdict.clip) for verdict in verdicts))
     first = [Column("clip", no_wrap=True, width=wide), Column("verdict", width=7)]
@@ -54,7 +54,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     return result
 
 
-def _row(verdict: Verdict) -> Iterator[str]:
+def _row(verdict: ClipAssessment) -> Iterator[str]:
     yield _coloured(verdict.verdict, verdict.verdict)
     yield f"{verdict.seconds:.1f}"
     yield f"{verdict.speed:.2f}"
@@ -68,12 +68,12 @@ def _coloured(text: str, verdict: str) -> str:
     return f"[{COLOURS[verdict]}]{text}[/]"
 
 
-def reasons(verdicts: Sequence[Verdict]) -> list[str]:
+def reasons(verdicts: Sequence[ClipAssessment]) -> list[str]:
     """One line for every figure that fails or warns somewhere: the values, the clips, the bounds, what mends it."""
     return [line for level in (FAIL, WARN) for name in BOUNDS for line in _reason(name, level, verdicts)]
 
 
-def _reason(name: str, level: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
+def _reason(name: str, level: str, verdicts: Sequence[ClipAssessment]) -> Iterator[str]:
     hit = [verdict for verdict in verdicts if verdict.figures[name].verdict == level]
     if not hit:
         return

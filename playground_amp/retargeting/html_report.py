@@ -13,7 +13,7 @@ from playground_amp.core.files import write_whole
 from playground_amp.metrics.bounds import BOUNDS, Range
 from playground_amp.reporting.run_report import drawn, page
 from playground_amp.retargeting import plots
-from playground_amp.retargeting.clip_verdict import NONE, ORDER, TORQUE_NOTE, Figure, Verdict, in_words, worst
+from playground_amp.retargeting.clip_verdict import NONE, ORDER, TORQUE_NOTE, ClipAssessment, Figure, in_words, worst
 from playground_amp.retargeting.pipeline import Made, Seen
 from playground_amp.robots import Robot
 
@@ -46,7 +46,7 @@ def write_report(path: Path, made: Sequence[Made], robot: Robot) -> Path:
     return path
 
 
-def _overview(verdicts: Sequence[Verdict]) -> str:
+def _overview(verdicts: Sequence[ClipAssessment]) -> str:
     """One row a clip."""
     units = {name: f" ({BOUNDS[name].unit})" if BOUNDS[name].unit else "" for name in OVERVIEW}
     heads = ["clip", "verdict", "s", "m/s", *(BOUNDS[name].label + units[name] for name in OVERVIEW), "good part (s)"]
@@ -63,7 +63,7 @@ def _overview(verdicts: Sequence[Verdict]) -> str:
     return f"<table>{rows}</table>"
 
 
-def _section(verdict: Verdict, seen: Seen, robot: Robot) -> str:
+def _section(verdict: ClipAssessment, seen: Seen, robot: Robot) -> str:
     """One clip: its figures, pictures and curves."""
     name, level = escape(verdict.clip), verdict.verdict
     first, last = verdict.walkable
@@ -87,7 +87,7 @@ def _picture(draw: Callable[[], Drawing], caption: str) -> str:
         return f'<p class="small">no picture of {escape(caption)}: {escape(reason)}</p>'
 
 
-def _figures(verdict: Verdict) -> str:
+def _figures(verdict: ClipAssessment) -> str:
     rows = "<tr><th>figure</th><th></th><th>value</th><th>good</th><th>bearable</th><th>what mends it</th></tr>"
     for name, figure in verdict.figures.items():
         rows += f'<tr><td title="{escape(BOUNDS[name].meaning)}">{escape(BOUNDS[name].label)}</td>'

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from playground_amp.retargeting.robot_geometry import Anatomy, Leg, anatomy
+from playground_amp.retargeting.robot_geometry import Leg, RobotGeometry, robot_geometry
 from playground_amp.robots import Robot
 from playground_amp.robots.kinematic_tree import place
 
@@ -25,7 +25,7 @@ SIDES = (0, 1)  # left, right
 
 
 @dataclass(frozen=True, eq=False)
-class Targets:
+class IKTargets:
     """What the inverse kinematics follows, at the control rate. N frames, 2 feet. Angles are yaw, pitch, roll."""
 
     pelvis: np.ndarray  # [N, 3] m
@@ -36,13 +36,13 @@ class Targets:
     person: np.ndarray  # [N, 22, 3] m, the scaled person, for pictures
 
 
-def follow(targets: Targets, robot: Robot) -> tuple[np.ndarray, dict[str, float]]:
+def follow(targets: IKTargets, robot: Robot) -> tuple[np.ndarray, dict[str, float]]:
     """qpos [N, nq] that follows the targets within the joint limits, and how far key bodies are from theirs (RMS, m).
 
     The first pass shows how far each foot leans sideways where no ankle keeps it level, and how a ball without an
     ankle rolls over the ground; the next one puts the feet where they touch the ground and do not slip on it.
     """
-    body = anatomy(robot)
+    body = robot_geometry(robot)
     qpos, errors = _solve(targets, robot, body)
     for _ in range(ROLLING_PASSES if any(leg.is_ball for leg in body.legs) else 1):
         tilts = [_tilt(qpos, robot, body, side) for side in SIDES]
@@ -67,7 +67,7 @@ def _corrected(foot: np.ndarray, tilt: np.ndarray, leg: Leg) -> np.ndarray:
     return foot
 
 
-def _tilt(qpos: np.ndarray, robot: Robot, body: Anatomy, side: int) -> np.ndarray:
+def _tilt(qpos: np.ndarray, robot: Robot, body: RobotGeometry, side: int) -> np.ndarray:
     """Rotation [N, 3, 3] of a foot from where it is in the home pose."""
     name = body.legs[side].carrier
     upright = body.rotations[name].T
@@ -97,7 +97,7 @@ class _Tasks:
         return [*self.placed.values(), *([self.chest] if self.chest else []), self.posture]
 
 
-def _solve(targets: Targets, robot: Robot, body: Anatomy) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _solve(targets: IKTargets, robot: Robot, body: RobotGeometry) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Frame by frame, each started from the one before: [N, nq], and the distances [N] m of the bodies with a place."""
     configuration = mink.Configuration(robot.model, q=robot.home_qpos)
     tasks = _tasks(robot, body)
@@ -116,7 +116,7 @@ def _solve(targets: Targets, robot: Robot, body: Anatomy) -> tuple[np.ndarray, d
     return qpos, errors
 
 
-def _tasks(robot: Robot, body: Anatomy) -> _Tasks:
+def _tasks(robot: Robot, body: RobotGeometry) -> _Tasks:
     chest = None
     if body.chest:
         turns = _costs(body.chest_turns, body.rotations[body.chest])
@@ -134,7 +134,7 @@ def _tasks(robot: Robot, body: Anatomy) -> _Tasks:
     )
 
 
-def _of_arm(body: Anatomy, name: str, kind: str) -> mink.RelativeFrameTask:
+def _of_arm(body: RobotGeometry, name: str, kind: str) -> mink.RelativeFrameTask:
     return mink.RelativeFrameTask(name, kind, body.chest or body.pelvis, "body", ARM_COST, 0.0)
 
 
@@ -150,7 +150,7 @@ def _costs(turns: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return np.abs(rotation.T) @ turns[::-1]
 
 
-def _aim(tasks: _Tasks, targets: Targets, i: int, body: Anatomy) -> None:
+def _aim(tasks: _Tasks, targets: IKTargets, i: int, body: RobotGeometry) -> None:
     """Set the targets of frame `i`, the arms' apart."""
     pelvis = _pose(targets.pelvis[i], targets.pelvis_euler[i], body.rotations[body.pelvis])
     tasks.pelvis.set_target(pelvis)
@@ -161,7 +161,7 @@ def _aim(tasks: _Tasks, targets: Targets, i: int, body: Anatomy) -> None:
         task.set_target(_pose(foot[:3], np.array([0.0, foot[3], 0.0]), body.rotations[leg.carrier]))
 
 
-def _aim_arms(tasks: _Tasks, targets: Targets, i: int, body: Anatomy, data: mujoco.MjData) -> None:
+def _aim_arms(tasks: _Tasks, targets: IKTargets, i: int, body: RobotGeometry, data: mujoco.MjData) -> None:
     """Elbow and hand in the person's directions from where the shoulder is now."""
     chest = data.body(body.chest or body.pelvis)
     for arm, (elbow, hand), (upper, fore) in zip(body.arms or (), tasks.arms, targets.arms[:, :, i], strict=False):

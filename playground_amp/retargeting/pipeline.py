@@ -18,7 +18,7 @@ import playground_amp
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.clip_signals import Signals
-from playground_amp.retargeting.clip_verdict import Verdict, as_json, examine, from_json, plain
+from playground_amp.retargeting.clip_verdict import ClipAssessment, as_json, examine, from_json, plain
 from playground_amp.retargeting.physics_refinement import refine
 from playground_amp.retargeting.readers.any import read_source
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
@@ -31,7 +31,7 @@ STANDING = 0.05  # m/s; a person that is slower has no speed to compare with
 
 
 @dataclass(frozen=True)
-class Options:
+class RetargetOptions:
     """What is done with every recording."""
 
     start: float = 0.0  # s of the source
@@ -59,7 +59,7 @@ class Job:
     path: Path  # of the recording
     robot: str  # name, or path of its YAML
     out: Path  # folder of the clips
-    options: Options
+    options: RetargetOptions
     pictures: bool = False  # whether a report wants to see it, made before or not
 
 
@@ -78,7 +78,7 @@ class Made:
 
     job: Job
     clips: list[tuple[MotionClip, dict[str, Any]]]  # with what stands in the JSON beside each; to be written
-    verdicts: list[Verdict]  # on the clip and its mirrored copy, made now or before
+    verdicts: list[ClipAssessment]  # on the clip and its mirrored copy, made now or before
     error: str = ""  # why nothing could be made
     seen: Seen | None = None
 
@@ -127,7 +127,7 @@ def _make(job: Job) -> Made:
     return Made(job, [(c, as_json(v) | record) for c, v in zip(clips, verdicts, strict=True)], verdicts, seen=picture)
 
 
-def _used(options: Options) -> list[str]:
+def _used(options: RetargetOptions) -> list[str]:
     """Options that were given, and cannot be advised any more."""
     given = {"--mirror": options.mirror, "--no-time-scale": not options.time_scale, "--refine": options.refine}
     return [name for name, is_given in given.items() if is_given]
@@ -153,7 +153,7 @@ def mirrored(clip: MotionClip, robot: Robot) -> MotionClip:
     return dataclasses.replace(clip, name=clip.name + MIRRORED, qpos=robot.mirror_qpos(clip.qpos))
 
 
-def similar_speed(done: Retargeted, robot: Robot, options: Options) -> float:
+def similar_speed(done: Retargeted, robot: Robot, options: RetargetOptions) -> float:
     """Speed of the person at the robot's size by dynamic similarity, m/s; NaN without a person or a way.
 
     Equal Froude numbers: v / sqrt(g leg) is the same for both (Alexander and Jayes 1983).
@@ -193,7 +193,7 @@ def _digest(path: Path) -> str:
         raise InputError(f"cannot read '{path}': {error.strerror}; give a readable file") from None
 
 
-def _earlier(job: Job, key: str) -> list[Verdict]:
+def _earlier(job: Job, key: str) -> list[ClipAssessment]:
     """The verdicts on the clips of an earlier run with the same key; nothing where one is missing or of another."""
     names = [job.name, job.name + MIRRORED] if job.options.mirror else [job.name]
     verdicts = []

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from playground_amp.metrics.bounds import good_range
 from playground_amp.reporting.render import BELOW, still_height, stills
-from playground_amp.retargeting.clip_verdict import Verdict
+from playground_amp.retargeting.clip_verdict import ClipAssessment
 from playground_amp.retargeting.pipeline import Seen
 from playground_amp.retargeting.readers.amass import JOINTS, PARENTS
 from playground_amp.robots import Robot
@@ -70,7 +70,7 @@ def _stick_figure(axis: Axes, joints: np.ndarray, along: float) -> None:
     axis.axis("off")
 
 
-def curves(seen: Seen, verdict: Verdict, robot: Robot) -> Figure:
+def curves(seen: Seen, verdict: ClipAssessment, robot: Robot) -> Figure:
     """Feet and contacts, speed, torque and balance over time; grey where the walkable part is not."""
     signals, time = seen.signals, np.arange(len(seen.clip.qpos)) / seen.clip.frequency
     figure, (feet, speed, torque, balance) = plt.subplots(
@@ -115,7 +115,7 @@ def _torque(axis: Axes, seen: Seen, time: np.ndarray, robot: Robot) -> None:
     axis.legend(loc="upper right", fontsize="small", ncols=4)
 
 
-def joints(seen: Seen, verdict: Verdict, robot: Robot) -> Figure:
+def joints(seen: Seen, verdict: ClipAssessment, robot: Robot) -> Figure:
     """Angles of the joints against their limits; left and right in one panel, the right one mirrored."""
     time = np.arange(len(seen.clip.qpos)) / seen.clip.frequency
     pairs = list(_pairs(robot))
@@ -147,7 +147,7 @@ def _pairs(robot: Robot) -> Iterator[tuple[int, int]]:
             yield (other, own) if "left" in robot.joints[other] else (own, other)
 
 
-def _outside(axis: Axes, verdict: Verdict, time: np.ndarray) -> None:
+def _outside(axis: Axes, verdict: ClipAssessment, time: np.ndarray) -> None:
     """Grey where the clip is not walkable."""
     first, last = verdict.walkable
     axis.set_xlim(time[0], time[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from playground_amp.retargeting.footsteps import line_heights
-from playground_amp.retargeting.robot_geometry import Leg, anatomy
+from playground_amp.retargeting.robot_geometry import Leg, robot_geometry
 from playground_amp.robots import Robot
 
 UP = np.array([0.0, 0.0, 1.0])
@@ -21,7 +21,7 @@ def at_reachable_height(
     `pitch` [N] rad is the pelvis's, `feet` [2, N, 4] are ankles and pitches. Very few frames (0.3 %) may be out of
     reach: the inverse kinematics moves the pelvis there. Also says whether a height was found within MOST_CROUCH.
     """
-    level, body = pelvis - pelvis[:, 2].mean() * UP, anatomy(robot)
+    level, body = pelvis - pelvis[:, 2].mean() * UP, robot_geometry(robot)
     lowest = body.height - MOST_CROUCH * robot.leg_length
     for height in np.arange(body.height, lowest - 1e-9, -0.001 / 0.42 * robot.leg_length):
         raised = level + height * UP
@@ -47,7 +47,7 @@ def unfolded(pelvis: np.ndarray, pitch: np.ndarray, feet: np.ndarray, robot: Rob
     With e the distance beyond the nearest, and w a share of the leg's length, a foot of e < w gets (e + w)^2 / 4w.
     """
     feet = feet.copy()
-    for foot, leg in zip(feet, anatomy(robot).legs, strict=True):
+    for foot, leg in zip(feet, robot_geometry(robot).legs, strict=True):
         way = foot[:, [0, 2]] - _hip(pelvis, pitch, leg)
         distance, width = np.linalg.norm(way, axis=-1), EASE * robot.leg_length
         beyond = distance - leg.folded

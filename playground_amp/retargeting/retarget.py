@@ -20,11 +20,11 @@ from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.footsteps import Stance, dead_zone, pin, pinned_ankle
 from playground_amp.retargeting.human_motion import Motion, observe, resample, runs
-from playground_amp.retargeting.inverse_kinematics import Targets
+from playground_amp.retargeting.inverse_kinematics import IKTargets
 from playground_amp.retargeting.reachability import at_reachable_height, unfolded
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
-from playground_amp.retargeting.robot_geometry import anatomy
+from playground_amp.retargeting.robot_geometry import robot_geometry
 from playground_amp.retargeting.robot_to_robot import adopt
 from playground_amp.retargeting.zmp_balance import balanced, pendulum
 from playground_amp.robots import Robot
@@ -77,9 +77,9 @@ def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool 
     return Retargeted(clip, targets.person - [start, 0.0, 0.0], errors)
 
 
-def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
+def plan(motion: Motion, robot: Robot, name: str) -> tuple[IKTargets, bool]:
     """Targets of the whole body, cut to the frames in which both feet are known; whether the legs reach them."""
-    body = anatomy(robot)
+    body = robot_geometry(robot)
     feet = np.stack([_foot_path(motion, side, robot) for side in (0, 1)])
     known = np.flatnonzero(np.isfinite(feet[..., 0]).all(axis=0))
     if len(known) < SHORTEST * FREQUENCY:
@@ -97,7 +97,7 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[Targets, bool]:
     pelvis[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
     pelvis, reached = at_reachable_height(pelvis[keep], euler[:, 1], feet, robot)
     feet = unfolded(pelvis, euler[:, 1], feet, robot)
-    return Targets(pelvis, euler, chest, motion.arms[:, :, keep], feet, motion.joints[keep]), reached
+    return IKTargets(pelvis, euler, chest, motion.arms[:, :, keep], feet, motion.joints[keep]), reached
 
 
 def _balanced_stride(motion: Motion, robot: Robot) -> float:
@@ -105,13 +105,13 @@ def _balanced_stride(motion: Motion, robot: Robot) -> float:
     strikes = _strikes(motion.contacts)
     if len(strikes) < 2:
         return 1.0
-    return min(1.0, anatomy(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
+    return min(1.0, robot_geometry(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
 
 
 def _foot_path(motion: Motion, side: int, robot: Robot) -> np.ndarray:
     """Ankle and pitch [N, 4] of a foot that stands still in contact; NaN outside the first and last stance."""
     pitch = np.where(motion.pitches[side] < 0.0, HEEL_GAIN, TOE_GAIN) * motion.pitches[side]
-    body = anatomy(robot)
+    body = robot_geometry(robot)
     if body.legs[side].is_ball:
         pitch = np.zeros_like(pitch)  # a ball's is that of the shank
     flat = gaussian_filter1d(dead_zone(pitch, *PITCH_ZONE), 1.0)
@@ -140,8 +140,8 @@ def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
     step = _step_frames(contacts)
     head, tail = support[:step], support[-step:]
     endless = gaussian_filter1d(np.concatenate([head, -head, support, -tail, tail]), 0.03 * FREQUENCY)
-    zmp = anatomy(robot).zmp_share * anatomy(robot).foot_line * endless
-    return pendulum(zmp, anatomy(robot).height, FREQUENCY)[2 * len(head) : -2 * len(tail)]
+    zmp = robot_geometry(robot).zmp_share * robot_geometry(robot).foot_line * endless
+    return pendulum(zmp, robot_geometry(robot).height, FREQUENCY)[2 * len(head) : -2 * len(tail)]
 
 
 def _own_sway(motion: Motion) -> np.ndarray:

@@ -45,7 +45,7 @@ class Leg:
 
 
 @dataclass(frozen=True, eq=False)
-class Anatomy:
+class RobotGeometry:
     """A robot as retargeting sees it."""
 
     pelvis: str  # body
@@ -77,7 +77,7 @@ class Arm:
 
 
 @lru_cache(maxsize=8)
-def anatomy(robot: Robot) -> Anatomy:
+def robot_geometry(robot: Robot) -> RobotGeometry:
     """Read the model of `robot`; raises InputError where its robot.yaml does not name the key bodies."""
     if robot.bodies is None:
         raise InputError(
@@ -89,7 +89,7 @@ def anatomy(robot: Robot) -> Anatomy:
     chest = bodies.chest if bodies.chest != bodies.pelvis else None
     table, pelvis = robot.retarget, home.body(bodies.pelvis).xpos
     left = place(home, legs[0].foot)
-    return Anatomy(
+    return RobotGeometry(
         pelvis=bodies.pelvis,
         chest=chest,
         chest_turns=_turns(robot, home, _between(model, bodies.pelvis, chest)) if chest else np.zeros(3),

@@ -44,7 +44,7 @@ REST_TO_WORLD = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  #
 
 
 @dataclass(frozen=True)
-class Walk:
+class WalkStyle:
     """What to make."""
 
     speed: float  # m/s, of the person
@@ -76,23 +76,23 @@ class _Gait:
     chest: np.ndarray  # [2, N] rad, of standing: turned to the left, tilted back
 
 
-def shipped_walks() -> dict[str, Walk]:
+def shipped_walks() -> dict[str, WalkStyle]:
     """The takes of data/takes by name: three a speed, and one from standing to standing.
 
     The speeds are those of dynamic similarity for a robot with a leg of 0.42 m at 0.4 to 0.8 m/s.
     """
     walks = {
-        f"walk_{robot_speed:.1f}_{letter}": Walk(_human_speed(robot_speed), 10 * i + j, strides=8.0)
+        f"walk_{robot_speed:.1f}_{letter}": WalkStyle(_human_speed(robot_speed), 10 * i + j, strides=8.0)
         for i, robot_speed in enumerate((0.4, 0.5, 0.6, 0.7, 0.8))
         for j, letter in enumerate("abc")
     }
-    return walks | {"stand_walk_stand": Walk(_human_speed(0.55), 90, strides=9.0, from_standing=True)}
+    return walks | {"stand_walk_stand": WalkStyle(_human_speed(0.55), 90, strides=9.0, from_standing=True)}
 
 
-def held_out_walks() -> dict[str, Walk]:
+def held_out_walks() -> dict[str, WalkStyle]:
     """Takes to measure style on that nothing was trained on: speeds between those of `shipped_walks`, other seeds."""
     return {
-        f"walk_{robot_speed:.2f}_h": Walk(_human_speed(robot_speed), 100 + i, strides=8.0)
+        f"walk_{robot_speed:.2f}_h": WalkStyle(_human_speed(robot_speed), 100 + i, strides=8.0)
         for i, robot_speed in enumerate((0.45, 0.55, 0.65, 0.75))
     }
 
@@ -107,7 +107,7 @@ def _human_speed(robot_speed: float) -> float:
     return round(robot_speed * np.sqrt(0.90 / 0.42), 3)
 
 
-def write_takes(takes: Mapping[str, Walk | Stand], folder: Path) -> Iterator[Path]:
+def write_takes(takes: Mapping[str, WalkStyle | Stand], folder: Path) -> Iterator[Path]:
     """Write every take as an `.npz`, whole or not at all; yields the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, take in takes.items():
@@ -118,10 +118,10 @@ def write_takes(takes: Mapping[str, Walk | Stand], folder: Path) -> Iterator[Pat
         yield path
 
 
-def make_take(take: Walk | Stand) -> dict[str, np.ndarray]:
+def make_take(take: WalkStyle | Stand) -> dict[str, np.ndarray]:
     """Arrays of an AMASS file: poses [N, 156] rad, trans [N, 3] m, betas, gender, mocap_framerate."""
     rng = np.random.default_rng(take.seed)
-    gait = _gait(take, rng) if isinstance(take, Walk) else _standing_gait(take, rng)
+    gait = _gait(take, rng) if isinstance(take, WalkStyle) else _standing_gait(take, rng)
     feet = np.stack([_foot_path(gait, side) for side in (0, 1)])
     keep = np.isfinite(feet[0, :, 0] + feet[1, :, 0])
     gait, feet = _cut(gait, keep), feet[:, keep]
@@ -139,7 +139,7 @@ def _cut(gait: _Gait, keep: np.ndarray) -> _Gait:
     return replace(gait, **cut)
 
 
-def _gait(walk: Walk, rng: np.random.Generator) -> _Gait:
+def _gait(walk: WalkStyle, rng: np.random.Generator) -> _Gait:
     """Clock, effort and forward way. The first and last strides of a steady walk are trimmed later."""
     cadence = NATURAL_CADENCE * (walk.speed / NATURAL_SPEED) ** CADENCE_POWER
     stride_time = 120.0 / cadence

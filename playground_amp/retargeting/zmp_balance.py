@@ -17,9 +17,9 @@ from scipy.ndimage import gaussian_filter1d
 from playground_amp.metrics.gait import contact_height, pad_corners
 from playground_amp.metrics.inverse_dynamics import zero_moment_points
 from playground_amp.metrics.support_polygon import nearest_in_hull
-from playground_amp.retargeting.inverse_kinematics import Targets, follow
+from playground_amp.retargeting.inverse_kinematics import IKTargets, follow
 from playground_amp.retargeting.reachability import at_reachable_height
-from playground_amp.retargeting.robot_geometry import anatomy
+from playground_amp.retargeting.robot_geometry import robot_geometry
 from playground_amp.robots import Robot
 
 GRAVITY = 9.81  # m/s^2
@@ -27,17 +27,17 @@ ROUNDS = 2  # corrections; the model of one mass is not the robot, and every rou
 SMOOTHING = 0.03  # s; a foot takes the weight over some time, and a mass has no jumps
 
 
-def balanced(targets: Targets, robot: Robot, frequency: float) -> tuple[np.ndarray, dict[str, float]]:
+def balanced(targets: IKTargets, robot: Robot, frequency: float) -> tuple[np.ndarray, dict[str, float]]:
     """`follow` with the pelvis moved ROUNDS times towards a zero moment point in the feet.
 
     Only where the feet can take it: over flat feet whose ankles do not roll the pelvis would have to sway by more than
     the hips allow, and turn the feet on their edges.
     """
     qpos, errors = follow(targets, robot)
-    legs = anatomy(robot).legs
+    legs = robot_geometry(robot).legs
     for _ in range(ROUNDS if all(leg.is_ball or leg.steers[2] for leg in legs) else 0):
         pelvis = targets.pelvis.copy()
-        pelvis[:, :2] += correction(qpos, robot, frequency, anatomy(robot).mass_height)
+        pelvis[:, :2] += correction(qpos, robot, frequency, robot_geometry(robot).mass_height)
         pelvis, _ = at_reachable_height(pelvis, targets.pelvis_euler[:, 1], targets.feet, robot)
         targets = replace(targets, pelvis=pelvis)
         qpos, errors = follow(targets, robot)

@@ -16,7 +16,7 @@ from playground_amp.core.errors import InputError, nearest
 from playground_amp.robots.check import check_robot
 from playground_amp.robots.compile import joint_range, make_spec
 from playground_amp.robots.files import compile_spec, find_mjcf
-from playground_amp.robots.record import KeyBodies, Record, RetargetTable, read_record
+from playground_amp.robots.record import KeyBodies, RetargetTable, RobotDescription, read_record
 
 __all__ = ["KeyBodies", "RetargetTable", "Robot", "available", "load_robot", "make_robot"]
 
@@ -41,7 +41,7 @@ class Robot:
     mirror_joints: tuple[tuple[int, ...], tuple[float, ...]]  # partner index and sign of each joint, [J] each
     mirror_pads: tuple[int, ...]  # [P] partner index of each pad
     contact_clearance: tuple[float, float]  # m, pad heights at which contact is 1 and 0
-    record: Record = field(repr=False)  # what the model is compiled with
+    record: RobotDescription = field(repr=False)  # what the model is compiled with
     source: str = ""  # file of the record
     bodies: KeyBodies | None = None  # what a person's motion is carried over to
     retarget: RetargetTable = field(default_factory=RetargetTable)  # for making clips from people's motion
@@ -155,7 +155,7 @@ def load_robot(name_or_path: str | Path) -> Robot:
     return robot
 
 
-def make_robot(record: Record, folder: Path, source: str) -> Robot:
+def make_robot(record: RobotDescription, folder: Path, source: str) -> Robot:
     """The robot of a record; its `mjcf` is relative to `folder`, and errors name `source`."""
     joints, pads, mirror = record.joints, list(record.pads), record.mirror
     robot = Robot(

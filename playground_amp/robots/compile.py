@@ -13,7 +13,7 @@ import numpy as np
 
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.robots.files import compile_spec, read_spec
-from playground_amp.robots.record import Options, Record, Sphere
+from playground_amp.robots.record import PhysicsOptions, RobotDescription, Sphere
 from playground_amp.robots.servos import complete, replace_actuators, servos_of
 
 FREE, HINGE = mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_HINGE
@@ -28,7 +28,7 @@ SOLVERS = {"newton": mujoco.mjtSolver.mjSOL_NEWTON, "cg": mujoco.mjtSolver.mjSOL
 WITHOUT_LIMITS = (-np.pi, np.pi)  # rad, for hinges that the MJCF gives no range
 
 
-def make_spec(record: Record, mjcf: Path, source: str) -> tuple[mujoco.MjSpec, list[str]]:
+def make_spec(record: RobotDescription, mjcf: Path, source: str) -> tuple[mujoco.MjSpec, list[str]]:
     """The robot's MjSpec, compiled once, and a sentence for each thing left out; errors name `source` and the key."""
     spec, notes = read_spec(mjcf)
     _check_names(spec, record, source)
@@ -55,7 +55,7 @@ def joint_range(model: mujoco.MjModel, joint: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _check_names(spec: mujoco.MjSpec, record: Record, source: str) -> None:
+def _check_names(spec: mujoco.MjSpec, record: RobotDescription, source: str) -> None:
     """What the model is built with exists in the MJCF; the rest is checked against the model."""
     bodies = [body.name for body in spec.bodies if body.name]
     hinges = [joint.name for joint in spec.joints if joint.type == HINGE and joint.name]
@@ -84,7 +84,7 @@ def _free_root(spec: mujoco.MjSpec, root: str, source: str) -> None:
         raise InputError(f"{source}: root is '{root}', which has the joint '{body.joints[0].name}', not a free joint")
 
 
-def _weld_others(spec: mujoco.MjSpec, record: Record) -> None:
+def _weld_others(spec: mujoco.MjSpec, record: RobotDescription) -> None:
     """Joints that the record does not list go, and what couples them to others."""
     kept = {*record.joints, spec.body(record.root).joints[0].name}
     gone = [joint for joint in spec.joints if joint.name not in kept]
@@ -107,7 +107,7 @@ def _drop_unused(spec: mujoco.MjSpec) -> None:
             spec.delete(actuator)
 
 
-def _check_order(model: mujoco.MjModel, record: Record, source: str) -> None:
+def _check_order(model: mujoco.MjModel, record: RobotDescription, source: str) -> None:
     order = [model.joint(i).name for i in range(model.njnt) if model.jnt_type[i] == HINGE]
     if list(record.joints) != order:
         raise InputError(f"{source}: joints are not in the order of the MJCF; write [{', '.join(order)}]")
@@ -179,7 +179,7 @@ def _collide(spec: mujoco.MjSpec, pads: set[str]) -> None:
         floor.contype = 1
 
 
-def _set_options(spec: mujoco.MjSpec, options: Options) -> None:
+def _set_options(spec: mujoco.MjSpec, options: PhysicsOptions) -> None:
     """Those of the record; a state that is not a number stays one, for the environment to see."""
     choices = {"integrator": INTEGRATORS, "cone": CONES, "solver": SOLVERS}
     for key in ("timestep", "integrator", "cone", "solver", "iterations", "ls_iterations"):

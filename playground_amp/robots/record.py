@@ -57,7 +57,7 @@ class Gains:
 
 
 @frozen
-class Options:
+class PhysicsOptions:
     """Settings of the simulation; what is left out is the MJCF's."""
 
     timestep: Positive | None = None
@@ -127,7 +127,7 @@ class Mirror:
 
 
 @frozen
-class Record:
+class RobotDescription:
     """Everything a robot's YAML file says."""
 
     name: str
@@ -152,7 +152,7 @@ class Record:
     """Hip pitch axis to sole in the home pose, m; left out, it is measured (needs `bodies`)."""
     gains: dict[str, Gains] = dataclasses.field(default_factory=dict)
     """Servos by joint or pattern with *; of several that fit, the last one that has a key counts."""
-    options: Options = dataclasses.field(default_factory=Options)
+    options: PhysicsOptions = dataclasses.field(default_factory=PhysicsOptions)
     """Settings of the simulation."""
     bodies: KeyBodies | None = None
     """Bodies that a person's motion is carried over to."""
@@ -160,15 +160,15 @@ class Record:
     """For making clips from people's motion; training does without."""
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> RobotDescription:
     """The record in a YAML file; raises InputError with one sentence a mistake, naming file and key."""
     return parse_record(read_yaml(path), str(path))
 
 
-def parse_record(values: dict[str, Any], source: str) -> Record:
+def parse_record(values: dict[str, Any], source: str) -> RobotDescription:
     """The record of plain values; `source` is where they come from."""
     try:
-        return TypeAdapter(Record).validate_python(values)
+        return TypeAdapter(RobotDescription).validate_python(values)
     except ValidationError as error:
         places = {_place(mistake["loc"]): mistake["type"] for mistake in error.errors()}
         sentences = [f"{source}: {_mistake(values, place, kind)}" for place, kind in places.items()]
@@ -197,7 +197,7 @@ def _mistake(values: dict[str, Any], place: tuple, kind: str) -> str:
 
 def _kind(place: tuple) -> Any:
     """Type of what stands at a place of the record, with its bounds."""
-    kind: Any = Record
+    kind: Any = RobotDescription
     for part in place:
         kind = _some(_inside(_plain(kind), part))
     return kind

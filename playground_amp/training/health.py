@@ -55,7 +55,7 @@ WEAKENING = {"r1_gamma": 0.0, "input_noise": 0.0, "label_smoothing": 0.0, "dropo
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class HealthStatus:
     """The health of a run."""
 
     state: str  # one of the states above
@@ -63,20 +63,20 @@ class Verdict:
     dead: bool = False  # whether going on is pointless
 
 
-def judge(rows: Iterable[Row], config: Config, previous: str = "") -> Verdict:
-    """Verdict on the newest rows of metrics.jsonl; at most the last HISTORY are used.
+def assess_health(rows: Iterable[Row], config: Config, previous: str = "") -> HealthStatus:
+    """Health by the newest rows of metrics.jsonl; at most the last HISTORY are used.
 
     `previous` is the state of the verdict before. A bad state begins when both halves of the window show it and ends
     when it has not been seen for HOLD iterations, so that what is printed does not flicker.
     """
     rows = list(rows)[-HISTORY:]
     if bad := _not_finite(rows):
-        return Verdict(DIVERGED, bad, dead=True)
+        return HealthStatus(DIVERGED, bad, dead=True)
     if len(rows) < WINDOW or rows[-1]["iteration"] < WARM_UP:
-        return Verdict(TOO_EARLY, f"health is judged after {WARM_UP} iterations, and {WINDOW} after --resume")
+        return HealthStatus(TOO_EARLY, f"health is judged after {WARM_UP} iterations, and {WINDOW} after --resume")
     state = _state(rows, config, previous)
     dead = state != LEARNING and len(rows) == HISTORY and all(_fatal(block, config) for block in _blocks(rows, WINDOW))
-    return Verdict(state, SENTENCES[state](_medians(rows[-WINDOW:]), config), dead)
+    return HealthStatus(state, SENTENCES[state](_medians(rows[-WINDOW:]), config), dead)
 
 
 def is_flat(rows: Iterable[Row], config: Config) -> bool:

@@ -60,7 +60,7 @@ class Population:
 
         def init(member: tuple[dict[str, jax.Array], jax.Array]) -> TrainState:
             numbers, key = member
-            return self.amp.with_numbers(numbers).init(key)
+            return self.amp.with_hyperparams(numbers).init(key)
 
         return jax.lax.map(init, (self.numbers, self.keys))
 
@@ -68,7 +68,7 @@ class Population:
         """One iteration of every member."""
 
         def iterate(numbers: dict[str, jax.Array], state: TrainState) -> tuple[TrainState, Metrics]:
-            return self.amp.with_numbers(numbers).train_iteration(state)
+            return self.amp.with_hyperparams(numbers).train_iteration(state)
 
         return jax.vmap(iterate)(self.numbers, state)
 
@@ -85,11 +85,11 @@ class MemberRun:
 
     def log(self, rows: list[dict[str, Any]]) -> None:
         """Write rows up to the first that holds a number that is none."""
-        verdicts = [health.judge([row], self.config) for row in rows]
-        good = list(itertools.takewhile(lambda verdict: verdict.state != health.DIVERGED, verdicts))
+        statuses = [health.assess_health([row], self.config) for row in rows]
+        good = list(itertools.takewhile(lambda status: status.state != health.DIVERGED, statuses))
         self.file.append(rows[: len(good)])
         if len(good) < len(rows):
-            self.fault = verdicts[len(good)].sentence
+            self.fault = statuses[len(good)].sentence
 
     def read(self) -> list[dict[str, Any]]:
         """All rows written so far."""
@@ -106,7 +106,7 @@ class MemberRun:
 
     def health(self) -> str:
         """The state of health at the end."""
-        return health.DIVERGED if self.fault else health.judge(self.read(), self.config).state
+        return health.DIVERGED if self.fault else health.assess_health(self.read(), self.config).state
 
 
 def main(config_name: str, overrides: Sequence[str], grid: Sequence[str], run_dir: Path | None = None) -> Path:

@@ -198,7 +198,7 @@ class _Run:
         self.metrics_file = run_directory.MetricsFile(path)
         self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
         self.recent: deque[dict[str, Any]] = deque(maxlen=health.HISTORY)  # rows that the health is judged by
-        self.verdict = health.judge([], amp.config)
+        self.health = health.assess_health([], amp.config)
         self.scores: list[float] = []  # of the iterations since the last checkpoint
         self.wandb = None
 
@@ -242,8 +242,8 @@ class _Run:
                 self._log(rows)
                 iteration += count
                 if self._judge(rows):
-                    progress.say(f"health: {self.verdict.state}: {self.verdict.sentence}")
-                progress.show(iteration, rows[-1], self.verdict.state)
+                    progress.say(f"health: {self.health.state}: {self.health.sentence}")
+                progress.show(iteration, rows[-1], self.health.state)
                 if (
                     stop
                     or iteration // logging.checkpoint_interval > (iteration - count) // logging.checkpoint_interval
@@ -252,7 +252,7 @@ class _Run:
                 if stop:
                     progress.close()
                     self._stopped(iteration, stop[0])
-                if logging.stop_on_collapse and self.verdict.dead:
+                if logging.stop_on_collapse and self.health.dead:
                     break
         self._save(state)
         return state
@@ -266,25 +266,25 @@ class _Run:
         return rows
 
     def _check_numbers(self, row: dict[str, Any]) -> None:
-        verdict = health.judge([row], self.config)
-        if verdict.state != health.DIVERGED:
+        status = health.assess_health([row], self.config)
+        if status.state != health.DIVERGED:
             return
         if self.wandb:
-            self.wandb.summary["health"] = verdict.state
+            self.wandb.summary["health"] = status.state
         last = self.checkpoints.latest
         kept = f"the checkpoint of iteration {last} is kept" if last else "there was no checkpoint yet"
         raise Diverged(
-            f"training diverged: {verdict.sentence}, and start again, or --resume {self.path} with --set ({kept})"
+            f"training diverged: {status.sentence}, and start again, or --resume {self.path} with --set ({kept})"
         )
 
     def _judge(self, rows: list[dict[str, Any]]) -> bool:
         """Bring the verdict up to date; whether it has changed in a way to tell."""
-        before = self.verdict.state
+        before = self.health.state
         self.recent.extend(rows)
-        self.verdict = health.judge(self.recent, self.config, before)
-        if self.wandb and self.verdict.state != before:
-            self.wandb.summary["health"] = self.verdict.state
-        return self.verdict.state != before and {before, self.verdict.state} != {health.TOO_EARLY, health.LEARNING}
+        self.health = health.assess_health(self.recent, self.config, before)
+        if self.wandb and self.health.state != before:
+            self.wandb.summary["health"] = self.health.state
+        return self.health.state != before and {before, self.health.state} != {health.TOO_EARLY, health.LEARNING}
 
     def _log(self, rows: list[dict[str, Any]]) -> None:
         self.metrics_file.append(rows)
@@ -320,8 +320,8 @@ class _Run:
 
     def _tell_collapsed(self, iteration: int) -> None:
         say(
-            f"stopped: {self.verdict.state} for {health.HISTORY} iterations, saved iteration {iteration}: "
-            f"{self.verdict.sentence}; start again, or go on with --resume {self.path} --set KEY=VALUE"
+            f"stopped: {self.health.state} for {health.HISTORY} iterations, saved iteration {iteration}: "
+            f"{self.health.sentence}; start again, or go on with --resume {self.path} --set KEY=VALUE"
         )
         raise SystemExit(COLLAPSED)
 
@@ -335,7 +335,7 @@ class _Run:
         )
 
         key, episodes = jax.random.key(self.config.ppo.seed + 1), self.config.logging.evaluation_episodes
-        policy = state.trainee.params.actor, state.statistics
+        policy = state.policy.params.actor, state.statistics
         with Console(stderr=True).status("evaluating, rendering, writing the report"):
             recording = record(self.amp, *policy, key, episodes)
             evaluation = evaluate(self.amp, recording)
@@ -346,7 +346,7 @@ class _Run:
                 gaits = evaluate_gaits(self.amp, recording, changed)
                 if steps := video_steps(self.amp):
                     turns = record(self.amp, *policy, turn_key, FILMED, in_turn(self.amp, FILMED), steps)
-            verdict = f"{self.verdict.state}: {self.verdict.sentence}"
+            verdict = f"{self.health.state}: {self.health.sentence}"
             notes = showcase(self.path, self.amp, recording, evaluation, verdict, gaits, turns)
         if self.wandb:
             figures = {name: value for name, value in plain(evaluation).items() if name != "speeds"}

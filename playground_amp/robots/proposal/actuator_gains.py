@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import mujoco
 import numpy as np
 
-from playground_amp.robots.proposal.anatomy import Anatomy
+from playground_amp.robots.proposal.anatomy import LegAnatomy
 from playground_amp.robots.record import Gains
 from playground_amp.robots.servos import joint_torque, merge
 from playground_amp.robots.symmetry import Symmetry, pose
@@ -23,7 +23,7 @@ REST = 3.0  # torque of other joints as a multiple of what holds up all that han
 
 
 def guess_gains(
-    model: mujoco.MjModel, own: Mapping[str, Gains], symmetry: Symmetry, anatomy: Anatomy, leg: float
+    model: mujoco.MjModel, own: Mapping[str, Gains], symmetry: Symmetry, anatomy: LegAnatomy, leg: float
 ) -> dict[str, Gains]:
     """Servo of each joint: what the MJCF says, else a guess, the same left and right; `leg` is its length, m.
 
@@ -65,7 +65,7 @@ def rounded(value: float) -> float:
 
 
 def _torque(
-    model: mujoco.MjModel, data: mujoco.MjData, symmetry: Symmetry, joint: str, anatomy: Anatomy, leg: float
+    model: mujoco.MjModel, data: mujoco.MjData, symmetry: Symmetry, joint: str, anatomy: LegAnatomy, leg: float
 ) -> float:
     index, weight = model.joint(joint).id, model.body_mass.sum() * np.linalg.norm(model.opt.gravity)
     if limits := joint_torque(model, index):

@@ -30,7 +30,7 @@ class Limb:
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class LegAnatomy:
     """Key bodies, and the joints of the left leg that set its stance."""
 
     bodies: KeyBodies
@@ -90,7 +90,7 @@ class Tree:
         return float(lengths[0] - min(lengths))
 
 
-def find_anatomy(model: mujoco.MjModel, symmetry: Symmetry, source: str) -> Anatomy:
+def find_anatomy(model: mujoco.MjModel, symmetry: Symmetry, source: str) -> LegAnatomy:
     """Legs and arms of the model; raises InputError where there are no two legs."""
     tree = Tree(model, symmetry)
     if not tree.limbs:
@@ -117,7 +117,7 @@ def find_anatomy(model: mujoco.MjModel, symmetry: Symmetry, source: str) -> Anat
     )
     if any("" in value for value in vars(bodies).values() if value is not None and not isinstance(value, str)):
         raise InputError(f"{source}: a body of the legs or arms has no name; give each one a name")
-    return Anatomy(bodies, leg, hip_pitch, ankle_pitch)
+    return LegAnatomy(bodies, leg, hip_pitch, ankle_pitch)
 
 
 def _pitch_joints(tree: Tree, leg: Limb) -> tuple[str, str | None]:

@@ -15,7 +15,7 @@ from playground_amp.core.files import write_whole
 from playground_amp.robots import Robot, available, make_robot
 from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
 from playground_amp.robots.proposal.actuator_gains import guess_gains
-from playground_amp.robots.proposal.anatomy import Anatomy, find_anatomy
+from playground_amp.robots.proposal.anatomy import LegAnatomy, find_anatomy
 from playground_amp.robots.proposal.contact_points import Soles, find_soles
 from playground_amp.robots.proposal.remarks import lacking, remarks, trial
 from playground_amp.robots.proposal.standing_pose import bent_knees, keyframe_pose
@@ -37,7 +37,7 @@ class Proposal:
     mjcf: str
     root: str
     symmetry: Symmetry
-    anatomy: Anatomy
+    anatomy: LegAnatomy
     home: dict[str, float]  # rad
     soles: Soles
     clearance: tuple[float, float]  # m
@@ -172,7 +172,7 @@ def _joints(model: mujoco.MjModel, root: str, path: Path) -> tuple[list[str], li
     return joints, [name for i in inner if (name := model.joint(i).name) not in joints]
 
 
-def _rough_leg(model: mujoco.MjModel, data: mujoco.MjData, anatomy: Anatomy) -> float:
+def _rough_leg(model: mujoco.MjModel, data: mujoco.MjData, anatomy: LegAnatomy) -> float:
     """Hip pitch axis to the foot's origin and a tenth more, m: for the sizes of spheres and clearances."""
     hip = data.xanchor[model.joint(anatomy.hip_pitch).id, 2]
     return float(1.1 * max(hip - data.body(anatomy.bodies.feet[0]).xpos[2], 1e-3))

@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 
 from playground_amp.robots.compile import joint_range
 from playground_amp.robots.kinematic_tree import ancestors, kind_of, place
-from playground_amp.robots.proposal.anatomy import Anatomy
+from playground_amp.robots.proposal.anatomy import LegAnatomy
 from playground_amp.robots.record import KeyBodies
 from playground_amp.robots.symmetry import Symmetry, mirrored, pose
 
@@ -59,7 +59,7 @@ def within_ranges(model: mujoco.MjModel, angles: Mapping[str, float]) -> Angles:
 
 
 def bent_knees(
-    model: mujoco.MjModel, symmetry: Symmetry, anatomy: Anatomy, middle: np.ndarray, ahead: np.ndarray | None
+    model: mujoco.MjModel, symmetry: Symmetry, anatomy: LegAnatomy, middle: np.ndarray, ahead: np.ndarray | None
 ) -> Angles:
     """Knees bent, feet flat, arms hanging, and the weight over the middle of the feet, by hips and ankles.
 
@@ -113,7 +113,7 @@ def hanging_arms(model: mujoco.MjModel, symmetry: Symmetry, bodies: KeyBodies) -
     return angles | mirrored(symmetry, angles)
 
 
-def _bend_direction(model: mujoco.MjModel, anatomy: Anatomy) -> float:
+def _bend_direction(model: mujoco.MjModel, anatomy: LegAnatomy) -> float:
     """The way the knee's range allows, or that which brings the foot back."""
     low, high = joint_range(model, anatomy.leg.bend)
     if high < KNEE or low > -KNEE:
