@@ -6,24 +6,19 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import Config, asks_for_gaits, is_enabled, with_hyperparams
-from playground_amp.core.errors import InputError
+from playground_amp.config import ResolvedConfig, is_enabled, with_hyperparams
 from playground_amp.core.quiet_imports import running_statistics
 from playground_amp.core.types import Outcome, Transition
 from playground_amp.discriminator.motion_prior import DiscriminatorState, Metrics, MotionPrior
 from playground_amp.envs.env import Env, EnvState
-from playground_amp.envs.physics import make_physics
 from playground_amp.learning import ppo, replay
 from playground_amp.learning.networks import Actor, ActorCriticParams, Critic, gaussian_log_prob, normalize
-from playground_amp.motion.reference_builder import load_clips, make_reference
-from playground_amp.robots import load_robot
 
 REWARD_SCALE = 3.0  # rewards are multiplied by this times (1 - gamma), so that values stay within 0..3
 EPISODE_MEMORY = 100.0  # finished episodes over which episode metrics are averaged
@@ -61,7 +56,7 @@ class TrainState(struct.PyTreeNode):
 class AMP:
     """Binds environment, networks and settings (resolved: no `auto` left); all that changes is in TrainState."""
 
-    def __init__(self, config: Config, env: Env):
+    def __init__(self, config: ResolvedConfig, env: Env):
         self.config, self.env = config, env
         mirror = env.robot.mirror_joints if config.networks.symmetric else None
         self.actor = Actor(config.networks.actor, env.num_actions, config.networks.initial_log_std, mirror)
@@ -217,29 +212,6 @@ class AMP:
             mean=mean,
         )
         return jax.tree.map(lambda one, other: jnp.concatenate([one, other], axis=1), batch, reflected)
-
-
-def make_amp(config: Config) -> AMP:
-    """Robot, clips, physics and environment of a resolved configuration, bound into the algorithm."""
-    robot, env = load_robot(config.env.robot), config.env
-    physics = make_physics(env.physics, robot, control_dt=env.control_dt)
-    reference = make_reference(
-        load_clips(config.reference.clips, robot, control_dt=env.control_dt),
-        robot,
-        window=(config.amp.window - 1) * config.amp.dilation + 1,
-        mirror=config.reference.mirror,
-        control_dt=env.control_dt,
-    )
-    if not asks_for_gaits(config.amp):
-        return AMP(config, Env(env, robot, physics, reference))
-    if len(reference.gaits.names) < 2:
-        raise InputError(
-            f"amp.condition is {config.amp.condition}, but reference.clips names one gait only; give at least two "
-            f"labels, such as [{{path: a.npz, label: stand}}, {{path: b.npz, label: walk}}]"
-        )
-    speeds = reference.gaits.speed_range
-    env = dataclasses.replace(env, command_speed=(float(speeds.min()), float(speeds.max())))  # what is asked for
-    return AMP(dataclasses.replace(config, env=env), Env(env, robot, physics, reference, labelled=True))
 
 
 def update_statistics(statistics: Statistics, rollout: Transition) -> Statistics:

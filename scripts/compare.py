@@ -10,7 +10,7 @@ example:
 import argparse
 from pathlib import Path
 
-from playground_amp.core.console import run
+from playground_amp.core.console import ConsoleReporter, run
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     elif options.costs:
         discriminators.measure_costs(options.results, options.rows)
     else:
-        discriminators.main(options.results, options.rows, options.seeds, options.runs)
+        discriminators.main(options.results, options.rows, options.seeds, options.runs, reporter=ConsoleReporter())
 
 
 if __name__ == "__main__":

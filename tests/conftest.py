@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from playground_amp.config import EnvConfig
+from playground_amp.core.console import show_sentences
 from playground_amp.core.types import PhysicsState
 from playground_amp.envs.env import Env
 from playground_amp.envs.physics import Physics, make_physics
@@ -69,6 +70,12 @@ def gait_clips(robot: Robot) -> list[MotionClip]:
     slow = walk[:80] * np.where(np.arange(walk.shape[1]) == 0, 0.25 / 0.55, 1.0)
     motions = {"fast": (walk, "walk"), "stand": (stand, "stand"), "slow": (slow, "walk")}
     return [make_clip(robot, qpos, name, label) for name, (qpos, label) in motions.items()]
+
+
+@pytest.fixture(autouse=True)
+def sentences_on_standard_error() -> None:
+    """As on the command line, whatever of it a test calls."""
+    show_sentences()
 
 
 @pytest.fixture

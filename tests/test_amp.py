@@ -15,7 +15,8 @@ import pytest
 from conftest import gait_clips
 
 from playground_amp import amp as algorithm
-from playground_amp.amp import AMP, Episodes, Statistics, TrainState, count_episodes, make_amp
+from playground_amp.amp import AMP, Episodes, Statistics, TrainState, count_episodes
+from playground_amp.builder import make_amp
 from playground_amp.config import Config, build, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.core.types import Transition

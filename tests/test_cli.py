@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from playground_amp.config import ROOT, Config
-from playground_amp.core.console import run, say
+from playground_amp.__main__ import COMMANDS
+from playground_amp.config import Config
+from playground_amp.core.console import run
 from playground_amp.core.errors import InputError, nearest
+from playground_amp.core.reporter import say
 
+ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
 
@@ -62,7 +65,7 @@ def test_a_bug_keeps_its_traceback():
 def test_ctrl_c_ends_a_process_with_130_and_one_line():
     code = """
         import os, signal, time
-        from playground_amp.cli import run
+        from playground_amp.core.console import run
         def main():
             print("first words", end="")
             os.kill(os.getpid(), signal.SIGINT)
@@ -77,7 +80,7 @@ def test_ctrl_c_while_jax_calls_back_is_no_crash():
     code = """
         import os, signal, threading, time
         import jax, jax.numpy as jnp, numpy as np
-        from playground_amp.cli import run
+        from playground_amp.core.console import run
         def slow(x):
             time.sleep(0.02)
             return np.asarray(x)
@@ -108,7 +111,8 @@ def test_a_reader_that_leaves_is_no_error():
 def test_help_shows_an_example(script, tmp_path):
     done = python(str(script), "--help", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
-    assert "example" in done.stdout.lower() and f"scripts/{script.name}" in done.stdout
+    command = f"playground-amp {script.stem}" if script.stem in COMMANDS else f"scripts/{script.name}"
+    assert "example" in done.stdout.lower() and command in done.stdout
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -12,6 +12,7 @@ import pytest
 
 from playground_amp.config import load_config
 from playground_amp.core.errors import InputError
+from playground_amp.core.reporter import Reporter
 from playground_amp.experiments import discriminators
 from playground_amp.experiments.discriminators import folder, measure, walks_after
 from playground_amp.experiments.discriminators.page import table
@@ -160,7 +161,7 @@ def test_only_what_is_missing_is_trained_and_each_run_is_kept_at_once(
     """Seed by seed, so that every row has one figure before any has two."""
     out, done = written(tmp_path / "results.jsonl", result(row="no R1", seed=0)), []
 
-    def train(name: str, seed: int, path: Path) -> Result:
+    def train(name: str, seed: int, path: Path, *, reporter: Reporter) -> Result:
         assert len(read_results(out)) == 1 + len(done)
         done.append((name, seed))
         assert path.parent == tmp_path / "runs"
@@ -181,7 +182,7 @@ def test_costs_and_results_share_a_file_and_leave_each_other_alone(
     discriminators.measure_costs(out, ["default", "5 frames"])
     assert read_costs(out) == {"default": 2.0, "5 frames": 3.0}
     assert len(read_results(out)) == 1
-    monkeypatch.setattr(discriminators, "run", lambda name, seed, path: result(row=name, seed=seed))
+    monkeypatch.setattr(discriminators, "run", lambda name, seed, path, reporter: result(row=name, seed=seed))
     discriminators.main(out, ["5 frames"], 1, tmp_path)
     assert read_costs(out) == {"default": 2.0, "5 frames": 3.0}
     assert [one.row for one in read_results(out)] == ["default", "5 frames"]

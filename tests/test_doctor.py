@@ -17,7 +17,8 @@ import pytest
 from rich.console import Console
 
 from playground_amp import doctor
-from playground_amp.amp import AMP, make_amp
+from playground_amp.amp import AMP
+from playground_amp.builder import make_amp
 from playground_amp.config import Config, build, resolve
 from playground_amp.core.errors import InputError, listed
 from playground_amp.core.types import Frame
@@ -260,7 +261,7 @@ def test_a_world_frame_is_found_in_the_stored_windows_alone(amp: AMP, clips: lis
     """Along +x it is hardly another; its tolerance is tighter than the sway of the heading."""
     reference = amp.env.reference
     passage = gathering.as_stored(reference, gathering.consecutive(reference))
-    world = doctor.passage.expected(passage.previous, passage.current, amp.env.robot, DT, frame="world")
+    world = doctor.feature_consistency.expected(passage.previous, passage.current, amp.env.robot, DT, frame="world")
     found = examine_passages([dataclasses.replace(passage, features=world)], amp.env.robot, DT)
     assert the_error(found, "frame", "reference").dimensions
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from conftest import CONTROL_DT
 
-from playground_amp.amp import AMP, make_amp
+from playground_amp.amp import AMP
+from playground_amp.builder import make_amp
 from playground_amp.config import (
     AMPConfig,
     ClipSource,
@@ -28,7 +29,7 @@ from playground_amp.config import (
     resolve,
 )
 from playground_amp.core.errors import InputError
-from playground_amp.evaluation import checkpoints
+from playground_amp.evaluation import checkpoints as judging
 from playground_amp.evaluation.evaluate import BOUNDS, Pace, bounds, evaluate, faults, figures, pace, plain, speed_near
 from playground_amp.evaluation.rollout import Recording, make_recorder
 from playground_amp.metrics.gait import (
@@ -353,7 +354,7 @@ def test_faults_are_the_figures_out_of_bounds() -> None:
         "cadence_error": 0.1,
         "step_length_error": 0.1,
     }
-    assert set(good) == set(BOUNDS) == set(checkpoints.SHORT)
+    assert set(good) == set(BOUNDS) == set(judging.SHORT)
     good["cadence"] = 170.0
     assert faults(good, config) == []
     bad = {"episode_length": 449.0, "velocity_error": 0.11, "speed_at_0.6": 0.49, "alternation": 0.9}
@@ -392,9 +393,9 @@ def test_judging_a_run_compiles_once_and_writes_nothing_into_it(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made: list[Callable] = []
-    monkeypatch.setattr(checkpoints, "make_recorder", lambda *a: made.append(make_recorder(*a)) or made[-1])
+    monkeypatch.setattr(judging, "make_recorder", lambda *a: made.append(make_recorder(*a)) or made[-1])
     before, output = files(run), tmp_path / "figures.json"
-    checkpoints.main([str(run)], checkpoint="all", episodes=3, speeds=(0.5, 0.7), seed=0, output=output)
+    judging.main([str(run)], checkpoint="all", episodes=3, speeds=(0.5, 0.7), seed=0, output=output)
     assert len(made) == 1 and made[0]._cache_size() == 1
     assert files(run) == before
     found = json.loads(output.read_text())
@@ -411,7 +412,7 @@ def test_a_run_whose_clips_changed_is_judged_and_told_so_once(
     amp: AMP, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
-    trained = amp.env.reference.clips
+    trained = amp.env.reference.clip_set
     others = dataclasses.replace(trained, sha256="0" * 64, clips=trained.clips[:1])
     state = jax.jit(amp.init)(jax.random.key(0))
     settings = {"episodes": 2, "speeds": None, "seed": 0, "output": None}
@@ -422,7 +423,7 @@ def test_a_run_whose_clips_changed_is_judged_and_told_so_once(
     for folder, times in (("same", 0), ("others", 1)):
         shutil.rmtree(copy / "checkpoints")
         (copy / folder).rename(copy / "checkpoints")
-        checkpoints.main([str(copy)], checkpoint="all", **settings)
+        judging.main([str(copy)], checkpoint="all", **settings)
         told = " ".join(capsys.readouterr().err.split())
         assert told.count("are not those that iteration 1 was trained on (added: ") == times
         assert "iteration 2 was trained" not in told
@@ -434,7 +435,7 @@ def test_a_checkpoint_of_another_robot_is_one_sentence(amp: AMP, run: Path, tmp_
     with Checkpoints(copy / "checkpoints", kept=3) as checkpoints:
         checkpoints.save(3, jax.jit(amp.init)(jax.random.key(0)), about | {"features": about["features"][1:]})
     with pytest.raises(InputError, match=r"3' was made for 28 features \(8 joints, 4 pads.*now gives 29") as error:
-        checkpoints.main([str(copy)], checkpoint="newest", episodes=2, speeds=None, seed=0, output=None)
+        judging.main([str(copy)], checkpoint="newest", episodes=2, speeds=None, seed=0, output=None)
     assert "\n" not in str(error.value)
 
 
@@ -458,11 +459,11 @@ def of(kept: list[int], best: int | None) -> SimpleNamespace:
 def test_checkpoints_are_chosen_by_name() -> None:
     kept = of([100, 200, 300], 200)
     expected = {"all": [100, 200, 300], "newest": [300], "best": [200], "100": [100]}
-    assert {which: checkpoints.choose(kept, which) for which in expected} == expected
-    assert checkpoints.choose(of([100, 300], None), "best") == [300]
+    assert {which: judging.choose(kept, which) for which in expected} == expected
+    assert judging.choose(of([100, 300], None), "best") == [300]
     for wrong, what in {"150": "not there", "last": "no word for one", "²": "no word", "": "no word"}.items():
         with pytest.raises(InputError, match=rf"{what}.* keeps 100, 200, 300 \(newest\), the best of them is 200$"):
-            checkpoints.choose(kept, wrong)
+            judging.choose(kept, wrong)
 
 
 def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:
@@ -477,8 +478,8 @@ def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:
         (str(run), {"checkpoint": "7"}, r"--checkpoint 7: it is not there; .* keeps 1, 2 \(newest\)$"),
     ):
         with pytest.raises(InputError, match=message) as error:
-            checkpoints.main([name], **(settings | changes))
+            judging.main([name], **(settings | changes))
         assert "\n" not in str(error.value)
     run_directory.write_config(tmp_path, Config())
     with pytest.raises(InputError, match=r"holds no checkpoint"):
-        checkpoints.main([str(tmp_path)], **settings)
+        judging.main([str(tmp_path)], **settings)

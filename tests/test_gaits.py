@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from conftest import gait_clips
 
-from playground_amp.amp import AMP, make_amp
+from playground_amp.amp import AMP
+from playground_amp.builder import make_amp
 from playground_amp.config import build, load_config, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.envs.env import Env
+from playground_amp.evaluation import checkpoints as judging
 from playground_amp.evaluation import gait_labels
 from playground_amp.evaluation.evaluate import evaluate, recording_windows
 from playground_amp.evaluation.gait_labels import (
@@ -34,6 +36,7 @@ from playground_amp.evaluation.gait_labels import (
 from playground_amp.evaluation.rollout import Recording, make_recorder, one_each, parts_of, record
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.reference_builder import load_clips
+from playground_amp.reporting import render
 from playground_amp.reporting.final_report import film_turns
 from playground_amp.robots import Robot
 from playground_amp.runs import run_directory
@@ -214,11 +217,11 @@ def test_the_video_shows_each_gait_in_turn_and_says_which(
     """Two episodes of 24 steps, the first of which ends after ten; a frame is two steps."""
     clips, shown, grey = {clip.name: clip.qpos for clip in gait_clips(robot)}, {}, np.full((480, 640, 3), 200, np.uint8)
 
-    def render(robot: Robot, motion: np.ndarray, reference: np.ndarray) -> list[np.ndarray]:
+    def grey_frames(robot: Robot, motion: np.ndarray, reference: np.ndarray) -> list[np.ndarray]:
         shown["motion"], shown["reference"] = motion, reference
         return [grey] * len(motion)
 
-    monkeypatch.setattr(render, "render", render)
+    monkeypatch.setattr(render, "render", grey_frames)
     monkeypatch.setattr(render, "write_video", lambda path, frames: shown.update(frames=frames))
     recording = played(robot, [clips["stand"][:24], clips["fast"][:24]], [0.4, 0.4])
     alive = np.arange(24)[:, None] < np.array([10, 24])
@@ -244,9 +247,9 @@ def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speed
         checkpoints.save(1, jax.jit(amp.init)(jax.random.key(0)), {"env_steps": 16})
     asked = {"checkpoint": "newest", "episodes": 4, "seed": 1, "output": tmp_path / "figures.json"}
     with pytest.raises(InputError, match=r"is asked for gaits, each at the speeds of its clips; leave --speeds out$"):
-        checkpoints.main([str(tmp_path)], speeds=(0.4, 0.8), **asked)
+        judging.main([str(tmp_path)], speeds=(0.4, 0.8), **asked)
     assert capsys.readouterr().out == ""
-    checkpoints.main([str(tmp_path)], speeds=None, **asked)
+    judging.main([str(tmp_path)], speeds=None, **asked)
     (found,) = json.loads(asked["output"].read_text())
     assert [(gait["label"], gait["episodes"]) for gait in found["gaits"]["gaits"]] == [("walk", 2), ("stand", 2)]
     assert found["gaits"]["switches"] == 4

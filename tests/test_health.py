@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from playground_amp.amp import make_amp
+from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import Config, load_config, resolve
 from playground_amp.discriminator.motion_prior import DiscriminatorState, MotionPrior
 from playground_amp.learning import replay
-from playground_amp.training import health, trainer
+from playground_amp.training import health, loop
 
 CONFIG = resolve(Config(), accelerator=False)
 
@@ -490,9 +490,9 @@ def trained(overrides: list[str], iterations: int = 130) -> tuple[list[dict[str,
     """Metrics of a small training."""
     small = ["env.num_envs=16", "ppo.rollout_length=8", "networks.actor=[16]", "networks.critic=[16]"]
     small += ["amp.hidden=[64]", "amp.batch_size=64", "amp.replay_size=1000", "amp.input_noise=0", "amp.control=off"]
-    config = trainer.resolve_here(load_config("ppo_amass_training.yaml", [*small, *overrides]))
+    config = resolve_here(load_config("ppo_amass_training.yaml", [*small, *overrides]))
     amp = make_amp(config)
-    _, metrics = trainer.make_chunk(amp, iterations)(jax.jit(amp.init)(jax.random.key(0)), iterations)
+    _, metrics = loop.make_chunk(amp, iterations)(jax.jit(amp.init)(jax.random.key(0)), iterations)
     metrics = jax.device_get(metrics)
     return [
         {name: float(m[i]) for name, m in metrics.items()} | {"iteration": i + 1} for i in range(iterations)

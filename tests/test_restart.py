@@ -11,15 +11,18 @@ import jax
 import numpy as np
 import pytest
 from conftest import make_clip
-from test_trainer import assert_same_training, final_state, kept, rows, run
+from test_trainer import assert_same_training, final_state, kept, rows
+from training_runs import resume, start_or_resume
+from training_runs import train as run
 
+from playground_amp.builder import make_amp
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.clip_set import ClipSet
 from playground_amp.reporting.run_report import write_report
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints
-from playground_amp.training import trainer
+from playground_amp.training import loop, trainer
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -44,7 +47,7 @@ def finished(tmp_path_factory) -> Path:
 def branched(finished, tmp_path_factory) -> Path:
     """That run from iteration two on, with half the learning rate of the discriminator, and with a report."""
     settings = ["amp.discriminator_lr=5e-5", "logging.evaluation_episodes=2", "logging.video_seconds=0"]
-    return trainer.resume(str(finished), settings, "2", tmp_path_factory.mktemp("runs") / "slower")
+    return resume(str(finished), settings, "2", tmp_path_factory.mktemp("runs") / "slower")
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def copy(finished, tmp_path) -> Path:
 @pytest.fixture
 def untrained(monkeypatch) -> None:
     """A restart stops where training would begin."""
-    monkeypatch.setattr(trainer, "_run", lambda amp, path, state: path)
+    monkeypatch.setattr(loop.TrainingLoop, "run", lambda self, state: None)
 
 
 # What a branch is
@@ -64,7 +67,7 @@ def untrained(monkeypatch) -> None:
 
 def test_a_branch_without_changes_equals_the_run_it_left_bit_for_bit(finished, tmp_path):
     before = contents(finished)
-    branch = trainer.resume(str(finished), [], "2", tmp_path / "branch")
+    branch = resume(str(finished), [], "2", tmp_path / "branch")
     assert_same_training(finished, branch)
     assert kept(branch) == kept(finished)
     assert rows(branch)[:2] == rows(finished)[:2]
@@ -73,7 +76,7 @@ def test_a_branch_without_changes_equals_the_run_it_left_bit_for_bit(finished, t
 
 
 def test_a_branch_holds_the_one_checkpoint_and_the_metrics_until_it(finished, tmp_path, untrained):
-    branch = trainer.resume(str(finished), [], "2", tmp_path / "branch")
+    branch = resume(str(finished), [], "2", tmp_path / "branch")
     assert kept(branch) == ([2], 2)
     assert rows(branch) == rows(finished)[:2]
     with Checkpoints(finished / "checkpoints", read_only=True) as old, Checkpoints(branch / "checkpoints") as new:
@@ -92,9 +95,7 @@ def test_a_changed_setting_takes_effect(finished, branched):
 
 
 def test_a_changed_setting_is_recorded_and_told(finished, tmp_path, capsys, untrained):
-    branch = trainer.resume(
-        str(finished), ["amp.discriminator_lr=5e-5", "networks.symmetric=true"], "2", tmp_path / "b"
-    )
+    branch = resume(str(finished), ["amp.discriminator_lr=5e-5", "networks.symmetric=true"], "2", tmp_path / "b")
     changed = {"amp.discriminator_lr": [1e-4, 5e-5]}
     assert records(branch) == [{"iteration": 2, "from": str(finished), "changed": changed}]
     told = capsys.readouterr().err
@@ -116,7 +117,7 @@ def test_a_report_without_restarts_has_no_table_of_them(branched, tmp_path):
 
 
 def test_a_setting_of_the_start_is_told_to_have_no_effect(finished, tmp_path, capsys, untrained):
-    trainer.resume(str(finished), ["ppo.learning_rate=1e-3"], "2", tmp_path / "branch")
+    resume(str(finished), ["ppo.learning_rate=1e-3"], "2", tmp_path / "branch")
     assert "without effect on training that has begun: ppo.learning_rate\n" in capsys.readouterr().err
 
 
@@ -124,8 +125,8 @@ def test_a_setting_of_the_start_is_told_to_have_no_effect(finished, tmp_path, ca
 
 
 def test_from_the_newest_the_run_itself_goes_on_and_keeps_a_record(copy, untrained):
-    assert trainer.resume(str(copy), ["ppo.iterations=6", "amp.r1_gamma=2"]) == copy
-    assert trainer.resume(str(copy), ["amp.r1_gamma=3"], "4") == copy
+    assert resume(str(copy), ["ppo.iterations=6", "amp.r1_gamma=2"]) == copy
+    assert resume(str(copy), ["amp.r1_gamma=3"], "4") == copy
     assert [restart["changed"] for restart in records(copy)] == [
         {"ppo.iterations": [4, 6], "amp.r1_gamma": [1.0, 2.0]},
         {"amp.r1_gamma": [2.0, 3.0]},
@@ -135,9 +136,9 @@ def test_from_the_newest_the_run_itself_goes_on_and_keeps_a_record(copy, untrain
 
 
 def test_a_resumed_run_has_changed_nothing_though_no_checkpoint_came_between(copy, capsys, untrained):
-    trainer.resume(str(copy), ["ppo.iterations=6"])
+    resume(str(copy), ["ppo.iterations=6"])
     capsys.readouterr()
-    trainer.resume(str(copy), [])
+    resume(str(copy), [])
     assert records(copy)[-1]["changed"] == {}
     assert "settings changed" not in capsys.readouterr().err
 
@@ -146,23 +147,23 @@ def test_a_setting_changed_in_the_file_is_recorded_too(copy, untrained):
     text = (copy / "config.yaml").read_text()
     assert "iterations: 4" in text
     (copy / "config.yaml").write_text(text.replace("iterations: 4", "iterations: 6"))
-    trainer.resume(str(copy), [])
+    resume(str(copy), [])
     assert records(copy)[-1]["changed"] == {"ppo.iterations": [4, 6]}
 
 
 def test_restarts_after_the_checkpoint_go_the_way_of_the_metrics(copy, untrained):
-    trainer.resume(str(copy), ["ppo.iterations=6", "amp.r1_gamma=2"])
+    resume(str(copy), ["ppo.iterations=6", "amp.r1_gamma=2"])
     changed = {"ppo.iterations": [4, 6], "amp.r1_gamma": [1.0, 2.0]}
     for iteration in (2, 4):
-        branch = trainer.resume(str(copy), [], str(iteration), copy.with_name(f"branch-{iteration}"))
+        branch = resume(str(copy), [], str(iteration), copy.with_name(f"branch-{iteration}"))
         assert records(branch) == [{"iteration": iteration, "from": str(copy), "changed": changed}]
     shutil.rmtree(copy / "checkpoints" / "4")
-    trainer.resume(str(copy), [])
+    resume(str(copy), [])
     assert [restart["iteration"] for restart in records(copy)] == [2]
 
 
 def test_a_branch_of_a_branch_has_the_history_of_both(branched, tmp_path, untrained):
-    twig = trainer.resume(str(branched), ["ppo.iterations=8", "amp.discriminator_lr=1e-4"], "newest", tmp_path / "twig")
+    twig = resume(str(branched), ["ppo.iterations=8", "amp.discriminator_lr=1e-4"], "newest", tmp_path / "twig")
     first, second = records(twig)
     assert [first] == records(branched)
     changed = {"ppo.iterations": [4, 8], "amp.discriminator_lr": [5e-5, 1e-4]}
@@ -174,7 +175,7 @@ def test_a_damaged_record_is_one_sentence(copy, untrained):
     for text in ("{", "[]", '{"iteration": 2}', '{"iteration": 2, "time": "", "from": null, "changed": {"a.b": [1]}}'):
         (copy / "restarts.jsonl").write_text(text + "\n")
         with pytest.raises(InputError, match=r"restarts\.jsonl' cannot be read") as error:
-            trainer.resume(str(copy), ["ppo.iterations=6"])
+            resume(str(copy), ["ppo.iterations=6"])
         assert "\n" not in str(error.value)
 
 
@@ -209,13 +210,13 @@ def test_a_run_and_its_checkpoints_know_their_clips(on_own_clips):
     found = clip_set(on_own_clips)
     assert [(clip.name, clip.frames, clip.seconds) for clip in found.clips] == [("a", 60, 1.18), ("b", 120, 2.38)]
     with Checkpoints(on_own_clips / "checkpoints", read_only=True) as checkpoints:
-        about = checkpoints.restore(trainer.make_amp(run_directory.read_config(on_own_clips, [])), 2)[1]
+        about = checkpoints.restore(make_amp(run_directory.read_config(on_own_clips, [])), 2)[1]
     assert ClipSet.from_json(about["reference"]) == found
 
 
 def test_clips_that_are_only_renamed_are_the_same(own, capsys, untrained):
     (own.parent / "clips" / "a.npz").rename(own.parent / "clips" / "z.npz")
-    trainer.resume(str(own), ["ppo.iterations=6"])
+    resume(str(own), ["ppo.iterations=6"])
     assert records(own) == [{"iteration": 4, "from": None, "changed": {"ppo.iterations": [4, 6]}}]
     assert "reference.clips" not in capsys.readouterr().err
 
@@ -223,7 +224,7 @@ def test_clips_that_are_only_renamed_are_the_same(own, capsys, untrained):
 def test_clips_whose_content_changed_are_told_and_recorded(own, robot, walk, capsys, untrained):
     before = clip_set(own)
     save_clip(own.parent / "clips" / "a.npz", make_clip(robot, walk[:70]))
-    trainer.resume(str(own), ["ppo.iterations=6"])
+    resume(str(own), ["ppo.iterations=6"])
     told = capsys.readouterr().err
     clips = own.parent / "clips"
     assert f"reference.clips: the clips in {clips} are not those that the run was trained on (changed: a);" in told
@@ -231,7 +232,7 @@ def test_clips_whose_content_changed_are_told_and_recorded(own, robot, walk, cap
     assert record["clips"] == {"before": before.sha256, "now": clip_set(own).sha256, "difference": "changed: a"}
     assert record["changed"] == {"ppo.iterations": [4, 6]}
     assert run_directory.read_restarts(own)[0].sentence == "ppo.iterations 4 -> 6; other clips (changed: a)"
-    trainer.resume(str(own), [])
+    resume(str(own), [])
     assert "clips" not in records(own)[-1]
     assert "are not those" not in capsys.readouterr().err  # no news since
 
@@ -239,16 +240,16 @@ def test_clips_whose_content_changed_are_told_and_recorded(own, robot, walk, cap
 def test_clips_that_are_put_back_are_told_too(own, robot, walk, untrained):
     before = clip_set(own)
     save_clip(own.parent / "clips" / "a.npz", make_clip(robot, walk[:70]))
-    trainer.resume(str(own), ["ppo.iterations=6"])
+    resume(str(own), ["ppo.iterations=6"])
     save_clip(own.parent / "clips" / "a.npz", make_clip(robot, walk[:60]))
-    trainer.resume(str(own), [])
+    resume(str(own), [])
     assert records(own)[-1]["clips"]["now"] == before.sha256 == clip_set(own).sha256
     assert records(own)[-1]["clips"]["difference"] == "those of the checkpoint again"
 
 
 def test_other_clips_by_a_setting_are_a_restart_like_any_other(own, capsys, untrained):
     entry = {"path": str(own.parent / "clips" / "a.npz"), "weight": 3}
-    branch = trainer.resume(str(own), [f"reference.clips={json.dumps([entry])}"], "2", own.with_name("branch"))
+    branch = resume(str(own), [f"reference.clips={json.dumps([entry])}"], "2", own.with_name("branch"))
     (record,) = records(branch)
     assert list(record["changed"]) == ["reference.clips"]
     assert record["clips"]["difference"] == "changed: a; gone: b"
@@ -262,10 +263,10 @@ def test_a_robot_with_other_features_is_refused_before_the_shapes_are(own, untra
     before = contents(own)
     clips = "reference.clips=data/humanoid/walk_0.6_a.npz"
     with pytest.raises(InputError, match=r"was made for 29 features .* 'humanoid' now gives 43 features") as error:
-        trainer.resume(str(own), ["env.robot=humanoid", clips, "ppo.iterations=6"])
+        resume(str(own), ["env.robot=humanoid", clips, "ppo.iterations=6"])
     assert "checkpoints/4'" in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(InputError, match=r"with amp.window 1, now with amp.window 2; set it back"):
-        trainer.resume(str(own), ["amp.window=2", "ppo.iterations=6"])
+        resume(str(own), ["amp.window=2", "ppo.iterations=6"])
     assert contents(own) == before
 
 
@@ -274,7 +275,7 @@ def test_a_run_with_weights_that_follows_commands_goes_on_bit_for_bit(on_own_cli
     entries = [{"path": str(clips / "a.npz"), "weight": 3}, {"path": str(clips / "b.npz"), "speed": 0.6}]
     settings = [f"reference.clips={json.dumps(entries)}", "reference.follow_command=true"]
     whole = run(tmp_path / "whole", *settings)
-    assert_same_training(whole, trainer.resume(str(whole), [], "2", tmp_path / "second half"))
+    assert_same_training(whole, resume(str(whole), [], "2", tmp_path / "second half"))
     assert final_state(whole).replay.data.shape[-1] == 30
 
 
@@ -285,7 +286,7 @@ def test_a_run_with_weights_that_follows_commands_goes_on_bit_for_bit(on_own_cli
 def test_an_unknown_checkpoint_is_one_sentence_naming_those_there_are(copy, which, untrained):
     before = contents(copy.parent)
     with pytest.raises(InputError, match=r"keeps 2, 4 \(newest\), the best of them is \d$") as error:
-        trainer.resume(str(copy), [], which)
+        resume(str(copy), [], which)
     assert "\n" not in str(error.value)
     assert contents(copy.parent) == before
 
@@ -293,34 +294,34 @@ def test_an_unknown_checkpoint_is_one_sentence_naming_those_there_are(copy, whic
 def test_a_checkpoint_that_was_never_finished_is_not_the_newest(copy, untrained):
     (copy / "checkpoints" / "6.orbax-checkpoint-tmp").mkdir()
     before = contents(copy)
-    assert trainer.resume(str(copy), [], "2") == copy.with_name("copy-from-2")
+    assert resume(str(copy), [], "2") == copy.with_name("copy-from-2")
     assert contents(copy) == before
-    assert trainer.resume(str(copy), ["ppo.iterations=6"]) == copy
+    assert resume(str(copy), ["ppo.iterations=6"]) == copy
 
 
 def test_the_best_checkpoint_branches_unless_it_is_the_newest(copy, untrained):
     _, best = kept(copy)
-    older = trainer.resume(str(copy), ["ppo.iterations=6"], "best")
+    older = resume(str(copy), ["ppo.iterations=6"], "best")
     assert older == (copy if best == 4 else copy.with_name("copy-from-2"))
     (copy / "checkpoints" / "4" / "metrics" / "metrics").write_text('{"score": -1.0}')
-    assert trainer.resume(str(copy), [], "best") == copy.with_name("copy-from-2" if best == 4 else "copy-from-2-2")
+    assert resume(str(copy), [], "best") == copy.with_name("copy-from-2" if best == 4 else "copy-from-2-2")
     (copy / "checkpoints" / "4" / "metrics" / "metrics").write_text('{"score": 1e3}')
-    assert trainer.resume(str(copy), ["ppo.iterations=6"], "best") == copy
+    assert resume(str(copy), ["ppo.iterations=6"], "best") == copy
 
 
 def test_without_scores_there_is_no_best(copy, untrained):
     for metrics in (copy / "checkpoints").glob("*/metrics"):
         shutil.rmtree(metrics)
     with pytest.raises(InputError, match=r"best: none has a score; .* keeps 2, 4 \(newest\)$"):
-        trainer.resume(str(copy), [], "best")
-    assert kept(trainer.resume(str(copy), [], "2")) == ([2], None)
+        resume(str(copy), [], "best")
+    assert kept(resume(str(copy), [], "2")) == ([2], None)
 
 
 def test_a_run_without_checkpoints_cannot_be_gone_on_with(copy):
     shutil.rmtree(copy / "checkpoints")
     before = contents(copy)
     with pytest.raises(InputError, match="holds no checkpoint"):
-        trainer.resume(str(copy), [], "2")
+        resume(str(copy), [], "2")
     assert contents(copy) == before
 
 
@@ -328,26 +329,26 @@ def test_a_run_without_checkpoints_cannot_be_gone_on_with(copy):
 
 
 def test_a_taken_name_gets_a_number(copy, tmp_path, untrained):
-    names = [trainer.resume(str(copy), [], "2").name for _ in range(3)]
+    names = [resume(str(copy), [], "2").name for _ in range(3)]
     assert names == ["copy-from-2", "copy-from-2-2", "copy-from-2-3"]
     (tmp_path / "empty").mkdir()
-    assert trainer.main(None, [], tmp_path / "empty", str(copy), "2") == tmp_path / "empty"
-    assert trainer.main(None, [], tmp_path / "empty", str(copy), "2") == tmp_path / "empty-2"
+    assert start_or_resume(None, [], tmp_path / "empty", str(copy), "2") == tmp_path / "empty"
+    assert start_or_resume(None, [], tmp_path / "empty", str(copy), "2") == tmp_path / "empty-2"
     (tmp_path / "file").touch()
-    assert trainer.main(None, [], tmp_path / "file", str(copy), "2") == tmp_path / "file-2"
+    assert start_or_resume(None, [], tmp_path / "file", str(copy), "2") == tmp_path / "file-2"
 
 
 def test_a_new_folder_branches_from_the_newest_too(copy, tmp_path, untrained):
     before = contents(copy)
-    new = trainer.main(None, ["ppo.iterations=6"], tmp_path / "new", str(copy))
+    new = start_or_resume(None, ["ppo.iterations=6"], tmp_path / "new", str(copy))
     assert (new, kept(new)[0], [row["iteration"] for row in rows(new)]) == (tmp_path / "new", [4], [1, 2, 3, 4])
     assert contents(copy) == before
 
 
 def test_a_run_named_by_a_dot_branches_beside_it(copy, monkeypatch, untrained):
     monkeypatch.chdir(copy)
-    assert trainer.resume(".", [], "2") == copy.with_name("copy-from-2")
-    assert trainer.resume(".", [], "2", Path()) == copy.with_name("copy-2")
+    assert resume(".", [], "2") == copy.with_name("copy-from-2")
+    assert resume(".", [], "2", Path()) == copy.with_name("copy-2")
 
 
 # What stops it leaves nothing behind
@@ -357,7 +358,7 @@ def test_a_run_named_by_a_dot_branches_beside_it(copy, monkeypatch, untrained):
 def test_a_checkpoint_at_the_end_says_how_to_go_on(copy, settings, untrained):
     before = contents(copy.parent)
     with pytest.raises(InputError, match=r"has done its 2 iterations; go on with --set ppo\.iterations=4"):
-        trainer.resume(str(copy), [*settings, "logging.evaluation_episodes=4"], "2")
+        resume(str(copy), [*settings, "logging.evaluation_episodes=4"], "2")
     assert contents(copy.parent) == before
 
 
@@ -366,7 +367,7 @@ def test_other_sizes_are_one_sentence(copy, untrained):
     with pytest.raises(
         InputError, match=r"env\.num_envs.*networks.*amp\.replay_size.*amp\.hidden.*amp\.trunk"
     ) as error:
-        trainer.resume(str(copy), ["amp.hidden=[24]"], "2")
+        resume(str(copy), ["amp.hidden=[24]"], "2")
     assert "\n" not in str(error.value)
     assert contents(copy.parent) == before
 
@@ -377,7 +378,7 @@ def test_a_damaged_older_checkpoint_is_one_sentence(copy, untrained):
             path.write_bytes(os.urandom(500))
     before = contents(copy.parent)
     with pytest.raises(InputError, match="cannot be read"):
-        trainer.resume(str(copy), [], "2")
+        resume(str(copy), [], "2")
     assert contents(copy.parent) == before
 
 
@@ -387,10 +388,11 @@ def test_an_interrupted_branch_leaves_nothing(copy, monkeypatch, untrained, wher
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(Checkpoints if where == "save" else run_directory, where, fails)
+    owner = {"save": Checkpoints, "copy_metrics": trainer, "write_settings": run_directory}[where]
+    monkeypatch.setattr(owner, where, fails)
     before = contents(copy.parent)
     with pytest.raises((KeyboardInterrupt, InputError)) as raised:
-        trainer.resume(str(copy), [], "2")
+        resume(str(copy), [], "2")
     assert contents(copy.parent) == before
     assert isinstance(raised.value, KeyboardInterrupt) or "copy-from-2': No space left" in str(raised.value)
 
@@ -398,11 +400,11 @@ def test_an_interrupted_branch_leaves_nothing(copy, monkeypatch, untrained, wher
 def test_a_place_that_cannot_be_written_is_one_sentence(copy, tmp_path, untrained):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write to the run directory") as error:
-        trainer.resume(str(copy), [], "2", tmp_path / "file" / "branch")
+        resume(str(copy), [], "2", tmp_path / "file" / "branch")
     assert "\n" not in str(error.value) and ".tmp" not in str(error.value)
 
 
 @pytest.mark.parametrize(("resumed", "run_dir"), [(None, None), ("auto", Path("new"))])
 def test_a_checkpoint_is_that_of_a_run_that_is_named(resumed, run_dir):
     with pytest.raises(InputError, match=r"--checkpoint|take another"):
-        trainer.main("ppo_amass_training.yaml", [], run_dir, resumed, "2")
+        start_or_resume("ppo_amass_training.yaml", [], run_dir, resumed, "2")

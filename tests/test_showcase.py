@@ -9,7 +9,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from playground_amp.amp import make_amp
+from playground_amp.builder import make_amp
 from playground_amp.config import ClipSource, Config, EnvConfig, LoggingConfig, resolve
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS
 from playground_amp.evaluation.evaluate import Evaluation, SpeedRow, evaluate
@@ -18,8 +18,9 @@ from playground_amp.motion.clip import load_clip
 from playground_amp.motion.reference_builder import find_clips
 from playground_amp.reporting import render
 from playground_amp.reporting.final_report import _gait, showcase, write_evaluation
-from playground_amp.reporting.run_report import read_metrics, write_report
+from playground_amp.reporting.run_report import write_report
 from playground_amp.robots import Robot, load_robot
+from playground_amp.runs.metrics_log import read_metrics
 
 
 @pytest.fixture(scope="module")

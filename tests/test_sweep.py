@@ -14,15 +14,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 from test_grid import CONFIG, ONE, OTHER, SMALL
+from training_runs import resume
 
-from playground_amp.amp import TrainState, make_amp
+from playground_amp.amp import TrainState
+from playground_amp.builder import make_amp
 from playground_amp.config import Config, load_config, resolve
-from playground_amp.core.errors import InputError
+from playground_amp.core.console import ConsoleReporter
+from playground_amp.core.errors import InputError, Interrupted
 from playground_amp.evaluation.checkpoints import evaluate_checkpoints
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
-from playground_amp.training import sweep, trainer
+from playground_amp.training import loop, sweep
 from playground_amp.training.sweep_grid import Member
 
 NAMES = ("one", "other")
@@ -44,7 +48,7 @@ def trained(configs: list[Config], tmp_path_factory: pytest.TempPathFactory) -> 
     caught = SimpleNamespace(path=tmp_path_factory.mktemp("sweeps") / "both")
 
     def make_chunk(population: sweep.Population, length: int) -> Callable:
-        caught.chunk = trainer.make_chunk(population, length)
+        caught.chunk = loop.make_chunk(population, length)
 
         def chunk(state: TrainState, count: int) -> tuple:
             if not hasattr(caught, "first"):
@@ -57,7 +61,7 @@ def trained(configs: list[Config], tmp_path_factory: pytest.TempPathFactory) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep, "make_members", lambda *_: members)
         patch.setattr(sweep, "make_chunk", make_chunk)
-        sweep.main(CONFIG, [], [], caught.path)
+        sweep.sweep(CONFIG, [], [], caught.path)
     return caught
 
 
@@ -153,7 +157,7 @@ def instant(monkeypatch: pytest.MonkeyPatch, trained: SimpleNamespace) -> Callab
         return chunk
 
     monkeypatch.setattr(sweep, "make_chunk", make_chunk)
-    monkeypatch.setattr(trainer, "make_chunk", make_chunk)
+    monkeypatch.setattr(loop, "make_chunk", make_chunk)
     monkeypatch.setattr(sweep.Population, "init", lambda self: copy(trained.first))
     return make_chunk
 
@@ -176,7 +180,7 @@ def test_a_member_is_gone_on_with_and_judged_as_any_run(
     state, about = restored(run)
     assert (int(state.iteration), about["env_steps"], about["config"]["ppo"]["seed"]) == (3, 192, 7)
     more = ["ppo.iterations=5", "logging.evaluation_episodes=0"]
-    branch = trainer.resume(str(run), more, run_dir=tmp_path / "branch")
+    branch = resume(str(run), more, run_dir=tmp_path / "branch")
     assert [row["iteration"] for row in rows(branch)] == [1, 2, 3, 4, 5]
     (verdict,) = evaluate_checkpoints(run, checkpoint="best", episodes=2, speeds=None, seed=1)
     assert (verdict.iteration, verdict.env_steps) == (3, 192)
@@ -192,9 +196,9 @@ def test_a_checkpoint_is_scored_as_that_of_a_run(trained: SimpleNamespace, confi
 def test_a_folder_that_holds_a_sweep_is_not_written_over(trained: SimpleNamespace, small: list[str]) -> None:
     before = rows(trained.path / "one")
     with pytest.raises(InputError, match="already holds a sweep"):
-        sweep.main(CONFIG, small, ["ppo.seed=0,5"], trained.path)
+        sweep.sweep(CONFIG, small, ["ppo.seed=0,5"], trained.path)
     with pytest.raises(InputError, match="already holds a run"):
-        sweep.main(CONFIG, small, ["ppo.seed=0,5"], trained.path / "one")
+        sweep.sweep(CONFIG, small, ["ppo.seed=0,5"], trained.path / "one")
     assert rows(trained.path / "one") == before
     assert not (trained.path / "seed=5").exists()
 
@@ -202,7 +206,7 @@ def test_a_folder_that_holds_a_sweep_is_not_written_over(trained: SimpleNamespac
 def test_a_place_that_cannot_be_written_is_one_sentence(small: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write to the run directory"):
-        sweep.main(CONFIG, small, ["ppo.seed=0,1"], tmp_path / "file" / "sweep")
+        sweep.sweep(CONFIG, small, ["ppo.seed=0,1"], tmp_path / "file" / "sweep")
 
 
 def test_a_member_that_diverges_is_marked_and_the_others_go_on(
@@ -219,16 +223,18 @@ def test_a_member_that_diverges_is_marked_and_the_others_go_on(
         return step
 
     monkeypatch.setattr(sweep, "make_chunk", diverging)
-    path = sweep.main(CONFIG, [*small, "ppo.iterations=6"], ["ppo.seed=0,1"], tmp_path / "sweep")
+    path, settings = tmp_path / "sweep", [*small, "ppo.iterations=6"]
+    runs = sweep.sweep(CONFIG, settings, ["ppo.seed=0,1"], path, reporter=ConsoleReporter())
     sick, well = path / "seed=0", path / "seed=1"
     assert [row["iteration"] for row in rows(sick)] == [1, 2, 3]
     assert not (sick / "checkpoints").exists()
     assert [row["iteration"] for row in rows(well)] == [1, 2, 3, 4, 5, 6]
     assert saved(well) == [6]
-    told = capsys.readouterr()
-    assert told.err.count("seed=0: diverged: value_loss is not a number in iteration 4") == 1
-    assert "1 of 2 members" in told.err
-    assert "diverged" in next(line for line in told.out.splitlines() if "seed=0" in line)
+    told = capsys.readouterr().err
+    assert told.count("seed=0: diverged: value_loss is not a number in iteration 4") == 1
+    assert "1 of 2 members" in told
+    Console().print(sweep.table(runs))
+    assert "diverged" in next(line for line in capsys.readouterr().out.splitlines() if "seed=0" in line)
 
 
 def test_ctrl_c_saves_every_member_and_says_how_to_go_on(
@@ -244,10 +250,10 @@ def test_ctrl_c_saves_every_member_and_says_how_to_go_on(
         return step
 
     monkeypatch.setattr(sweep, "make_chunk", killed)
-    with pytest.raises(SystemExit) as stop:
-        sweep.main(CONFIG, [*small, "ppo.iterations=100"], ["ppo.seed=0,1"], tmp_path / "sweep")
-    assert stop.value.code == 130
-    assert f"scripts/train.py --resume '{tmp_path / 'sweep'}/MEMBER'" in capsys.readouterr().err
+    with pytest.raises(Interrupted, match="MEMBER") as stop:
+        sweep.sweep(CONFIG, [*small, "ppo.iterations=100"], ["ppo.seed=0,1"], tmp_path / "sweep")
+    assert stop.value.signal == signal.SIGINT
+    assert f"train --resume '{tmp_path / 'sweep'}/MEMBER'" in str(stop.value)
     assert [saved(tmp_path / "sweep" / name) for name in ("seed=0", "seed=1")] == [[2], [2]]
 
 
@@ -257,5 +263,7 @@ def test_the_measurement_compares_both_ways(
     monkeypatch.setattr(jax, "clear_caches", lambda: None)  # those of the other tests
     monkeypatch.setattr(sweep, "_start", lambda amp: lambda: jnp.zeros(()))
     monkeypatch.setattr(sweep, "make_chunk", lambda algorithm, length: lambda state, count: (state, {}))
-    assert sweep.measure(CONFIG, small, ["ppo.seed=0,1"]) > 0.0
-    assert "2 members at once train at" in capsys.readouterr().out
+    members, ratio = sweep.measure(CONFIG, small, ["ppo.seed=0,1"])
+    assert members == 2 and ratio > 0.0
+    said = capsys.readouterr().err
+    assert "at once: " in said and "one after another: " in said

@@ -11,36 +11,19 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from training_runs import SMALL, resume, start_or_resume
+from training_runs import train as run
 
+from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import load_config
-from playground_amp.core.errors import InputError
+from playground_amp.core.errors import InputError, Interrupted, TrainingCollapsed, TrainingDiverged
 from playground_amp.reporting import render
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
-from playground_amp.training import health, trainer
+from playground_amp.runs.metrics_log import Interval
+from playground_amp.training import health, loop
 
 ROOT = Path(__file__).parents[1]
-SMALL = [
-    "env.num_envs=8",
-    "ppo.rollout_length=4",
-    "ppo.epochs=2",
-    "ppo.iterations=4",
-    "networks.actor=[16]",
-    "networks.critic=[16]",
-    "amp.hidden=[16]",
-    "amp.batch_size=16",
-    "amp.replay_size=64",
-    "env.episode_length=6",
-    "logging.interval=2",
-    "logging.checkpoint_interval=2",
-    "logging.wandb=off",
-    "logging.evaluation_episodes=0",
-]
-
-
-def run(run_dir: Path, *overrides: str) -> Path:
-    config = load_config("ppo_amass_training.yaml", [*SMALL, *overrides])
-    return trainer.train(config, "test", run_dir)
 
 
 def rows(run_dir: Path) -> list[dict]:
@@ -59,7 +42,7 @@ def kept(run_dir: Path) -> tuple[list[int], int | None]:
 
 
 def final_state(run_dir: Path):
-    amp = trainer.make_amp(run_directory.read_config(run_dir, []))
+    amp = make_amp(run_directory.read_config(run_dir, []))
     with Checkpoints(run_dir / "checkpoints", read_only=True) as checkpoints:
         return checkpoints.restore(amp)[0]
 
@@ -98,7 +81,7 @@ def instant(monkeypatch):
 
         return chunk
 
-    monkeypatch.setattr(trainer, "make_chunk", make_chunk)
+    monkeypatch.setattr(loop, "make_chunk", make_chunk)
     return make_chunk
 
 
@@ -111,7 +94,7 @@ def test_every_iteration_is_logged_once_with_the_discriminator_means(finished):
 def test_rows_of_an_interval_by_hand():
     """Two iterations of 32 steps in 4 s, after 3; what the metrics hold beyond the count is not theirs."""
     metrics = {"loss": np.array([0.5, 0.25, 9.0], np.float32)}
-    assert run_directory.Interval(done=3, count=2, start=10.0, end=14.0).rows(metrics, 32) == [
+    assert Interval(done=3, count=2, start=10.0, end=14.0).rows(metrics, 32) == [
         {"iteration": 4, "env_steps": 128, "seconds": 12.0, "env_steps_per_second": 16.0, "loss": 0.5},
         {"iteration": 5, "env_steps": 160, "seconds": 14.0, "env_steps_per_second": 16.0, "loss": 0.25},
     ]
@@ -119,13 +102,13 @@ def test_rows_of_an_interval_by_hand():
 
 def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(finished, tmp_path):
     half = run(tmp_path / "half", "ppo.iterations=2")
-    trainer.resume(str(half), ["ppo.iterations=4"])
+    resume(str(half), ["ppo.iterations=4"])
     assert_same_training(finished, half)
 
 
 def test_chunk_compiles_once_whatever_the_count():
-    amp = trainer.make_amp(trainer.resolve_here(load_config("ppo_amass_training.yaml", SMALL)))
-    chunk = trainer.make_chunk(amp, 3)
+    amp = make_amp(resolve_here(load_config("ppo_amass_training.yaml", SMALL)))
+    chunk = loop.make_chunk(amp, 3)
     state = jax.jit(amp.init)(jax.random.key(0))
     for count in (3, 1, 2):
         state, _ = chunk(state, count)
@@ -137,25 +120,25 @@ def test_resume_drops_the_lines_after_the_checkpoint(finished, tmp_path, instant
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     shutil.rmtree(copy / "checkpoints" / "4")
-    trainer.resume(str(copy), ["logging.wandb=off"])
+    resume(str(copy), ["logging.wandb=off"])
     assert [row["iteration"] for row in rows(copy)] == [1, 2, 3, 4]
 
 
 def test_a_finished_run_says_how_to_go_on(finished):
     with pytest.raises(InputError, match=r"ppo\.iterations=8"):
-        trainer.resume(str(finished), [])
+        resume(str(finished), [])
 
 
 def test_a_run_stopped_before_its_report_is_finished_by_resume(finished, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     shown = []
-    monkeypatch.setattr(trainer._Run, "_finish", lambda self, state: shown.append(int(state.iteration)))
-    trainer.resume(str(copy), ["logging.evaluation_episodes=4", "logging.wandb=off"])
+    monkeypatch.setattr(loop.TrainingLoop, "_finish", lambda self, state: shown.append(int(state.iteration)))
+    resume(str(copy), ["logging.evaluation_episodes=4", "logging.wandb=off"])
     assert shown == [4]
     (copy / "report.html").touch()
     with pytest.raises(InputError, match="has done its 4 iterations"):
-        trainer.resume(str(copy), ["logging.evaluation_episodes=4"])
+        resume(str(copy), ["logging.evaluation_episodes=4"])
 
 
 def test_an_earlier_report_does_not_stand_for_a_longer_run(finished, tmp_path, monkeypatch, instant):
@@ -166,13 +149,13 @@ def test_an_earlier_report_does_not_stand_for_a_longer_run(finished, tmp_path, m
     def interrupted(self, state):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer._Run, "_finish", interrupted)
+    monkeypatch.setattr(loop.TrainingLoop, "_finish", interrupted)
     longer = ["ppo.iterations=6", "logging.evaluation_episodes=4", "logging.wandb=off"]
     with pytest.raises(KeyboardInterrupt):
-        trainer.resume(str(copy), longer)
+        resume(str(copy), longer)
     shown = []
-    monkeypatch.setattr(trainer._Run, "_finish", lambda self, state: shown.append(int(state.iteration)))
-    trainer.resume(str(copy), [])
+    monkeypatch.setattr(loop.TrainingLoop, "_finish", lambda self, state: shown.append(int(state.iteration)))
+    resume(str(copy), [])
     assert shown == [6]
 
 
@@ -196,7 +179,7 @@ def test_the_best_checkpoint_survives_those_after_it(tmp_path, capsys, instant):
     folder = run(tmp_path / "run", "ppo.iterations=8", "logging.checkpoints_kept=1")
     assert kept(folder) == ([2, 8], 2)
     assert "best checkpoint: iteration 2, score" in capsys.readouterr().err
-    trainer.resume(str(folder), ["ppo.iterations=12"])
+    resume(str(folder), ["ppo.iterations=12"])
     assert kept(folder) == ([2, 12], 2)
 
 
@@ -206,7 +189,7 @@ def test_checkpoints_without_a_score_load_and_make_room(finished, tmp_path, inst
     for metrics in (copy / "checkpoints").glob("*/metrics"):
         shutil.rmtree(metrics)
     assert kept(copy) == ([2, 4], None)
-    trainer.resume(str(copy), ["ppo.iterations=6", "logging.checkpoints_kept=1", "logging.wandb=off"])
+    resume(str(copy), ["ppo.iterations=6", "logging.checkpoints_kept=1", "logging.wandb=off"])
     assert kept(copy) == ([6], 6)
 
 
@@ -216,7 +199,7 @@ def test_a_checkpoint_with_numbers_that_are_none_is_refused(finished, tmp_path):
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(4, bad, {})
         with pytest.raises(InputError, match="not finite"):
-            checkpoints.restore(trainer.make_amp(run_directory.read_config(finished, [])))
+            checkpoints.restore(make_amp(run_directory.read_config(finished, [])))
 
 
 @pytest.fixture
@@ -236,23 +219,23 @@ def flat(monkeypatch, instant):
 
         return step
 
-    monkeypatch.setattr(trainer, "make_chunk", make_chunk)
+    monkeypatch.setattr(loop, "make_chunk", make_chunk)
     for name, value in {"WARM_UP": 10, "WINDOW": 4, "HOLD": 6, "HISTORY": 20}.items():
         monkeypatch.setattr(health, name, value)
 
 
 def test_a_dead_run_stops_with_its_report_and_goes_on_by_resume(tmp_path, capsys, monkeypatch, flat):
     finished = []
-    monkeypatch.setattr(trainer._Run, "_finish", lambda self, state: finished.append(int(state.iteration)))
-    with pytest.raises(SystemExit) as stop:
+    monkeypatch.setattr(loop.TrainingLoop, "_finish", lambda self, state: finished.append(int(state.iteration)))
+    with pytest.raises(TrainingCollapsed) as stop:
         run(tmp_path / "run", "ppo.iterations=100", "logging.stop_on_collapse=true", "logging.checkpoints_kept=1")
-    assert (stop.value.code, finished) == (trainer.COLLAPSED, [22])
+    assert finished == [22]
     assert kept(tmp_path / "run") == ([2, 22], 2)
     told = capsys.readouterr().err
-    assert "stopped: discriminator flat for 20 iterations, saved iteration 22" in told
+    assert "stopped: discriminator flat for 20 iterations, saved iteration 22" in str(stop.value)
     assert told.count("health: discriminator flat: ") == 1
     assert "amp.r1_gamma" in told
-    trainer.resume(str(tmp_path / "run"), ["logging.stop_on_collapse=false", "ppo.iterations=50"])
+    resume(str(tmp_path / "run"), ["logging.stop_on_collapse=false", "ppo.iterations=50"])
     assert kept(tmp_path / "run") == ([2, 50], 2)
 
 
@@ -266,8 +249,8 @@ def test_a_run_of_several_gaits_ends_with_a_video_of_each(tmp_path, monkeypatch,
     filmed = []
     monkeypatch.setattr(render, "render", lambda robot, *motions: [np.full((480, 640, 3), 200, np.uint8)] * 12)
     monkeypatch.setattr(render, "caption", lambda frame, text: filmed.append(text) or frame)
-    overrides = [*SMALL, "env.episode_length=30", "logging.evaluation_episodes=6", "logging.video_seconds=0.48"]
-    folder = trainer.train(load_config("ppo_amass_gaits", overrides), "test", tmp_path / "run")
+    overrides = ["env.episode_length=30", "logging.evaluation_episodes=6", "logging.video_seconds=0.48"]
+    folder = run(tmp_path / "run", *overrides, config="ppo_amass_gaits")
     assert len(filmed) == 12
     for name, part in zip(("stand", "slow", "fast"), (filmed[:4], filmed[4:8], filmed[8:]), strict=True):
         assert len(set(part)) == 1 and part[0].startswith(f"asked for {name}, "), filmed
@@ -291,14 +274,14 @@ def test_a_damaged_checkpoint_is_one_sentence(finished, tmp_path, damage):
             path.write_bytes(path.read_bytes()[:10] if damage == "truncate" else os.urandom(500))
     before = (copy / "metrics.jsonl").read_text()
     with pytest.raises(InputError, match="cannot be read") as error:
-        trainer.resume(str(copy), ["ppo.iterations=6"])
+        resume(str(copy), ["ppo.iterations=6"])
     assert "\n" not in str(error.value)
     assert (copy / "metrics.jsonl").read_text() == before
 
 
 def test_a_checkpoint_of_another_network_is_refused(finished):
     with pytest.raises(InputError, match="cannot be read"):
-        trainer.resume(str(finished), ["ppo.iterations=6", "networks.actor=[24]"])
+        resume(str(finished), ["ppo.iterations=6", "networks.actor=[24]"])
 
 
 def test_an_unwritable_run_directory_is_one_sentence(tmp_path):
@@ -346,11 +329,9 @@ def test_a_diverged_run_exits_with_a_sentence_and_saves_nothing_bad(tmp_path, ca
 
         return step
 
-    monkeypatch.setattr(trainer, "make_chunk", diverging)
-    with pytest.raises(SystemExit) as stop:
+    monkeypatch.setattr(loop, "make_chunk", diverging)
+    with pytest.raises(TrainingDiverged, match="loss is not a number in iteration 3"):
         run(tmp_path / "run")
-    assert stop.value.code == 1
-    assert "loss is not a number in iteration 3" in capsys.readouterr().err
     assert latest(tmp_path / "run") == 2
 
 
@@ -364,25 +345,24 @@ def test_sigterm_saves_a_checkpoint(tmp_path, capsys, monkeypatch, instant):
 
         return step
 
-    monkeypatch.setattr(trainer, "make_chunk", killed)
-    with pytest.raises(SystemExit) as stop:
+    monkeypatch.setattr(loop, "make_chunk", killed)
+    with pytest.raises(Interrupted, match="go on with") as stop:
         run(tmp_path / "run", "logging.checkpoint_interval=1000")
-    assert stop.value.code == 143
-    assert "go on with" in capsys.readouterr().err
+    assert stop.value.signal == signal.SIGTERM
     assert latest(tmp_path / "run") == 2
 
 
 def test_auto_starts_what_is_not_there_and_resumes_what_is(tmp_path, finished):
     with pytest.raises(InputError, match="holds no checkpoint yet"):
-        trainer.main(None, [], tmp_path / "new", "auto")
+        start_or_resume(None, [], tmp_path / "new", "auto")
     with pytest.raises(InputError, match="has done its 4 iterations"):
-        trainer.main("ppo_amass_training.yaml", [], finished, "auto")
+        start_or_resume("ppo_amass_training.yaml", [], finished, "auto")
 
 
 def test_auto_is_the_newest_run_with_a_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="--resume auto: no run in 'runs' has a checkpoint"):
-        trainer.resume("auto", [])
+        resume("auto", [])
     for age, name in enumerate(("new", "newer", "newest")):
         folder = tmp_path / "runs" / name
         (folder / "checkpoints" / ("4" if name != "newest" else "")).mkdir(parents=True)

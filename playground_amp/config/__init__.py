@@ -1,315 +1,67 @@
-"""The configuration: frozen dataclasses, one sentence under each field; a YAML file and overrides fill them.
+"""The configuration: a YAML file and overrides fill frozen dataclasses; every mistake is one sentence.
 
-`load_config` reads a file of `configs/` or any path; every mistake is one sentence naming file, key and choices.
+`load_config` reads a configuration by name or path, and `resolve` puts this machine's numbers in the place of `auto`.
 """
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import os.path
-from collections.abc import Mapping, Sequence
-from glob import glob
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Len, Lt
-from pydantic import ConfigDict, PlainSerializer, TypeAdapter
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter
 
+from playground_amp.config.paths import CONFIGS, find_config, find_path
 from playground_amp.config.presets import with_preset
+from playground_amp.config.settings import (
+    AMPConfig,
+    ClipSource,
+    Config,
+    EnvConfig,
+    LoggingConfig,
+    NetworksConfig,
+    PPOConfig,
+    ReferenceConfig,
+    ResolvedAMPConfig,
+    ResolvedConfig,
+    ResolvedEnvConfig,
+    ResolvedPPOConfig,
+    asks_for_gaits,
+    is_enabled,
+    is_number,
+    said_of_clips,
+    with_hyperparams,
+)
 from playground_amp.config.validation import contradictions
-from playground_amp.config.yaml_schema import Flag, LowestFirst, Number, OneIsList, Values, Whole, fill, read_yaml
-from playground_amp.core.errors import InputError, nearest
-from playground_amp.core.files import ROOT
-from playground_amp.core.types import FeatureGroup
+from playground_amp.config.yaml_schema import Values, fill, read_yaml
+from playground_amp.core.errors import InputError
 
 __all__ = [
+    "CONFIGS",
+    "AMPConfig",
+    "ClipSource",
     "Config",
+    "EnvConfig",
+    "LoggingConfig",
+    "NetworksConfig",
+    "PPOConfig",
+    "ReferenceConfig",
+    "ResolvedAMPConfig",
+    "ResolvedConfig",
+    "ResolvedEnvConfig",
+    "ResolvedPPOConfig",
     "asks_for_gaits",
     "build",
+    "find_config",
     "find_path",
-    "in_use",
+    "is_enabled",
     "is_number",
     "load_config",
     "resolve",
     "said_of_clips",
     "to_dict",
-    "with_numbers",
+    "with_hyperparams",
 ]
-
-CONFIGS = Path("configs")
-
-frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-
-
-Seed = Annotated[Whole, Ge(0), Le(2**32 - 1)]
-PositiveInt = Annotated[Whole, Gt(0)]
-Count = Annotated[Whole, Ge(0)]
-Positive = Annotated[Number, Gt(0.0)]
-NonNegative = Annotated[Number, Ge(0.0)]
-Share = Annotated[Number, Ge(0.0), Le(1.0)]
-Discount = Annotated[Number, Gt(0.0), Lt(1.0)]
-Fraction = Annotated[Number, Ge(0.0), Lt(1.0)]
-Range = Annotated[tuple[Number, Number], LowestFirst]
-PositiveRange = Annotated[tuple[Positive, Positive], LowestFirst]
-Widths = Annotated[tuple[PositiveInt, ...], Len(1)]
-Speed = Annotated[Number, Ge(-20.0), Le(20.0)]
-
-
-@frozen
-class ClipSource:
-    """An entry of reference.clips: motion to learn from, what gait it is, and how it counts."""
-
-    path: str
-    """A clip, a folder of clips, or a pattern with *."""
-    label: str = ""
-    """Name of the gait, such as walk, run, turn or stand; one network tells them apart with amp.condition."""
-    weight: Positive = 1.0
-    """How often a second of its motion is shown, compared with a second of an entry of weight 1."""
-    speed: Speed | None = None
-    """Forward speed that its clips count as where a speed is asked for, m/s; without it, the speed they go at."""
-
-
-def said_of_clips(source: ClipSource) -> dict[str, str | float]:
-    """What an entry says about its clips, without what is as it would be unsaid."""
-    unsaid = {field.name: field.default for field in dataclasses.fields(source) if field.name != "path"}
-    return {name: getattr(source, name) for name, value in unsaid.items() if getattr(source, name) != value}
-
-
-def _shortest(source: ClipSource) -> str | dict[str, str | float]:
-    """As a YAML file would have it."""
-    said = said_of_clips(source)
-    return {"path": source.path, **said} if said else source.path
-
-
-Clips = Annotated[tuple[Annotated[ClipSource, PlainSerializer(_shortest)], ...], Len(1), OneIsList]
-AUTO: Any = "auto"  # until `resolve` puts the number of this machine in its place
-if TYPE_CHECKING:
-    Size = int  # what reads a configuration reads a resolved one
-else:
-    Size = PositiveInt | Literal["auto"]
-
-
-@frozen
-class EnvConfig:
-    """The robot, its physics, the task and how episodes start and end."""
-
-    robot: str = "wildrobot"
-    """Name of the robot, a folder of playground_amp/robots."""
-    physics: Literal["auto", "native", "mjx"] = "auto"
-    """Physics engine: native is MuJoCo on CPU threads, mjx its JAX version; auto picks mjx on an accelerator."""
-    num_envs: Size = AUTO
-    """Robots simulated at once; auto is 256 on a CPU and 4096 on an accelerator."""
-    control_dt: Positive = 0.02
-    """Seconds between two actions; a whole multiple of the robot's simulation time step."""
-    episode_length: PositiveInt = 500
-    """Control steps after which an episode is cut off; the value of the last state is bootstrapped."""
-    action_scale: Positive = 0.4
-    """Servo targets are the mean reference pose plus this times the action, rad."""
-    command_speed: Range = (0.4, 0.8)
-    """Lowest and highest forward speed asked for, m/s."""
-    command_interval: PositiveInt = 250
-    """Control steps after which a robot gets a new command."""
-    reference_start_share: Share = 0.9
-    """Share of the episodes that start on a frame of the clips; the others start standing."""
-    start_noise: NonNegative = 0.04
-    """Half range of the uniform noise on the joints at the start, rad."""
-    min_height: NonNegative = 0.33
-    """The episode ends when the root is lower than this, m."""
-    max_tilt: Annotated[Number, Gt(0.0), Le(3.1416)] = 0.72
-    """The episode ends when the root leans further than this from upright, rad."""
-    speed_tolerance: Positive = 0.1
-    """Variance s of the speed reward exp(-(v - command)^2 / s), (m/s)^2."""
-    action_rate_cost: NonNegative = 0.02
-    """Weight of the squared change of the action from step to step."""
-
-
-@frozen
-class PPOConfig:
-    """Proximal policy optimisation (Schulman et al. 2017)."""
-
-    seed: Seed = 0
-    """Seed of every random number of the run."""
-    iterations: PositiveInt = 800
-    """Iterations of the run: collect, score, update."""
-    rollout_length: PositiveInt = 32
-    """Control steps of every robot in one iteration."""
-    epochs: PositiveInt = 4
-    """Passes over the rollout; each sees every sample once."""
-    batch_size: Size = AUTO
-    """Samples of one gradient step; auto is a quarter of the rollout."""
-    learning_rate: Positive = 3e-4
-    """Adam's learning rate at the start."""
-    learning_rate_range: PositiveRange = (1e-5, 2e-3)
-    """Lowest and highest learning rate the target divergence may choose."""
-    target_kl: NonNegative = 0.012
-    """Divergence of new from old policy which the learning rate is steered to; 0 keeps the learning rate."""
-    gamma: Discount = 0.98
-    """Discount of future rewards."""
-    gae_lambda: Share = 0.95
-    """Mix of one-step (0) and whole-episode (1) advantages."""
-    clip: Positive = 0.2
-    """Clip range of the probability ratio."""
-    entropy_cost: NonNegative = 0.0
-    """Weight of the entropy bonus."""
-    value_cost: NonNegative = 0.5
-    """Weight of the value loss."""
-    max_gradient_norm: Positive = 1.0
-    """Gradients longer than this are shortened."""
-    mirror: Flag = False
-    """Whether the policy also learns from the mirror image of every sample."""
-
-
-@frozen
-class NetworksConfig:
-    """Shapes of actor and critic."""
-
-    actor: Widths = (128, 128)
-    """Hidden layers of the actor."""
-    critic: Widths = (128, 128)
-    """Hidden layers of the critic."""
-    initial_log_std: Number = -1.0
-    """Logarithm of the action's standard deviation at the start."""
-    symmetric: Flag = True
-    """Whether the policy answers the mirror image of an observation with the mirror image of its action."""
-
-
-@frozen
-class AMPConfig:
-    """The adversarial motion prior (Peng et al. 2021)."""
-
-    style_weight: NonNegative = 0.7
-    """Weight of the discriminator's reward; 0 trains the task alone and never updates the discriminator."""
-    task_weight: NonNegative = 0.3
-    """Weight of the task reward."""
-    preset: str = "none"
-    """Settings of a known method, a file of configs/presets; a file's own keys and --set go over them."""
-    loss: Literal["lsgan", "vanilla", "hinge", "wasserstein"] = "lsgan"
-    """Loss of the discriminator; which rewards belong to it stands in docs/discriminators.md."""
-    targets: tuple[Number, Number, Number] = (0.0, 1.0, 1.0)
-    """[a, b, c] of lsgan: scores of policy and reference that are aimed at, and the score rewarded in full."""
-    label_smoothing: Share = 0.0
-    """Share of the way from b (or probability 1) back to the policy's label that the reference's label is moved."""
-    reward: Literal["clipped_linear", "quadratic", "sigmoid", "gail", "softplus", "linear"] = "clipped_linear"
-    """Style reward of the score D; clipped_linear is clip(D, 0, 1)."""
-    warm_up: Count = 0
-    """Iterations in which the discriminator learns and its reward does not count yet."""
-    window: Annotated[Whole, Ge(1), Le(16)] = 1
-    """Feature frames in one input of the discriminator."""
-    dilation: PositiveInt = 1
-    """Control steps from one frame of the window to the next."""
-    feature_weights: dict[FeatureGroup, NonNegative] = dataclasses.field(default_factory=dict)
-    """Factor on normalised features by group; 0 drops the group, groups not named have 1."""
-    condition: Literal["none", "label", "command", "both"] = "none"
-    """What the discriminator is told beside the motion; with label, the policy is told the label, too."""
-    mirror_policy: Flag = False
-    """Whether half of the policy's samples, drawn at random, are shown to the discriminator mirrored."""
-    trunk: Literal["mlp", "convolution", "patches"] = "mlp"
-    """Network of the discriminator: all at once, convolutions over time, or a head for each body part and patch."""
-    patch_frames: PositiveInt = 1
-    """Frames that a head of the trunk patches sees at once."""
-    hidden: Widths = (512, 256)
-    """Hidden layers of the discriminator."""
-    activation: Literal["elu", "relu", "leaky_relu"] = "elu"
-    """Activation of its hidden layers."""
-    normalization: Literal["none", "layer", "spectral"] = "none"
-    """Layer norm after each hidden layer, or spectral norm of all weights."""
-    dropout: Fraction = 0.0
-    """Share of hidden units left out at random while it learns."""
-    minibatch_deviation: Flag = False
-    """Whether its last layer sees the spread of the batch, too."""
-    r1_gamma: NonNegative = 1.0
-    """Weight g of the penalty g/2 |grad D|^2 on reference samples, taken at the normalised, noisy input."""
-    r2_gamma: NonNegative = 0.0
-    """Weight of the same penalty on the policy's samples."""
-    gp_weight: NonNegative = 0.0
-    """Weight of the penalty (|grad D| - gp_target)^2 on samples between reference and policy."""
-    gp_target: NonNegative = 1.0
-    """Slope that gp_weight holds the discriminator to."""
-    logit_decay: NonNegative = 0.0
-    """Weight of the squared weights of the output layer."""
-    weight_decay: NonNegative = 0.0
-    """Weight of the squared weights of all layers."""
-    discriminator_lr: Positive = 1e-4
-    """Adam's learning rate for the discriminator."""
-    adam_b1: Fraction = 0.5
-    """Adam's first decay rate for the discriminator; low, because its target moves."""
-    adam_b2: Fraction = 0.999
-    """Adam's second decay rate for the discriminator."""
-    update_steps: PositiveInt = 2
-    """Discriminator updates in one iteration."""
-    update_every: PositiveInt = 1
-    """Iterations from one with discriminator updates to the next."""
-    batch_size: Size = AUTO
-    """Reference samples, and as many policy samples, of one update; auto is 512 on a CPU and 4096 on an accelerator."""
-    replay_size: Size = AUTO
-    """Policy samples kept from earlier iterations; auto is 50,000 on a CPU and 400,000 on an accelerator."""
-    replay_share: Fraction = 0.5
-    """Share of an update's policy samples from the replay buffer; below 1, as the fresh ones give the metrics."""
-    input_noise: NonNegative = 0.2
-    """Standard deviation of the noise on the discriminator's normalised inputs while it learns."""
-    noise_half_life: Count = 0
-    """Iterations in which the noise falls to half; 0 keeps it."""
-    control: Literal["off", "input_noise", "r1_gamma", "discriminator_lr", "update_steps"] = "input_noise"
-    """Which setting the controller changes to hold the target accuracy; off leaves all as they are."""
-    control_range: PositiveRange = (0.1, 2.0)
-    """Lowest and highest factor by which the controller may weaken the discriminator; 1 is the setting as given."""
-    target_accuracy: Annotated[Number, Gt(0.5), Lt(1.0)] = 0.72
-    """Accuracy which the controller holds."""
-
-
-@frozen
-class ReferenceConfig:
-    """The motion to learn from."""
-
-    clips: Clips = (ClipSource("data/wildrobot"),)
-    """Clips, folders or patterns with *, of scripts/retarget.py; {path, label, weight, speed} says what they are."""
-    mirror: Flag = True
-    """Also use every clip reflected left to right."""
-    follow_command: Flag = False
-    """Whether the policy's samples are compared with reference samples near the speeds that were asked for."""
-
-
-@frozen
-class LoggingConfig:
-    """What is written down, and how often."""
-
-    run_name: str = ""
-    """Name of the run's folder in runs/; empty takes the configuration's name and the time."""
-    interval: PositiveInt = 5
-    """Iterations in one call of the device, and from one progress line to the next."""
-    checkpoint_interval: PositiveInt = 100
-    """Iterations from one checkpoint to the next."""
-    checkpoints_kept: PositiveInt = 3
-    """Newest checkpoints kept; the one with the best score is kept always."""
-    stop_on_collapse: Flag = False
-    """Whether a run ends as soon as its health says that it is dead."""
-    wandb: Literal["auto", "online", "offline", "off"] = "auto"
-    """auto logs online when logged in to wandb and offline otherwise."""
-    wandb_project: str = "playground_amp"
-    """Project in wandb."""
-    evaluation_episodes: Count = 64
-    """Fresh episodes of the mean policy at the end; 0 skips evaluation, video and report."""
-    video_seconds: NonNegative = 8.0
-    """Length of the video at the end; 0 makes none."""
-
-
-@frozen
-class Config:
-    """Everything a run needs."""
-
-    env: EnvConfig = dataclasses.field(default_factory=EnvConfig)
-    ppo: PPOConfig = dataclasses.field(default_factory=PPOConfig)
-    networks: NetworksConfig = dataclasses.field(default_factory=NetworksConfig)
-    amp: AMPConfig = dataclasses.field(default_factory=AMPConfig)
-    reference: ReferenceConfig = dataclasses.field(default_factory=ReferenceConfig)
-    logging: LoggingConfig = dataclasses.field(default_factory=LoggingConfig)
-
-    @property
-    def steps_per_iteration(self) -> int:
-        """Environment steps of all robots in one iteration, once `num_envs` is resolved."""
-        return self.env.num_envs * self.ppo.rollout_length
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
@@ -335,52 +87,8 @@ def to_dict(config: Config) -> Values:
     return TypeAdapter(Config).dump_python(config, mode="json")
 
 
-def is_number(value: Any) -> bool:
-    """Whether a setting is known before the computation runs: a sweep has arrays in the place of numbers."""
-    return isinstance(value, int | float)
-
-
-def is_enabled(weight: Any) -> bool:
-    """Whether a weight may be above zero: a term that surely has none is left out of the computation."""
-    return not is_number(weight) or weight > 0
-
-
-def asks_for_gaits(amp: AMPConfig) -> bool:
-    """Whether the robots are asked for gaits, by the labels of the clips."""
-    return amp.condition in ("label", "both")
-
-
-def with_hyperparams(config: Config, numbers: Mapping[str, Any]) -> Config:
-    """`config` with other values for keys such as 'amp.r1_gamma', unchecked: they may be traced arrays."""
-    changed = copy.copy(config)
-    for name, value in numbers.items():
-        section, key = name.split(".")
-        content = copy.copy(getattr(changed, section))
-        object.__setattr__(content, key, value)  # frozen for everyone else, and validated numbers are no arrays
-        object.__setattr__(changed, section, content)
-    return changed
-
-
-def find_config(name_or_path: str) -> Path:
-    """Path of a configuration; raises InputError with the names that exist."""
-    for folder in (Path(), CONFIGS, ROOT, ROOT / CONFIGS):
-        for path in (folder / name_or_path, folder / f"{name_or_path}.yaml"):
-            if os.path.isfile(path):
-                return path
-    names = {path.name for folder in (CONFIGS, ROOT / CONFIGS) for path in folder.glob("*.yaml")}
-    if os.path.isdir(name_or_path):
-        raise InputError(f"'{name_or_path}' is a folder; give the YAML file, {nearest(name_or_path, names)}")
-    raise InputError(f"there is no configuration '{name_or_path}'; {nearest(name_or_path, names)}")
-
-
-def find_path(pattern: str) -> Path:
-    """A file, folder or pattern with *: in the current directory, else in the repository; as given if in neither."""
-    paths = [Path(pattern).expanduser(), ROOT / pattern]
-    return next((path for path in paths if os.path.exists(path) or glob(str(path), recursive=True)), paths[0])
-
-
-def resolve(config: Config, *, accelerator: bool) -> Config:
-    """Replace every `auto` by the number it stands for on this machine."""
+def resolve(config: Config, *, accelerator: bool) -> ResolvedConfig:
+    """Replace every `auto` by the number it stands for on a machine with or without an accelerator."""
     num_envs = _pick(config.env.num_envs, 4096 if accelerator else 256)
     samples = num_envs * config.ppo.rollout_length
     batch_size = _pick(config.ppo.batch_size, max(1, samples // 4))
@@ -392,18 +100,22 @@ def resolve(config: Config, *, accelerator: bool) -> Config:
     physics = config.env.physics
     if physics == "auto":
         physics = "mjx" if accelerator else "native"
-    amp = dataclasses.replace(
-        config.amp,
-        batch_size=_pick(config.amp.batch_size, 4096 if accelerator else 512),
-        replay_size=_pick(config.amp.replay_size, 400_000 if accelerator else 50_000),
-    )
-    return dataclasses.replace(
-        config,
-        env=dataclasses.replace(config.env, num_envs=num_envs, physics=physics),
-        ppo=dataclasses.replace(config.ppo, batch_size=batch_size),
-        amp=amp,
+    amp_batch_size = _pick(config.amp.batch_size, 4096 if accelerator else 512)
+    replay_size = _pick(config.amp.replay_size, 400_000 if accelerator else 50_000)
+    return ResolvedConfig(
+        env=ResolvedEnvConfig(**_fields(config.env, num_envs=num_envs, physics=physics)),
+        ppo=ResolvedPPOConfig(**_fields(config.ppo, batch_size=batch_size)),
+        networks=config.networks,
+        amp=ResolvedAMPConfig(**_fields(config.amp, batch_size=amp_batch_size, replay_size=replay_size)),
+        reference=config.reference,
+        logging=config.logging,
     )
 
 
-def _pick(value: int, automatic: int) -> int:
-    return automatic if value == AUTO else value
+def _fields(section: EnvConfig | PPOConfig | AMPConfig, **resolved: int | str) -> dict[str, Any]:
+    """Every setting of a section, some of them `resolved`."""
+    return {field.name: getattr(section, field.name) for field in dataclasses.fields(section)} | resolved
+
+
+def _pick(value: int | str, automatic: int) -> int:
+    return value if isinstance(value, int) else automatic

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from playground_amp.config.yaml_schema import Values, apply_override, read_yaml
 from playground_amp.core.errors import InputError, nearest
-from playground_amp.core.files import ROOT
+from playground_amp.core.files import SHIPPED
 
-PRESETS = ROOT / "configs" / "presets"
+PRESETS = SHIPPED / "configs" / "presets"
 
 
 def with_preset(values: Values, source: str, overrides: Sequence[str]) -> Values:

@@ -7,10 +7,8 @@ quadratic reward made for the targets -1 and 1 gives a certain fake 0.75 under t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from playground_amp.config import AMPConfig, Config
+from playground_amp.config.settings import AMPConfig, Config
 
 VALID_REWARDS: dict[str, tuple[str, ...]] = {
     "lsgan": ("clipped_linear", "quadratic", "linear"),

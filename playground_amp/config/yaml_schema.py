@@ -1,6 +1,6 @@
 """Frozen dataclasses filled from YAML: numbers as people write them, every mistake one sentence.
 
-What the settings are stands in config/__init__.py; nothing here knows them. The tree is two deep: sections of keys.
+What the settings are stands in config/settings.py; nothing here knows them. The tree is two deep: sections of keys.
 """
 
 from __future__ import annotations

@@ -1,34 +1,54 @@
-"""What every script shares: exit codes and messages without a traceback.
+"""The command line's side: exit codes, messages without a traceback, and the reporter that draws.
 
 0 is done, 1 a run that diverged or a check that failed, 2 bad input, 3 a run ended by `logging.stop_on_collapse`,
-130 Ctrl-C.
+130 Ctrl-C, 128 + N another signal.
 """
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import errno
 import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
-from typing import NoReturn
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
 
-from playground_amp.core.errors import InputError
+from playground_amp.core.errors import InputError, Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core.reporter import LOGGER, Bar, Reporter
 
-BAD_INPUT, INTERRUPTED = 2, 130
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+FAILED, BAD_INPUT, COLLAPSED, INTERRUPTED = 1, 2, 3, 130
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # full, read-only or not ours
+QUIET_SECONDS = 10.0  # between two lines of progress where the output is no terminal
+SPEED_SECONDS = 120.0  # over which the time left is estimated
 
 
-def run(main: Callable[[], object]) -> None:
-    """Run a script's `main` and exit with its code."""
+def run(main: Callable[[], int | None]) -> None:
+    """Run a command and exit with its code; what it says goes to standard error, a sentence a line."""
+    show_sentences()
     logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)  # what it logs it raises, too
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells of every step it takes
     try:
-        main()
+        code = main()
         sys.stdout.flush()
+        if code:
+            sys.exit(code)
     except InputError as error:
         _refuse(str(error))
+    except TrainingDiverged as error:
+        _refuse(str(error), FAILED)
+    except TrainingCollapsed as error:
+        _say_and_exit(str(error), COLLAPSED)
+    except Interrupted as error:
+        _say_and_exit(str(error), 128 + error.signal)
     except KeyboardInterrupt:
         _leave()
     except BrokenPipeError:  # whoever read our output has left, for example `| head`
@@ -43,17 +63,119 @@ def run(main: Callable[[], object]) -> None:
         raise
 
 
-def say(text: str) -> None:
-    """Tell the user one sentence, beside the output."""
+def make_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """The parser of a command; `description` is shown as it stands, examples included."""
+    return argparse.ArgumentParser(
+        prog=f"playground-amp {command}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+class _Sentences(logging.Handler):
+    """One line on standard error for each sentence, as it stands."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _console().print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
+def show_sentences() -> None:
+    """Show what the library says on standard error."""
+    if not any(isinstance(handler, _Sentences) for handler in LOGGER.handlers):
+        LOGGER.addHandler(_Sentences())
+        LOGGER.setLevel(logging.INFO)
+        LOGGER.propagate = False
+
+
+_live: list[Console] = []  # the console of a bar or spinner that is being drawn
+
+
+def _console() -> Console:
+    """Standard error as it is now: sentences go above what is being drawn there."""
     from rich.console import Console  # imported late: --help answers at once
 
-    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+    return _live[-1] if _live else Console(stderr=True)
 
 
-def _refuse(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+class ConsoleReporter(Reporter):
+    """Draws on standard error: a live line in a terminal; plain lines, one every few seconds, elsewhere."""
+
+    @contextmanager
+    def status(self, text: str) -> Generator[Callable[[str], None]]:
+        with _drawing() as console, console.status(text) as status:
+            yield status.update
+
+    @contextmanager
+    def progress(self, what: str, total: int, done: int = 0) -> Generator[Bar]:
+        with _drawing() as console, _progress(console) as progress:
+            yield ConsoleBar(console, progress, what, total, done)
+
+
+@contextmanager
+def _drawing() -> Generator[Console]:
+    console = _console()
+    _live.append(console)
+    try:
+        yield console
+    finally:
+        _live.pop()
+
+
+def _progress(console: Console) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    return Progress(
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(elapsed_when_finished=True, compact=True, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=10, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        expand=True,
+        console=console,
+        disable=not console.is_terminal,
+        speed_estimate_period=SPEED_SECONDS,
+    )
+
+
+class ConsoleBar(Bar):
+    """A bar, how much is done, the time left, and a text that says more."""
+
+    def __init__(self, console: Console, progress: Progress, what: str, total: int, done: int):
+        self._console, self._progress, self._total = console, progress, total
+        self._start, self._first, self._printed = time.monotonic(), done, 0.0
+        self._task = progress.add_task(what, total=total, completed=done, text=what)
+
+    def describe(self, text: str) -> None:
+        self._progress.update(self._task, text=text)
+
+    def show(self, done: int, text: str = "") -> None:
+        self._progress.update(self._task, completed=done)
+        if text:
+            self.describe(text)
+        now = time.monotonic()
+        due = done == self._total or not self._printed or now - self._printed > QUIET_SECONDS
+        if not self._console.is_terminal and due:
+            line = f"{done}/{self._total}  {self._left(done, now)}  {text}".rstrip()
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if not self._printed:  # the first steps may have compiled, and say nothing of those to come
+                self._start, self._first = now, done
+            self._printed = now
+
+    def _left(self, done: int, now: float) -> str:
+        if not self._printed and done < self._total:
+            return "time left not known yet"
+        seconds = (now - self._start) / max(done - self._first, 1) * (self._total - done)
+        return f"{seconds / 60:.1f} min left"
+
+
+def _refuse(message: str, code: int = BAD_INPUT) -> NoReturn:
+    _say_and_exit(f"error: {message}", code)
+
+
+def _say_and_exit(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
     atexit.register(_hush)
-    sys.exit(BAD_INPUT)
+    sys.exit(code)
 
 
 def _hush() -> None:

@@ -1,4 +1,4 @@
-"""The one error a user can mend: bad input, said in one sentence."""
+"""How the library ends what it cannot go on with: bad input, said in one sentence, and trainings that end early."""
 
 from __future__ import annotations
 
@@ -9,8 +9,24 @@ from collections.abc import Iterable
 class InputError(ValueError):
     """Something the user gave is wrong; the message names it and says what would be right.
 
-    Scripts print the message alone, without a traceback, and exit with code 2.
+    The command line prints the message alone, without a traceback, and exits with code 2.
     """
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss became NaN or infinite; the message says which, and what to change. The last checkpoint is kept."""
+
+
+class TrainingCollapsed(RuntimeError):
+    """The run ended early by `logging.stop_on_collapse`: its policy had nothing left to learn from."""
+
+
+class Interrupted(RuntimeError):
+    """A signal asked the training to stop; its state is saved, and the message says how to go on."""
+
+    def __init__(self, message: str, signal: int):
+        super().__init__(message)
+        self.signal = signal
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

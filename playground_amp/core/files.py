@@ -1,4 +1,4 @@
-"""Where the repository is, and files that are written whole or not at all."""
+"""Where what ships with the package is, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]  # of the repository
+PACKAGE = Path(__file__).resolve().parents[1]
+_INSIDE = PACKAGE / "shipped"
+SHIPPED = _INSIDE if _INSIDE.is_dir() else PACKAGE.parent  # configs/ and data/: inside a wheel, beside it in a clone
 
 
 def write_whole(path: Path, text: str) -> None:

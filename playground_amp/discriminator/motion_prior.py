@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from flax import struct
 
-from playground_amp.config import AMPConfig, asks_for_gaits, is_enabled, is_number
+from playground_amp.config import ResolvedAMPConfig, asks_for_gaits, is_enabled, is_number
 from playground_amp.core.types import Outcome
 from playground_amp.discriminator import losses, penalties, rewards
 from playground_amp.discriminator.diversity import Modes, coverage, find_modes, spread
@@ -56,7 +56,7 @@ class MotionPrior:
     are then drawn near the speeds of the policy samples that they are compared with.
     """
 
-    def __init__(self, config: AMPConfig, reference: Reference, robot: Robot, *, follow_command: bool = False):
+    def __init__(self, config: ResolvedAMPConfig, reference: Reference, robot: Robot, *, follow_command: bool = False):
         labels = len(reference.gaits.names) if asks_for_gaits(config) else 0
         self.config, self.reference, self.labels = config, reference, labels
         self._pool = reference if labels else reference.as_one_gait()  # that samples are drawn from

@@ -13,8 +13,9 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from playground_amp.amp import AMP, make_amp
-from playground_amp.config import Config, load_config, resolve
+from playground_amp.amp import AMP
+from playground_amp.builder import make_amp
+from playground_amp.config import Config, ResolvedConfig, load_config, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.doctor.clips import ClipReport, examine_clips, examine_speeds, report_clip
 from playground_amp.doctor.feature_consistency import examine_passages, groups_of
@@ -53,7 +54,7 @@ def main(config_name: str | None, overrides: list[str], checkpoint: str | None, 
         raise SystemExit(SPOILED)
 
 
-def diagnose(config: Config, policy: Policy | None = None) -> Diagnosis:
+def diagnose(config: ResolvedConfig, policy: Policy | None = None) -> Diagnosis:
     """Look at everything that a run of a resolved configuration would use."""
     check_order(find_clips(config.reference.clips), load_robot(config.env.robot))
     rendering = start_rendering()
@@ -112,5 +113,5 @@ def _misread(findings: list[Finding]) -> bool:
     return any(found.clip and found.severity == "error" and found.code in ("facing", "unit") for found in findings)
 
 
-def _resolve(config: Config) -> Config:
+def _resolve(config: Config) -> ResolvedConfig:
     return resolve(config, accelerator=jax.default_backend() != "cpu")

@@ -121,7 +121,7 @@ def _wrong_height(clip: MotionClip, report: ClipReport, robot: Robot, _: float) 
     unit = next((f", {text}" for factor, text in UNITS.items() if 0.7 < ratio / factor < 1.4), "")
     sentence = (
         f"clip '{clip.name}': the root is {report.height:.3g} m high, {ratio:.3g} times the standing robot's "
-        f"{robot.home_qpos[2]:.2f} m; likely a wrong unit{unit}; make the clip again with scripts/retarget.py"
+        f"{robot.home_qpos[2]:.2f} m; likely a wrong unit{unit}; make the clip again with playground-amp retarget"
     )
     return Finding("error", "unit", sentence, ("root height",), "reference", clip.name)
 
@@ -163,7 +163,7 @@ def _broken(clip: MotionClip, report: ClipReport, _: Robot, __: float) -> Findin
         return None
     sentence = (
         f"clip '{clip.name}' is broken: {listed(figures)}; joint order, units or root height may be wrong; make it "
-        f"again with scripts/retarget.py, or leave it out of reference.clips"
+        f"again with playground-amp retarget, or leave it out of reference.clips"
     )
     return Finding("error", "clip", sentence, (), "reference", clip.name)
 

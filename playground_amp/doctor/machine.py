@@ -14,17 +14,18 @@ from pathlib import Path
 
 import jax
 
-from playground_amp.config import Config
+from playground_amp.config import ResolvedConfig
 from playground_amp.doctor.finding import Finding
 from playground_amp.runs.run_directory import RUNS, SPACE_NEEDED
 from playground_amp.training.wandb_logger import choose_mode
 
 RENDER = """
-import playground_amp, mujoco
+import mujoco
+from playground_amp.reporting.render import make_renderer
 model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size="1"/></worldbody></mujoco>')
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
-with mujoco.Renderer(model, 32, 32) as renderer:
+with make_renderer(model, (32, 32)) as renderer:
     renderer.update_scene(data)
     renderer.render()
 """
@@ -52,7 +53,7 @@ def start_rendering() -> subprocess.Popen:
     )
 
 
-def look_at_machine(config: Config, rendering: subprocess.Popen) -> Machine:
+def look_at_machine(config: ResolvedConfig, rendering: subprocess.Popen) -> Machine:
     """The machine under a resolved configuration; waits for the frame of `start_rendering`."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         wandb = choose_mode(config.logging.wandb)

@@ -51,6 +51,14 @@ class Env:
         self.num_labels = len(reference.gaits.names) if labelled else 0
         self._mirror = _observation_mirror(robot, self.num_labels)
 
+    @property
+    def speed_range(self) -> tuple[float, float]:
+        """Lowest and highest forward speed asked for, m/s: with labels those of their clips."""
+        if not self.labelled:
+            return self.config.command_speed
+        speeds = self.reference.gaits.speed_range
+        return float(speeds.min()), float(speeds.max())
+
     def with_config(self, **changes: object) -> Env:
         """The same environment under other settings."""
         config = dataclasses.replace(self.config, **changes)

@@ -16,7 +16,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-from playground_amp.amp import AMP, make_amp
+from playground_amp.amp import AMP
+from playground_amp.builder import make_amp
 from playground_amp.config import asks_for_gaits, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole

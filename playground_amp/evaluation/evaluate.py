@@ -157,7 +157,7 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
         **style_distances(amp, recording_windows(amp, recording), clips),
         action_rate=_mean([walk.action_rate for walk in walks]),
         cost_of_transport=_mean([walk.cost_of_transport for walk in walks]),
-        speeds=_speed_rows(amp.env.config, recording, everything, reference),
+        speeds=_speed_rows(amp.env.speed_range, recording, everything, reference),
     )
 
 
@@ -301,10 +301,9 @@ def _steady(gait: Quality) -> bool:
 
 
 def _speed_rows(
-    config: EnvConfig, recording: Recording, walks: list[EpisodeGait], reference: Pace
+    speed_range: tuple[float, float], recording: Recording, walks: list[EpisodeGait], reference: Pace
 ) -> tuple[SpeedRow, ...]:
-    low, high = config.command_speed
-    edges = np.linspace(low, high, SPEED_BINS + 1)[1:-1]
+    edges = np.linspace(*speed_range, SPEED_BINS + 1)[1:-1]
     mine = np.digitize(recording.command, edges)
     theirs = np.digitize([walk.command for walk in walks], edges)
     return tuple(

@@ -11,8 +11,8 @@ import numpy as np
 from playground_amp.core.errors import InputError
 from playground_amp.evaluation.checkpoints import CheckpointEvaluation, check_episodes, evaluate_checkpoints
 from playground_amp.evaluation.evaluate import BOUNDS
-from playground_amp.reporting.run_report import read_metrics
 from playground_amp.runs import run_directory
+from playground_amp.runs.metrics_log import read_metrics
 
 SMOOTHING = 20  # iterations that a figure of a curve is the mean of
 EARLY = 1.3e6  # environment steps by which the discriminator has to tell reference from policy

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from playground_amp.config import PPOConfig, is_enabled
+from playground_amp.config import ResolvedPPOConfig, is_enabled
 from playground_amp.core.quiet_imports import compute_gae
 from playground_amp.learning.networks import ActorCriticParams, gaussian_entropy, gaussian_kl, gaussian_log_prob
 
@@ -69,14 +69,19 @@ def advantages(
     return target - value, target
 
 
-def make_optimizer(config: PPOConfig) -> optax.GradientTransformation:
+def make_optimizer(config: ResolvedPPOConfig) -> optax.GradientTransformation:
     """Adam on gradients of bounded norm, its learning rate a part of its state."""
     adam = optax.inject_hyperparams(optax.adam)(learning_rate=config.learning_rate, eps=1e-5)
     return optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), adam)
 
 
 def loss(
-    params: ActorCriticParams, batch: Batch, old_log_std: jax.Array, policy: Policy, value: Value, config: PPOConfig
+    params: ActorCriticParams,
+    batch: Batch,
+    old_log_std: jax.Array,
+    policy: Policy,
+    value: Value,
+    config: ResolvedPPOConfig,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Clipped surrogate, value loss and entropy bonus, and their metrics.
 
@@ -94,7 +99,7 @@ def loss(
 
 
 def update(
-    policy_state: PolicyState, data: Batch, key: jax.Array, policy: Policy, value: Value, config: PPOConfig
+    policy_state: PolicyState, data: Batch, key: jax.Array, policy: Policy, value: Value, config: ResolvedPPOConfig
 ) -> tuple[PolicyState, dict[str, jax.Array]]:
     """All epochs of gradient steps over `data` [N]; each epoch sees every sample once. Metrics are means."""
     optimizer = make_optimizer(config)
@@ -127,7 +132,7 @@ def learning_rate(state: optax.OptState) -> jax.Array:
     return state[1].hyperparams["learning_rate"]
 
 
-def _steer_learning_rate(state: optax.OptState, kl: jax.Array, config: PPOConfig) -> optax.OptState:
+def _steer_learning_rate(state: optax.OptState, kl: jax.Array, config: ResolvedPPOConfig) -> optax.OptState:
     """Lower the learning rate when the policy moved over twice the target divergence, raise it below half."""
     if not is_enabled(config.target_kl):
         return state

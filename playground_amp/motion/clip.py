@@ -63,7 +63,7 @@ def save_clip(path: Path, clip: MotionClip) -> None:
 def load_clip(path: Path, robot: Robot) -> MotionClip:
     """Read a clip and check it against `robot`; raises InputError naming the file and what is wrong."""
     if not path.is_file():
-        raise InputError(f"there is no clip '{path}'; make one with scripts/retarget.py")
+        raise InputError(f"there is no clip '{path}'; make one with playground-amp retarget")
     clip = _read(path)
     _validate(clip, path, robot)
     return clip
@@ -73,7 +73,7 @@ def _read(path: Path) -> MotionClip:
     try:
         with np.load(path, allow_pickle=False) as file:
             if "poses" in file and "qpos" not in file:
-                raise InputError(f"'{path}' is an AMASS take, not a clip; run scripts/retarget.py on it first")
+                raise InputError(f"'{path}' is an AMASS take, not a clip; run playground-amp retarget on it first")
             return MotionClip(
                 name=path.stem,
                 robot=str(file["robot"]),
@@ -87,7 +87,7 @@ def _read(path: Path) -> MotionClip:
         raise
     except KeyError as error:
         raise InputError(
-            f"'{path}' is not a motion clip: it has no {str(error.args[0]).split()[0]}; see scripts/retarget.py"
+            f"'{path}' is not a motion clip: it has no {str(error.args[0]).split()[0]}; see playground-amp retarget"
         ) from None
     except Exception:  # NumPy and zipfile raise a different type for every kind of damage
         raise InputError(f"'{path}' is not a readable .npz file (truncated or damaged); make it again") from None

@@ -32,7 +32,7 @@ def entries_by_clip(sources: Sequence[ClipSource]) -> dict[Path, ClipSource]:
     for number, source in enumerate(sources, 1):
         found = {path.resolve(): path for path in _named(find_path(source.path))}
         if not found:
-            raise InputError(f"reference.clips: '{source.path}' names no clip; make clips with scripts/retarget.py")
+            raise InputError(f"reference.clips: '{source.path}' names no clip; make clips with playground-amp retarget")
         taken = [owners[file][1] for file in found if file in owners]
         if len(taken) == len(found) and any(said_of_clips(owner) != said_of_clips(source) for owner in taken):
             raise InputError(
@@ -44,7 +44,7 @@ def entries_by_clip(sources: Sequence[ClipSource]) -> dict[Path, ClipSource]:
 
 
 def failed_clips(sources: Sequence[ClipSource]) -> list[Path]:
-    """Clips that the verdict beside them, NAME.json of scripts/retarget.py, calls a fail."""
+    """Clips that the verdict beside them, NAME.json of playground-amp retarget, calls a fail."""
     return [path for path in find_clips(sources) if _verdict_beside(path) == "fail"]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from numpy.typing import ArrayLike
 
+from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.clip_set import ClipSet
 from playground_amp.motion.features import Normalizer
 from playground_amp.motion.weighted_sampling import cumulate, sample_indices, spread_indices
@@ -28,6 +31,14 @@ class GaitLabels(struct.PyTreeNode):
     mass_by_speed: jax.Array | None = None  # [N + 1] the same in the order of by_speed
 
 
+@dataclass(frozen=True, eq=False)
+class ReferenceClips:
+    """The clips behind a reference, read once: what evaluation, report and video show and measure."""
+
+    training: tuple[MotionClip, ...]
+    held_out: tuple[MotionClip, ...] = ()  # that nothing is trained on; style is measured on them, too
+
+
 class Reference(struct.PyTreeNode):
     """What training knows of the recorded motion. N windows in all; window i ends at start state i."""
 
@@ -39,7 +50,8 @@ class Reference(struct.PyTreeNode):
     speed: jax.Array  # [N] m/s, forward, mean over about a stride around the end of each window, or as declared
     gaits: GaitLabels
     weight: jax.Array | None  # [N] of each window; None where all weigh the same
-    clips: ClipSet = struct.field(pytree_node=False)  # what it is made of
+    clip_set: ClipSet = struct.field(pytree_node=False)  # what it is made of: names, figures, a hash
+    clips: ReferenceClips = struct.field(pytree_node=False)
 
     def as_one_gait(self) -> Reference:
         """The same motion without its labels."""

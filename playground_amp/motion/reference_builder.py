@@ -17,7 +17,7 @@ from playground_amp.motion.clip import MotionClip, load_clip
 from playground_amp.motion.clip_set import describe_clips
 from playground_amp.motion.clip_sources import HELD_OUT, entries_by_clip, find_clips
 from playground_amp.motion.features import Normalizer, amp_features, feature_floor, make_normalizer
-from playground_amp.motion.reference import GaitLabels, Reference, masses
+from playground_amp.motion.reference import GaitLabels, Reference, ReferenceClips, masses
 from playground_amp.robots import Robot
 
 SPEED_SPAN = 0.8  # s, about a stride
@@ -57,12 +57,18 @@ def _load(paths: Sequence[Path], robot: Robot, control_dt: float) -> list[Motion
 
 
 def make_reference(
-    clips: Sequence[MotionClip], robot: Robot, *, window: int, mirror: bool, control_dt: float
+    clips: Sequence[MotionClip],
+    robot: Robot,
+    *,
+    window: int,
+    mirror: bool,
+    control_dt: float,
+    held_out: Sequence[MotionClip] = (),
 ) -> Reference:
     """Features, start states, gaits and normaliser of `clips`; with `mirror` also of their reflections.
 
     `window` is the number of consecutive control steps that one input of the discriminator spans. A clip of weight 2 is
-    in everything as if its motion were there twice.
+    in everything as if its motion were there twice. `held_out` are kept beside them, and nothing is made of them.
     """
     names = tuple(dict.fromkeys(clip.label for clip in clips))
     by_gait = [[clip for clip in clips if clip.label == name] for name in names]
@@ -83,7 +89,8 @@ def make_reference(
         speed=jnp.asarray(speed),
         gaits=_gaits(names, by_gait, counts, speed, weight),
         weight=None if weight is None else jnp.asarray(weight),
-        clips=describe_clips(clips, mirror=mirror),
+        clip_set=describe_clips(clips, mirror=mirror),
+        clips=ReferenceClips(tuple(clips), tuple(held_out)),
     )
 
 

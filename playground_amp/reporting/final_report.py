@@ -107,8 +107,8 @@ def _bounds(numbers: dict[str, float], faults: list[str]) -> list[str]:
         return []
     wrong = [f"{name.replace('_', ' ')} {numbers[name]:.3g}" for name in faults]
     if not wrong:
-        return ["every figure is within the bounds that scripts/evaluate.py shows"]
-    return [f"out of the bounds that scripts/evaluate.py shows: {', '.join(wrong)}"]
+        return ["every figure is within the bounds that playground-amp evaluate shows"]
+    return [f"out of the bounds that playground-amp evaluate shows: {', '.join(wrong)}"]
 
 
 def film(path: Path, amp: AMP, recording: Recording) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,7 @@ import mujoco
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from mujoco.rendering.classic import gl_context
 
 from playground_amp.robots import Robot
 
@@ -61,6 +64,21 @@ def _texture(scene: mujoco.MjSpec, name: str, kind: int, builtin: int, colours: 
     scene.add_texture(name=name, type=kind, builtin=builtin, rgb1=first, rgb2=second, width=size, height=size)
 
 
+def make_renderer(model: mujoco.MjModel, size: tuple[int, int]) -> mujoco.Renderer:
+    """A renderer of pictures `size` (width, height) pixels, without the costly effects.
+
+    MuJoCo chooses how to draw when it is imported, by MUJOCO_GL. Where neither that nor a screen is there, EGL draws.
+    """
+    if sys.platform.startswith("linux") and not os.environ.get("MUJOCO_GL") and not os.environ.get("DISPLAY"):
+        from mujoco.egl import GLContext  # imported late: loads the driver
+
+        gl_context.GLContext = GLContext
+    renderer = mujoco.Renderer(model, height=size[1], width=size[0])
+    renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+    renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+    return renderer
+
+
 def _height(robot: Robot) -> float:
     """Of the highest point of the robot in its home pose, m."""
     data = next(robot.poses(robot.home_qpos[None]))
@@ -79,9 +97,7 @@ def render(robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tup
     spacing = SPACING * height
     camera.distance, camera.azimuth, camera.elevation = 2.4 * height, 100.0, -10.0
     frames = []
-    with mujoco.Renderer(model, height=size[1], width=size[0]) as renderer:
-        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
-        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+    with make_renderer(model, size) as renderer:
         for robot_qpos, reference_qpos in zip(motion, reference, strict=True):
             beside = reference_qpos.copy()
             beside[:2] = robot_qpos[0] + spacing, robot_qpos[1]
@@ -109,9 +125,7 @@ def stills(
     camera.azimuth, camera.elevation = 90.0, 0.0
     camera.distance = 0.5 * height / np.tan(np.deg2rad(0.5 * NARROW))
     frames = []
-    with mujoco.Renderer(model, height=size[1], width=size[0]) as renderer:
-        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
-        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+    with make_renderer(model, size) as renderer:
         for qpos in motion:
             data.qpos[:] = qpos
             mujoco.mj_forward(model, data)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from playground_amp.core.files import write_whole
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS
+from playground_amp.reporting.html_page import drawn, image, page
+from playground_amp.runs.metrics_log import read_metrics
 
 PANELS = [  # title, metrics on one axis, what the axis reaches from and to at least
     ("Discriminator: reference and policy", ["disc_real_mean", "disc_fake_mean"], (-0.1, 1.1)),
@@ -32,19 +27,6 @@ PANELS = [  # title, metrics on one axis, what the axis reaches from and to at l
     ("Policy divergence per update", ["policy_kl"], None),
     ("Value loss", ["value_loss"], None),
 ]
-
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}
-h3{margin:.6rem 0 0}img,video{max-width:100%}
-table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left}
-pre{background:#f4f4f4;padding:1rem;overflow:auto}h1{margin-bottom:0}.grid{display:grid;gap:1rem;
-grid-template-columns:repeat(auto-fill,minmax(20rem,1fr))}.grid :first-child{grid-column:1/-1}"""
-
-
-def read_metrics(path: Path) -> dict[str, np.ndarray]:
-    """Columns of a metrics.jsonl, one entry an iteration; NaN where an iteration lacks a metric."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
 
 
 def write_report(
@@ -74,12 +56,6 @@ def write_report(
     return path
 
 
-def page(title: str, parts: Sequence[str], style: str = "") -> str:
-    """A whole page of HTML from the parts of its body; `style` is CSS besides that of every report."""
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-    return f"{head}<style>{STYLE}{style}</style><body>{''.join(parts)}</body></html>"
-
-
 def _strong(text: str) -> str:
     return f"<strong>{text}</strong>"
 
@@ -93,7 +69,7 @@ def _media(run_dir: Path) -> str:
     videos = sorted((run_dir / "videos").glob("*.mp4"))
     strips = sorted((run_dir / "videos").glob("*.png"))
     html = "".join(f'<video controls loop muted src="videos/{video.name}"></video>' for video in videos[-1:])
-    html += "".join(_image(strip.read_bytes(), "frames of the robot beside its reference") for strip in strips[-1:])
+    html += "".join(image(strip.read_bytes(), "frames of the robot beside its reference") for strip in strips[-1:])
     return f"<h2>The robot (left) and its reference (right, orange)</h2>{html}" if html else ""
 
 
@@ -142,7 +118,8 @@ def _panel(columns: dict[str, np.ndarray], index: int) -> str:
     names = [name for name in names if name in columns]
     if not names:
         return ""
-    figure, axis = plt.subplots(figsize=(10, 3.2) if index == 0 else (5, 2.6), layout="constrained")
+    figure = Figure(figsize=(10, 3.2) if index == 0 else (5, 2.6), layout="constrained")
+    axis = figure.subplots()
     for name in names:
         axis.plot(columns["env_steps"] / 1e6, columns[name], label=name, linewidth=1.2)
     axis.set(title=title, xlabel="million environment steps")
@@ -152,15 +129,3 @@ def _panel(columns: dict[str, np.ndarray], index: int) -> str:
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")
     return drawn(figure, title)
-
-
-def drawn(figure: Figure, alt: str) -> str:
-    """A figure as an image within the page; closes it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    plt.close(figure)
-    return _image(buffer.getvalue(), alt)
-
-
-def _image(png: bytes, alt: str) -> str:
-    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

@@ -1,4 +1,4 @@
-"""Many recordings to many clips, in parallel, each with its verdict beside it: what scripts/retarget.py does."""
+"""Many recordings to many clips, in parallel, each with its verdict beside it: what playground-amp retarget does."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from playground_amp.core.console import say
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
+from playground_amp.core.reporter import say
 from playground_amp.motion.clip import save_clip
 from playground_amp.retargeting.clip_verdict import ClipAssessment
 from playground_amp.retargeting.console_table import print_verdicts, summary

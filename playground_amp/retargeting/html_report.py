@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
 from playground_amp.metrics.bounds import BOUNDS, Range
-from playground_amp.reporting.run_report import drawn, page
+from playground_amp.reporting.html_page import drawn, page
 from playground_amp.retargeting import plots
 from playground_amp.retargeting.clip_verdict import NONE, ORDER, TORQUE_NOTE, ClipAssessment, Figure, in_words, worst
 from playground_amp.retargeting.pipeline import Made, Seen

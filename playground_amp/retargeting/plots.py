@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from playground_amp.metrics.bounds import good_range
 from playground_amp.reporting.render import BELOW, still_height, stills
@@ -41,7 +38,8 @@ def strip(seen: Seen, robot: Robot) -> Figure:
     height = still_height(robot) if person is None else max(still_height(robot), 1.22 * float(person[..., 2].max()))
     lines = 1 if person is None else 2
     size, between = (1.5 * INSTANTS, 2.0 * lines + 0.25), {"wspace": 0.03, "hspace": 0.03}
-    figure, axes = plt.subplots(lines, INSTANTS, figsize=size, squeeze=False, gridspec_kw=between)
+    figure = Figure(figsize=size)
+    axes = figure.subplots(lines, INSTANTS, squeeze=False, gridspec_kw=between)
     figure.subplots_adjust(0.0, 0.0, 1.0, 0.94)
     for axis, frame, row in zip(axes[0], stills(robot, clip.qpos[rows], height=height, size=STILL), rows, strict=True):
         axis.imshow(frame)
@@ -65,7 +63,7 @@ def _stick_figure(axis: Axes, joints: np.ndarray, along: float) -> None:
             axis.plot(*points[[parent, joint]].T, color=colour, linewidth=2.2, solid_capstyle="round")
     neck, head = points[JOINTS.index("neck")], points[JOINTS.index("head")]
     size = 1.3 * float(np.linalg.norm(head - neck))
-    axis.add_patch(plt.Circle(tuple(neck + 1.4 * (head - neck)), size, color=MIDDLE, fill=False, linewidth=1.8))
+    axis.add_patch(Circle(tuple(neck + 1.4 * (head - neck)), size, color=MIDDLE, fill=False, linewidth=1.8))
     axis.set_aspect("equal")
     axis.axis("off")
 
@@ -73,9 +71,8 @@ def _stick_figure(axis: Axes, joints: np.ndarray, along: float) -> None:
 def curves(seen: Seen, verdict: ClipAssessment, robot: Robot) -> Figure:
     """Feet and contacts, speed, torque and balance over time; grey where the walkable part is not."""
     signals, time = seen.signals, np.arange(len(seen.clip.qpos)) / seen.clip.frequency
-    figure, (feet, speed, torque, balance) = plt.subplots(
-        *(4, 1), figsize=(11, 8.5), sharex=True, layout="constrained", height_ratios=(1.4, 1, 1.2, 1)
-    )
+    figure = Figure(figsize=(11, 8.5), layout="constrained")
+    feet, speed, torque, balance = figure.subplots(4, 1, sharex=True, height_ratios=(1.4, 1, 1.2, 1))
     _feet(feet, seen, time)
     speed.plot(time[1:], signals.root_speed[1:], color=MIDDLE, linewidth=1.2)
     speed.set(title="speed of the root (m/s)")
@@ -121,9 +118,8 @@ def joints(seen: Seen, verdict: ClipAssessment, robot: Robot) -> Figure:
     pairs = list(_pairs(robot))
     columns = len(pairs) if len(pairs) <= MOST_COLUMNS else COLUMNS
     lines = -(-len(pairs) // columns)
-    figure, axes = plt.subplots(
-        *(lines, columns), figsize=(11, 1.9 * lines + 0.3), sharex=True, squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(11, 1.9 * lines + 0.3), layout="constrained")
+    axes = figure.subplots(lines, columns, sharex=True, squeeze=False)
     angles = np.rad2deg(seen.clip.qpos[:, 7:])
     for axis, (own, other) in zip(axes.flat, pairs, strict=False):
         if other != own:

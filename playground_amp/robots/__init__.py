@@ -11,8 +11,8 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from playground_amp.core.console import say
 from playground_amp.core.errors import InputError, nearest
+from playground_amp.core.reporter import say
 from playground_amp.robots.check import check_robot
 from playground_amp.robots.compile import joint_range, make_spec
 from playground_amp.robots.files import compile_spec, find_mjcf
@@ -196,7 +196,7 @@ def _find(name_or_path: str) -> Path:
             f"{nearest(name_or_path, available())}"
         )
     if not os.path.isfile(path):
-        raise InputError(f"there is no robot file {path}; scripts/retarget.py --propose-robot FILE.xml writes one")
+        raise InputError(f"there is no robot file {path}; playground-amp retarget --propose-robot FILE.xml writes one")
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,12 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from playground_amp.amp import AMP, TrainState
-from playground_amp.core.console import say
-from playground_amp.config import Config, to_dict
+from playground_amp.core.reporter import say
+from playground_amp.config import Config, ResolvedConfig, to_dict
 from playground_amp.core.errors import InputError
 from playground_amp.motion.features import feature_names
 from playground_amp.runs.checkpoint_compatibility import check_layout, trained_on
 from playground_amp.motion.clip_set import difference
-
-logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells of every step it takes
-
 
 SCORE = "score"
 
@@ -32,13 +28,13 @@ def score(row: Mapping[str, float], config: Config) -> float:
     return row["episode_length"] / config.env.episode_length * reward
 
 
-def describe(iteration: int, config: Config, amp: AMP) -> dict[str, Any]:
+def describe(iteration: int, config: ResolvedConfig, amp: AMP) -> dict[str, Any]:
     """What is kept beside the state: how far it was trained, and with what settings, robot and clips."""
     return {
         "iteration": iteration,
         "env_steps": iteration * config.steps_per_iteration,
         "features": feature_names(amp.env.robot),
-        "reference": amp.env.reference.clips.to_json(),
+        "reference": amp.env.reference.clip_set.to_json(),
         "config": to_dict(config),
     }
 
@@ -46,7 +42,7 @@ def describe(iteration: int, config: Config, amp: AMP) -> dict[str, Any]:
 def tell_clips(about: Mapping[str, Any], amp: AMP) -> None:
     """Say so when a policy is looked at with other clips than it was trained on."""
     before, paths = trained_on(about), ", ".join(source.path for source in amp.config.reference.clips)
-    if changed := difference(before, amp.env.reference.clips) if before else "":
+    if changed := difference(before, amp.env.reference.clip_set) if before else "":
         say(
             f"reference.clips: the clips in {paths} are not those that iteration {about['iteration']} was trained on "
             f"({changed}); the pose that its actions start from and what it is compared with are those of the clips "

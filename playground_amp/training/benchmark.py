@@ -21,11 +21,12 @@ from typing import Any
 import jax
 import numpy as np
 from mujoco.batch import Batch
-from rich.progress import Progress
 from rich.table import Table
 
-from playground_amp.amp import AMP, make_amp
-from playground_amp.config import Config
+from playground_amp.amp import AMP
+from playground_amp.builder import make_amp
+from playground_amp.config import ResolvedConfig
+from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.robots import load_robot
 
 WARM_UPS = 3  # calls before the clock runs; robots start together and need a second to fall out of step
@@ -68,23 +69,21 @@ class Report:
     peak_memory_mb: dict[str, float]  # of the process, all cases together; of the accelerator if it tells
 
 
-def benchmark(config: Config, *, repeats: int, mjx: bool) -> Report:
+def benchmark(config: ResolvedConfig, *, repeats: int, mjx: bool, reporter: Reporter = SILENT) -> Report:
     """Measure a resolved configuration; `mjx` adds the slow comparison where physics is native."""
     jax.config.update("jax_enable_compilation_cache", False)
     names = [name for name in LABELS if name != "mjx" or (mjx and config.env.physics == "native")]
-    with Progress(transient=True) as progress:
-        task = progress.add_task("", total=len(names) + repeats)
+    with reporter.progress("compiling", len(names) + repeats) as bar:
         cases = []
         for name in names:
-            progress.update(task, description=f"compiling {LABELS[name]}")
+            bar.describe(f"compiling {LABELS[name]}")
             cases.append(make_case(name, config, repeats))
-            progress.advance(task)
-        progress.update(task, description=f"measuring {repeats} times")
-        seconds = measure(cases, lambda: progress.advance(task))
+            bar.show(len(cases))
+        seconds = measure(cases, lambda done: bar.show(len(names) + done, f"measured {done} of {repeats} times"))
     return make_report(config, cases, seconds)
 
 
-def make_case(name: str, config: Config, repeats: int) -> Case:
+def make_case(name: str, config: ResolvedConfig, repeats: int) -> Case:
     """Compile one case and warm it up."""
     if name == "mjx":
         env = dataclasses.replace(config.env, physics="mjx")
@@ -101,7 +100,7 @@ def make_case(name: str, config: Config, repeats: int) -> Case:
     return case
 
 
-def engine_case(name: str, config: Config) -> Case:
+def engine_case(name: str, config: ResolvedConfig) -> Case:
     """MuJoCo's batched engine alone: robots at home under random targets as wide as the untrained policy's."""
     robot = load_robot(config.env.robot)
     batch = Batch(robot.model, nsim=config.env.num_envs)
@@ -120,7 +119,7 @@ def engine_case(name: str, config: Config) -> Case:
     return Case(name, call)
 
 
-def rollout_case(name: str, config: Config) -> Case:
+def rollout_case(name: str, config: ResolvedConfig) -> Case:
     """Environment and policy, nothing learned."""
     amp = make_amp(config)
     state = _init(amp)
@@ -134,7 +133,7 @@ def rollout_case(name: str, config: Config) -> Case:
     return Case(name, call, seconds)
 
 
-def training_case(name: str, config: Config) -> Case:
+def training_case(name: str, config: ResolvedConfig) -> Case:
     """Whole iterations."""
     amp = make_amp(config)
     state = _init(amp)
@@ -147,7 +146,7 @@ def training_case(name: str, config: Config) -> Case:
     return Case(name, call, seconds)
 
 
-def measure(cases: Sequence[Case], advance: Callable[[], None] = lambda: None) -> dict[str, list[float]]:
+def measure(cases: Sequence[Case], show: Callable[[int], None] = lambda done: None) -> dict[str, list[float]]:
     """Seconds of every repeat of every case; the cases alternate."""
     seconds: dict[str, list[float]] = {case.name: [] for case in cases}
     for repeat in range(max(case.repeats for case in cases)):
@@ -155,11 +154,11 @@ def measure(cases: Sequence[Case], advance: Callable[[], None] = lambda: None) -
             began = time.perf_counter()
             case.call()
             seconds[case.name].append(time.perf_counter() - began)
-        advance()
+        show(repeat + 1)
     return seconds
 
 
-def make_report(config: Config, cases: Sequence[Case], seconds: dict[str, list[float]]) -> Report:
+def make_report(config: ResolvedConfig, cases: Sequence[Case], seconds: dict[str, list[float]]) -> Report:
     """Medians, ratios and surroundings of measured seconds."""
     steps = config.steps_per_iteration
     rates = {name: [steps / value for value in values] for name, values in seconds.items()}

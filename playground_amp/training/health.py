@@ -309,7 +309,7 @@ def _say_suspicious(row: Row, config: Config) -> str:
     return (
         f"the robot stays up for {_episodes(row, config)}, yet accuracy without noise is {row['disc_acc_clean']:.2f} "
         f"and the style reward {row['amp_reward']:.2f}: the motion of reference.clips may be beyond this robot, sunk, "
-        f"floating or at speeds outside env.command_speed; look at the video and the table of scripts/retarget.py"
+        f"floating or at speeds outside env.command_speed; look at the video and the table of playground-amp retarget"
     )
 
 

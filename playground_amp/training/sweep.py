@@ -18,26 +18,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 
-from playground_amp.amp import AMP, TrainState, make_amp
-from playground_amp.config import Config
-from playground_amp.core.console import say
-from playground_amp.core.errors import InputError
+from playground_amp.amp import AMP, TrainState
+from playground_amp.builder import make_amp
+from playground_amp.config import ResolvedConfig
+from playground_amp.core.errors import InputError, Interrupted
+from playground_amp.core.reporter import SILENT, Reporter, say
 from playground_amp.discriminator.motion_prior import Metrics
-from playground_amp.reporting.run_report import read_metrics
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, describe, score
+from playground_amp.runs.metrics_log import Interval, MetricsFile, read_metrics
 from playground_amp.training import health
-from playground_amp.training.progress import TrainingProgress
+from playground_amp.training.loop import Algorithm, make_chunk, stop_on_signal
+from playground_amp.training.progress import summary
 from playground_amp.training.sweep_grid import Member, make_members, numbers
-from playground_amp.training.trainer import Algorithm, make_chunk, stop_on_signal
 
 CURVES = {
     "episode_length": "Episode length (control steps)",
@@ -51,7 +49,7 @@ SMOOTHING = 20  # iterations that a figure of the table is the mean of
 class Population:
     """One algorithm under P settings and seeds: states and metrics have a leading axis [P]."""
 
-    def __init__(self, amp: AMP, configs: Sequence[Config]):
+    def __init__(self, amp: AMP, configs: Sequence[ResolvedConfig]):
         self.amp, self.numbers = amp, numbers(configs)
         self.keys = jnp.stack([jax.random.key(config.ppo.seed) for config in configs])
 
@@ -80,7 +78,7 @@ class MemberRun:
         self.member, self.config, self.path = member, member.config, path
         path.mkdir(exist_ok=True)
         run_directory.write_config(path, self.config)
-        self.file = run_directory.MetricsFile(path)
+        self.file = MetricsFile(path)
         self.fault = ""  # what was no number
 
     def log(self, rows: list[dict[str, Any]]) -> None:
@@ -109,8 +107,15 @@ class MemberRun:
         return health.DIVERGED if self.fault else health.assess_health(self.read(), self.config).state
 
 
-def main(config_name: str, overrides: Sequence[str], grid: Sequence[str], run_dir: Path | None = None) -> Path:
-    """Train every member of the grid; returns the folder that holds theirs."""
+def sweep(
+    config_name: str,
+    overrides: Sequence[str],
+    grid: Sequence[str],
+    run_dir: Path | None = None,
+    *,
+    reporter: Reporter = SILENT,
+) -> list[MemberRun]:
+    """Train every member of the grid; returns what became of them. A signal raises Interrupted, after saving them."""
     members = make_members(config_name, overrides, grid)
     amp = make_amp(members[0].config)
     path = new_sweep_dir(members, config_name, run_dir)
@@ -118,19 +123,16 @@ def main(config_name: str, overrides: Sequence[str], grid: Sequence[str], run_di
     try:
         runs = [MemberRun(member, path / member.name) for member in members]
         for run in runs:
-            run_directory.write_reference(run.path, amp.env.reference.clips)
-        stopped = train(amp, runs, path)
+            run_directory.write_reference(run.path, amp.env.reference.clip_set)
+        stopped = train(amp, runs, path, reporter=reporter)
         draw(path / "sweep.png", runs)
     except OSError as error:
         raise run_directory.unwritable(path, error) from None
-    Console().print(table(runs))
     if stopped:
         name = "Ctrl-C" if stopped == signal.SIGINT else signal.Signals(stopped).name
-        say(f"{name}: saved the members; go on with each by scripts/train.py --resume '{path}/MEMBER'")
-        raise SystemExit(128 + stopped)
-    if all(run.fault for run in runs):
-        raise SystemExit(1)
-    return path
+        command = f"playground-amp train --resume '{path}/MEMBER'"
+        raise Interrupted(f"{name}: saved the members; go on with each by {command}", stopped)
+    return runs
 
 
 def new_sweep_dir(members: Sequence[Member], config_name: str, run_dir: Path | None) -> Path:
@@ -138,38 +140,35 @@ def new_sweep_dir(members: Sequence[Member], config_name: str, run_dir: Path | N
     path = run_directory.new_run_dir(members[0].config, f"{Path(config_name).stem}-sweep.yaml", run_dir)
     if any(path.glob("*/config.yaml")):
         raise InputError(
-            f"'{path}' already holds a sweep; go on with a member by scripts/train.py --resume '{path}/MEMBER', "
+            f"'{path}' already holds a sweep; go on with a member by playground-amp train --resume '{path}/MEMBER', "
             f"or choose another --run-dir"
         )
     return path
 
 
-def train(amp: AMP, runs: Sequence[MemberRun], path: Path) -> int:
+def train(amp: AMP, runs: Sequence[MemberRun], path: Path, *, reporter: Reporter = SILENT) -> int:
     """Train all members, write their rows and checkpoints; returns the number of a signal that ended it, or 0."""
     population, config = Population(amp, [run.config for run in runs]), runs[0].config
     total, length = config.ppo.iterations, min(config.logging.interval, config.ppo.iterations)
     chunk = make_chunk(population, length)
     began, seconds = time.perf_counter(), 0.0
-    with TrainingProgress(0, total, path) as progress, stop_on_signal() as stop:
+    say(f"run: {path}")
+    with stop_on_signal() as stop, reporter.progress("compiling", total) as bar:
         state = jax.jit(population.init)()
         for done in range(0, total, length):
-            state, metrics = chunk(state, min(length, total - done))
+            count = min(length, total - done)
+            state, metrics = chunk(state, count)
             metrics = jax.device_get(metrics)
             before, seconds = seconds, time.perf_counter() - began
-            _log(runs, metrics, run_directory.Interval(done, min(length, total - done), before, seconds), progress)
+            bar.show(done + count, _log(runs, metrics, Interval(done, count, before, seconds)))
             if stop or all(run.fault for run in runs):
                 break
         _save(amp, runs, state)
     return stop[0] if stop else 0
 
 
-def _log(
-    runs: Sequence[MemberRun],
-    metrics: dict[str, np.ndarray],
-    interval: run_directory.Interval,
-    progress: TrainingProgress,
-) -> None:
-    """Write what the living members have done, metrics [length, P], and show their mean."""
+def _log(runs: Sequence[MemberRun], metrics: dict[str, np.ndarray], interval: Interval) -> str:
+    """Write what the living members have done, metrics [length, P]; returns their mean in one line."""
     newest = []
     for i, run in enumerate(runs):
         if run.fault:
@@ -177,11 +176,10 @@ def _log(
         rows = interval.rows({name: values[:, i] for name, values in metrics.items()}, run.config.steps_per_iteration)
         run.log(rows)
         if run.fault:
-            progress.say(f"{run.member.name}: diverged: {run.fault}")
+            say(f"{run.member.name}: diverged: {run.fault}")
         else:
             newest.append(rows[-1])
-    if newest:
-        progress.show(interval.done + interval.count, _mean(newest, len(runs)), _count(len(newest), len(runs)))
+    return summary(_mean(newest, len(runs)), _count(len(newest), len(runs))) if newest else ""
 
 
 def _mean(rows: Sequence[dict[str, Any]], members: int) -> dict[str, Any]:
@@ -203,7 +201,8 @@ def _save(amp: AMP, runs: Sequence[MemberRun], state: TrainState) -> None:
 
 def draw(path: Path, runs: Sequence[MemberRun]) -> None:
     """A picture of the curves of all members."""
-    figure, axes = plt.subplots(2, 2, figsize=(12, 8), layout="constrained")
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    axes = figure.subplots(2, 2)
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.95, len(runs)))
     for run, colour in zip(runs, colours, strict=True):
         columns = read_metrics(run.file.path)
@@ -216,7 +215,6 @@ def draw(path: Path, runs: Sequence[MemberRun]) -> None:
         axis.grid(alpha=0.3)
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def table(runs: Sequence[MemberRun]) -> Table:
@@ -233,8 +231,8 @@ def table(runs: Sequence[MemberRun]) -> Table:
     return result
 
 
-def measure(config_name: str, overrides: Sequence[str], grid: Sequence[str]) -> float:
-    """Time the grid at once and one after another, compilation included; prints both and returns their ratio.
+def measure(config_name: str, overrides: Sequence[str], grid: Sequence[str]) -> tuple[int, float]:
+    """Time the grid at once and one after another, compilation included; returns the members and the ratio.
 
     Every member alone is compiled anew, as a run of its own would be. Nothing is written.
     """
@@ -247,15 +245,14 @@ def measure(config_name: str, overrides: Sequence[str], grid: Sequence[str]) -> 
     say(_rate("at once", members, together))
     alone = sum(_seconds(_start(amp), amp, amp.config) for amp in amps)
     say(_rate("one after another", members, alone))
-    Console().print(f"{len(members)} members at once train at {alone / together:.2f} times the throughput")
-    return alone / together
+    return len(members), alone / together
 
 
 def _start(amp: AMP) -> Callable[[], TrainState]:
     return lambda: amp.init(jax.random.key(amp.config.ppo.seed))
 
 
-def _seconds(init: Callable[[], TrainState], algorithm: Algorithm, config: Config) -> float:
+def _seconds(init: Callable[[], TrainState], algorithm: Algorithm, config: ResolvedConfig) -> float:
     """Of compiling and training."""
     jax.clear_caches()
     began = time.perf_counter()

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from playground_amp.config import Config, load_config, resolve, to_dict
+from playground_amp.config import Config, ResolvedConfig, load_config, resolve, to_dict
 from playground_amp.core.errors import InputError, nearest
 
 SEED = "ppo.seed"  # swept by the random key
@@ -66,7 +66,7 @@ class Member:
     """One setting of the grid."""
 
     name: str  # such as r1_gamma=0.5,seed=1
-    config: Config  # resolved
+    config: ResolvedConfig
 
 
 def make_members(config_name: str, overrides: Sequence[str], grid: Sequence[str]) -> list[Member]:
@@ -124,13 +124,13 @@ def setting(config: Config, key: str) -> Any:
     return getattr(getattr(config, section), name)
 
 
-def numbers(configs: Sequence[Config]) -> dict[str, jax.Array]:
+def numbers(configs: Sequence[ResolvedConfig]) -> dict[str, jax.Array]:
     """Settings that differ, seeds apart: key -> values [P], or [P, 2] of a range."""
     columns = {key: [traced(config, key) for config in configs] for key in SWEEPABLE if key != SEED}
     return {key: jnp.asarray(values) for key, values in columns.items() if len(set(values)) > 1}
 
 
-def traced(config: Config, key: str) -> Any:
+def traced(config: ResolvedConfig, key: str) -> Any:
     """The value of a setting for a computation that cannot ask whether it is 0."""
     if key == "ppo.learning_rate_range" and config.ppo.target_kl == 0:
         return 0.0, math.inf  # a learning rate that is kept is not cut, either

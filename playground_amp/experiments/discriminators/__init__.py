@@ -15,16 +15,17 @@ from typing import Any
 
 import jax
 import numpy as np
-from rich.console import Console
 
-from playground_amp.amp import make_amp
+from playground_amp.builder import make_amp
 from playground_amp.config import load_config, resolve
-from playground_amp.core.console import say
+from playground_amp.core.errors import TrainingDiverged
+from playground_amp.core.reporter import SILENT, Reporter, say
 from playground_amp.experiments.discriminators.page import write_page
 from playground_amp.experiments.discriminators.results import Result, read_costs, read_results, write_results
 from playground_amp.experiments.discriminators.rows import ROWS, check_rows
-from playground_amp.reporting.run_report import read_metrics
-from playground_amp.training.trainer import make_chunk, train
+from playground_amp.runs.metrics_log import read_metrics
+from playground_amp.training.loop import make_chunk
+from playground_amp.training.trainer import train
 
 __all__ = ["main", "measure_costs", "write_page"]
 
@@ -35,15 +36,15 @@ SMOOTHING = 20  # iterations that a figure of a curve is the mean of
 WALKS, FOLLOWS = 0.9, 0.1  # share of the episode's limit, m/s: from there on it counts as walking
 
 
-def main(out: Path, names: Sequence[str], seeds: int, runs: Path) -> None:
+def main(out: Path, names: Sequence[str], seeds: int, runs: Path, *, reporter: Reporter = SILENT) -> None:
     """Train what is missing in the results file `out`: `names` (default all rows) with seeds 0..seeds-1."""
     check_rows(names)
     done = {(result.row, result.seed) for result in read_results(out)}
     wanted = [(name, seed) for seed in range(seeds) for name in names or ROWS]
     missing = [place for place in wanted if place not in done]
     for i, (name, seed) in enumerate(missing):
-        Console(stderr=True).print(f"[bold]{name}, seed {seed}[/] ({i + 1} of {len(missing)} to do)", highlight=False)
-        result = run(name, seed, runs / folder(name, seed))
+        say(f"{name}, seed {seed} ({i + 1} of {len(missing)} to do)")
+        result = run(name, seed, runs / folder(name, seed), reporter=reporter)
         write_results(out, [*read_results(out), result], read_costs(out))
         jax.clear_caches()
 
@@ -53,17 +54,15 @@ def folder(name: str, seed: int) -> str:
     return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', name).strip('-.') or 'row'}-{seed}"
 
 
-def run(name: str, seed: int, path: Path) -> Result:
+def run(name: str, seed: int, path: Path, *, reporter: Reporter = SILENT) -> Result:
     """Train and evaluate one row with one seed in the run folder `path`, which is made anew."""
     common = ["logging.wandb=off", "logging.video_seconds=0", f"ppo.iterations={ITERATIONS}", f"ppo.seed={seed}"]
     config = load_config(CONFIG, [*ROWS[name], *common])
     shutil.rmtree(path, ignore_errors=True)  # of a run that was broken off
     diverged = False
     try:
-        train(config, CONFIG, path)
-    except SystemExit as ending:
-        if ending.code != 1:  # anything but a run that diverged
-            raise
+        train(config, path, reporter=reporter)
+    except TrainingDiverged:
         diverged = True
     return measure(name, seed, path, config.env.episode_length, diverged=diverged)
 

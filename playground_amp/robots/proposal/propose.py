@@ -9,9 +9,9 @@ from pathlib import Path
 import mujoco
 import yaml
 
-from playground_amp.core.console import say
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
+from playground_amp.core.reporter import say
 from playground_amp.robots import Robot, available, make_robot
 from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
 from playground_amp.robots.proposal.actuator_gains import guess_gains
@@ -80,10 +80,10 @@ def write_proposal(mjcf: str, folder: Path | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
     settings = f"--set env.robot={path} --set env.min_height={robot.fallen_height:.2f} --set reference.clips=DIR"
-    say(f"wrote {path}; clips for it: python scripts/retarget.py SOURCE --robot {path} --out DIR")
-    say(f"and a policy: python scripts/train.py --config ppo_amass_training.yaml {settings}")
+    say(f"wrote {path}; clips for it: playground-amp retarget SOURCE --robot {path} --out DIR")
+    say(f"and a policy: playground-amp train --config ppo_amass_training.yaml {settings}")
     say(
-        "before that, look at the clips' verdicts; scripts/doctor.py with the same settings says what speeds to ask for"
+        "before that, look at the clips' verdicts: playground-amp doctor with the same settings says what speeds to ask"
     )
 
 

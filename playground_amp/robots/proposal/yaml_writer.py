@@ -31,7 +31,7 @@ def write_record(found: Proposal) -> str:
     clearance = list(found.clearance)
     return "".join(
         [
-            "# Proposed by scripts/retarget.py --propose-robot; docs/robots.md says what each key is.\n",
+            "# Proposed by playground-amp retarget --propose-robot; docs/robots.md says what each key is.\n",
             *(f"# Check: {line}\n" for line in _wrapped(found.sentences)),
             _line("name", json.dumps(found.name), "clips are made for a robot of this name"),
             _line("mjcf", json.dumps(found.mjcf)),

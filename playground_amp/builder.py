@@ -1,0 +1,65 @@
+"""From a configuration to the algorithm: robot, clips, physics and environment, bound together."""
+
+from __future__ import annotations
+
+import jax
+
+from playground_amp.amp import AMP
+from playground_amp.config import Config, EnvConfig, ResolvedConfig, asks_for_gaits, resolve
+from playground_amp.core.errors import InputError
+from playground_amp.core.reporter import say
+from playground_amp.envs.env import Env
+from playground_amp.envs.physics import make_physics
+from playground_amp.motion.reference import GaitLabels, Reference
+from playground_amp.motion.reference_builder import held_out_clips, load_clips, make_reference
+from playground_amp.robots import Robot, load_robot
+
+
+def make_amp(config: Config) -> AMP:
+    """The algorithm of a configuration; raises InputError for a robot or clips that do not fit.
+
+    One that is not resolved yet gets the numbers of this machine.
+    """
+    config = config if isinstance(config, ResolvedConfig) else resolve_here(config)
+    robot = load_robot(config.env.robot)
+    physics = make_physics(config.env.physics, robot, control_dt=config.env.control_dt)
+    reference = load_reference(config, robot)
+    labelled = asks_for_gaits(config.amp)
+    if labelled:
+        _check_gaits(config, reference.gaits)
+    return AMP(config, Env(config.env, robot, physics, reference, labelled=labelled))
+
+
+def resolve_here(config: Config) -> ResolvedConfig:
+    """Every `auto` replaced by what it means on this machine, and told."""
+    resolved = resolve(config, accelerator=jax.default_backend() != "cpu")
+    device = jax.devices()[0].device_kind
+    say(
+        f"{resolved.env.num_envs} robots, physics {resolved.env.physics}, PPO batches of {resolved.ppo.batch_size}, "
+        f"discriminator batches of {resolved.amp.batch_size}, replay of {resolved.amp.replay_size}, on {device}"
+    )
+    return resolved
+
+
+def load_reference(config: ResolvedConfig, robot: Robot) -> Reference:
+    """The reference of a configuration's clips."""
+    sources, control_dt = config.reference.clips, config.env.control_dt
+    return make_reference(
+        load_clips(sources, robot, control_dt=control_dt),
+        robot,
+        window=(config.amp.window - 1) * config.amp.dilation + 1,
+        mirror=config.reference.mirror,
+        control_dt=control_dt,
+        held_out=held_out_clips(sources, robot, control_dt=control_dt),
+    )
+
+
+def _check_gaits(config: ResolvedConfig, gaits: GaitLabels) -> None:
+    """Raise InputError unless there are several gaits to ask for; say so where a setting has no part in it."""
+    if len(gaits.names) < 2:
+        raise InputError(
+            f"amp.condition is {config.amp.condition}, but reference.clips names one gait only; give at least two "
+            f"labels, such as [{{path: a.npz, label: stand}}, {{path: b.npz, label: walk}}]"
+        )
+    if config.env.command_speed != EnvConfig().command_speed:
+        say("env.command_speed has no effect: amp.condition asks for each gait at the speeds of its own clips")

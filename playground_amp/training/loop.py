@@ -1,0 +1,237 @@
+"""The loop of one training: iterate on the device, log, judge the health, save, and stop when asked."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from playground_amp.amp import AMP, TrainState
+from playground_amp.config import to_dict
+from playground_amp.core.errors import Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core.reporter import Reporter, say
+from playground_amp.discriminator.motion_prior import Metrics
+from playground_amp.runs.checkpoint import Checkpoints, describe, score
+from playground_amp.runs.metrics_log import Interval, MetricsFile
+from playground_amp.training import health, wandb_logger
+from playground_amp.training.final_evaluation import evaluate_and_show
+from playground_amp.training.progress import summary
+
+Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
+Callback = Callable[[Mapping[str, float]], object]  # given each row of metrics; a true answer ends the training
+
+
+class Algorithm(Protocol):
+    """What can be trained: an AMP, or many at once."""
+
+    def train_iteration(self, state: TrainState) -> tuple[TrainState, Metrics]: ...
+
+
+def make_chunk(algorithm: Algorithm, length: int) -> Chunk:
+    """A jitted loop of up to `length` iterations whose count is an argument: one compile serves every call.
+
+    Its metrics are [length] each; only the first `count` entries are filled. The state passed in is donated.
+    """
+
+    def chunk(state: TrainState, count: int) -> tuple[TrainState, dict[str, jax.Array]]:
+        shapes = jax.eval_shape(algorithm.train_iteration, state)[1]
+        blank = jax.tree.map(lambda shape: jnp.zeros((length, *shape.shape), shape.dtype), shapes)
+
+        def step(i: jax.Array, carry: tuple[TrainState, dict]) -> tuple[TrainState, dict]:
+            state, metrics = algorithm.train_iteration(carry[0])
+            return state, jax.tree.map(lambda all_, one: all_.at[i].set(one), carry[1], metrics)
+
+        return jax.lax.fori_loop(0, count, step, (state, blank))
+
+    return jax.jit(chunk, donate_argnums=0)
+
+
+class TrainingLoop:
+    """One training in progress."""
+
+    def __init__(self, amp: AMP, path: Path, *, reporter: Reporter, callback: Callback | None = None):
+        self.amp, self.config, self.path = amp, amp.config, path
+        self.reporter, self.callback = reporter, callback
+        self.metrics_file = MetricsFile(path)
+        self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
+        self.recent: deque[dict[str, Any]] = deque(maxlen=health.HISTORY)  # rows that the health is judged by
+        self.health = health.assess_health([], amp.config)
+        self.scores: list[float] = []  # of the iterations since the last checkpoint
+        self.wandb = None
+
+    def run(self, state: TrainState | None) -> None:
+        """Train from a restored state, which is donated, or from the start, to the report.
+
+        Raises TrainingDiverged, TrainingCollapsed, and Interrupted by a signal; all of them keep what there is.
+        """
+        logging = self.config.logging
+        with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as self.checkpoints:
+            if state is None:
+                state = jax.jit(self.amp.init)(jax.random.key(self.config.ppo.seed))
+            else:
+                self._take_up(int(state.iteration))
+            mode = wandb_logger.choose_mode(logging.wandb)
+            self.wandb = wandb_logger.start(mode, self.path, logging.wandb_project, to_dict(self.config))
+            try:
+                state = self._train(state)
+                self._finish(state)
+                self._tell_best()
+            finally:
+                if self.wandb:
+                    self.wandb.finish()
+        iteration = int(state.iteration)
+        if logging.stop_on_collapse and self.health.dead and iteration < self.config.ppo.iterations:
+            raise TrainingCollapsed(
+                f"stopped: {self.health.state} for {health.HISTORY} iterations, saved iteration {iteration}: "
+                f"{self.health.sentence}; start again, or go on with --resume {self.path} --set KEY=VALUE"
+            )
+
+    def _take_up(self, iteration: int) -> None:
+        self.seconds = self.metrics_file.cut_after(iteration)
+        if iteration >= self.config.ppo.iterations:  # else the health starts afresh: settings may have changed
+            self._judge([json.loads(line) for line in self.metrics_file.path.read_text().splitlines()])
+
+    def _train(self, state: TrainState) -> TrainState:
+        logging, total = self.config.logging, self.config.ppo.iterations
+        length = min(logging.interval, total)
+        chunk = make_chunk(self.amp, length)
+        iteration = int(state.iteration)
+        say(f"run: {self.path}")
+        with stop_on_signal() as stop, self.reporter.progress("compiling", total, iteration) as bar:
+            while iteration < total:
+                began = time.perf_counter()
+                count = min(length, total - iteration)
+                state, metrics = chunk(state, count)
+                rows = self._rows(jax.device_get(metrics), iteration, count, began)
+                self._log(rows)
+                before, iteration = iteration, iteration + count
+                if self._judge(rows):
+                    say(f"health: {self.health.state}: {self.health.sentence}")
+                bar.show(iteration, summary(rows[-1], self.health.state))
+                enough = self._call_back(rows)
+                if stop or enough or _passes(logging.checkpoint_interval, before, iteration):
+                    self._save(state)
+                if stop:
+                    break
+                if enough or (logging.stop_on_collapse and self.health.dead):
+                    break
+        if stop:
+            raise self._interrupted(iteration, stop[0])
+        self._save(state)
+        return state
+
+    def _rows(self, metrics: dict[str, np.ndarray], iteration: int, count: int, began: float) -> list[dict[str, Any]]:
+        before, self.seconds = self.seconds, self.seconds + (time.perf_counter() - began)
+        interval = Interval(iteration, count, before, self.seconds)
+        rows = interval.rows(metrics, self.config.steps_per_iteration)
+        for row in rows:
+            self._check_numbers(row)
+        return rows
+
+    def _check_numbers(self, row: dict[str, Any]) -> None:
+        status = health.assess_health([row], self.config)
+        if status.state != health.DIVERGED:
+            return
+        if self.wandb:
+            self.wandb.summary["health"] = status.state
+        last = self.checkpoints.latest
+        kept = f"the checkpoint of iteration {last} is kept" if last else "there was no checkpoint yet"
+        raise TrainingDiverged(
+            f"training diverged: {status.sentence}, and start again, or --resume {self.path} with --set ({kept})"
+        )
+
+    def _judge(self, rows: list[dict[str, Any]]) -> bool:
+        """Bring the health up to date; whether it has changed in a way to tell."""
+        before = self.health.state
+        self.recent.extend(rows)
+        self.health = health.assess_health(self.recent, self.config, before)
+        if self.wandb and self.health.state != before:
+            self.wandb.summary["health"] = self.health.state
+        return self.health.state != before and {before, self.health.state} != {health.TOO_EARLY, health.LEARNING}
+
+    def _log(self, rows: list[dict[str, Any]]) -> None:
+        self.metrics_file.append(rows)
+        self.scores += [score(row, self.config) for row in rows]
+        if self.wandb:
+            for row in rows:
+                self.wandb.log(row, step=row["iteration"])
+
+    def _call_back(self, rows: Sequence[Mapping[str, float]]) -> bool:
+        """Whether the caller has seen enough; it is shown every row."""
+        answers = [self.callback(row) for row in rows] if self.callback else []
+        return any(answers)
+
+    def _save(self, state: TrainState) -> None:
+        iteration = int(state.iteration)
+        about = describe(iteration, self.config, self.amp)
+        if iteration == self.config.ppo.iterations:
+            (self.path / "report.html").unlink(missing_ok=True)  # it shows an earlier end of this run
+        flat = health.is_flat(self.recent, self.config)  # its style reward of a half is worth nothing
+        counts = self.scores and not flat
+        self.checkpoints.save(iteration, state, about, float(np.mean(self.scores)) if counts else None)
+        self.scores.clear()
+
+    def _interrupted(self, iteration: int, number: int) -> Interrupted:
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        return Interrupted(f"{name}: saved iteration {iteration}; go on with --resume {self.path}", number)
+
+    def _finish(self, state: TrainState) -> None:
+        """Evaluation, video and report."""
+        if self.config.logging.evaluation_episodes == 0:
+            return
+        verdict = f"{self.health.state}: {self.health.sentence}"
+        with self.reporter.status("evaluating, rendering, writing the report"):
+            figures, notes = evaluate_and_show(self.path, self.amp, state, verdict)
+        if self.wandb:
+            self.wandb.summary.update({f"evaluation/{name}": value for name, value in figures.items()})
+        for note in notes:
+            say(note)
+
+    def _tell_best(self) -> None:
+        best = self.checkpoints.best
+        if best is None:
+            say("no best checkpoint: whenever one was saved, the discriminator scored everything alike")
+            return
+        value = self.checkpoints.score(best)
+        if self.wandb:
+            self.wandb.summary.update({"best_iteration": best, "best_score": value})
+        say(f"best checkpoint: iteration {best}, score {value:.3f} (share of the episode survived x reward)")
+
+
+def _passes(interval: int, before: int, now: int) -> bool:
+    """Whether a multiple of the interval lies between two iterations."""
+    return now // interval > before // interval
+
+
+@contextmanager
+def stop_on_signal() -> Generator[list[int]]:
+    """A list that a first Ctrl-C or SIGTERM appends its number to; a second one interrupts at once.
+
+    Signals are for a process's main thread: in another one the list stays empty.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def handle(number: int, _frame: object) -> None:
+        received.append(number)
+        signal.signal(number, signal.default_int_handler)
+        say("stopping after this interval to save a checkpoint; again to stop at once")
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
