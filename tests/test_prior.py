@@ -90,7 +90,7 @@ def test_inputs_are_windows_normalised_by_the_reference(make_prior: MakePrior) -
 
 
 def test_drawn_inputs_are_normalised_windows(plain: MotionPrior) -> None:
-    drawn = np.asarray(plain.real_inputs(jax.random.key(0), 6000, jnp.zeros((6000, FEATURES))))
+    drawn = np.asarray(plain.builder.of_reference(jax.random.key(0), 6000, jnp.zeros((6000, FEATURES))))
     assert drawn.shape == (6000, FEATURES)
     allowed = np.asarray(plain.reference.normalizer(plain.reference.windows)).reshape(-1, FEATURES)
     rows = {row.tobytes() for row in drawn}
