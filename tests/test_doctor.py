@@ -16,18 +16,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from playground_amp import doctor
 from playground_amp.amp import AMP
 from playground_amp.builder import make_amp
 from playground_amp.config import Config, build, resolve
 from playground_amp.core.errors import InputError, listed
 from playground_amp.core.types import Frame
+from playground_amp.doctor import diagnose
 from playground_amp.doctor import probes as gathering
 from playground_amp.doctor.clips import examine_clips, examine_speeds, report_clip
-from playground_amp.doctor.feature_consistency import FeatureTrace, examine_passages
+from playground_amp.doctor.command import doctor
+from playground_amp.doctor.diagnosis import Diagnosis
+from playground_amp.doctor.examination import examine
+from playground_amp.doctor.feature_consistency import FeatureTrace, examine_passages, expected
 from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.machine import Machine, examine_machine
-from playground_amp.doctor.output import Diagnosis, clips_table
+from playground_amp.doctor.output import clips_table
 from playground_amp.doctor.probes import ProbeData, gather
 from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import FeatureStats, Summary, auc, separability
@@ -79,7 +82,7 @@ def clips(robot: Robot) -> list[MotionClip]:
 
 
 def findings(amp: AMP, evidence: ProbeData, clips: list[MotionClip]) -> list[Finding]:
-    return doctor.examine(amp, evidence, clips, [report_clip(clip, amp.env.robot) for clip in clips])
+    return examine(amp, evidence, clips, [report_clip(clip, amp.env.robot) for clip in clips])
 
 
 def with_reference(amp: AMP, reference: reference_builder.Reference) -> AMP:
@@ -250,7 +253,7 @@ def test_the_clip_table_fits_80_columns(clips: list[MotionClip], robot: Robot) -
 def test_a_checkpoint_before_the_first_run_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"there is no run 'nosuchrun'; give the folder .* 'runs' has none yet"):
-        doctor.main(None, [], "nosuchrun")
+        doctor(["--checkpoint", "nosuchrun"])
 
 
 def test_nothing_is_wrong_with_the_default(amp: AMP, healthy: ProbeData, clips: list[MotionClip]) -> None:
@@ -261,7 +264,7 @@ def test_a_world_frame_is_found_in_the_stored_windows_alone(amp: AMP, clips: lis
     """Along +x it is hardly another; its tolerance is tighter than the sway of the heading."""
     reference = amp.env.reference
     passage = gathering.as_stored(reference, gathering.consecutive(reference))
-    world = doctor.feature_consistency.expected(passage.previous, passage.current, amp.env.robot, DT, frame="world")
+    world = expected(passage.previous, passage.current, amp.env.robot, DT, frame="world")
     found = examine_passages([dataclasses.replace(passage, features=world)], amp.env.robot, DT)
     assert the_error(found, "frame", "reference").dimensions
 
@@ -345,7 +348,7 @@ def test_a_clip_with_joints_out_of_their_ranges_names_the_order(clips: list[Moti
     qpos[:, [8, 12]] = qpos[:, [12, 8]]
     save_clip(tmp_path / "altered.npz", dataclasses.replace(clips[0], qpos=qpos))
     with pytest.raises(InputError, match="left_hip_pitch and right_hip_pitch exchanged"):
-        doctor.diagnose(config_of(tmp_path / "altered.npz"))
+        diagnose(config_of(tmp_path / "altered.npz"))
 
 
 def test_commands_that_no_clip_walks_are_a_warning(clips: list[MotionClip], robot: Robot) -> None:
@@ -508,9 +511,8 @@ def test_a_spoiled_run_is_exit_code_1_and_bad_input_2(
     qpos = clips[0].qpos.copy()
     qpos[:, 3:7] = turned(qpos[:, 3:7])
     save_clip(tmp_path / "away.npz", dataclasses.replace(clips[0], qpos=qpos))
-    with pytest.raises(SystemExit) as left:
-        doctor.main("ppo_amass_training", [f"reference.clips={tmp_path / 'away.npz'}"], None)
-    assert left.value.code == 1
+    code = doctor(["--config", "ppo_amass_training", "--set", f"reference.clips={tmp_path / 'away.npz'}"])
+    assert code == 1
     assert "1 problem would spoil a run" in capsys.readouterr().out
     done = doctor_script("--config", "no_such_config")
     assert done.returncode == 2 and done.stderr.startswith("error: there is no configuration") and not done.stdout

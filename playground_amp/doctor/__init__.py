@@ -1,117 +1,28 @@
 """The doctor: finds before a training what would spoil it.
 
-An untrained policy differs from the reference in almost every feature, and honestly so: that a number tells the two
-apart is no fault. So both sides of the feature pipeline are held to the same motion (passage.py), the reference to what
-is physically plausible (reference.py, clips.py), and how well each feature separates them is shown (separability.py).
+    from playground_amp.doctor import diagnose
+
+    diagnose(pga.load_config("ppo_amass_training")).verdict
+
+An untrained policy differs from the reference in almost every feature, and honestly so: that a feature tells the two
+apart is no fault. So both sides of the feature pipeline are held to the same motion (feature_consistency.py), the
+reference to what is physically plausible (reference.py, clips.py), and how well each feature separates them is shown
+(separability.py).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import importlib
+from typing import TYPE_CHECKING
 
-import jax
-import numpy as np
-from rich.console import Console
+if TYPE_CHECKING:
+    from playground_amp.doctor.examination import diagnose, trained_policy
 
-from playground_amp.amp import AMP
-from playground_amp.builder import make_amp
-from playground_amp.config import Config, ResolvedConfig, load_config, resolve
-from playground_amp.core.errors import InputError
-from playground_amp.doctor.clips import ClipReport, examine_clips, examine_speeds, report_clip
-from playground_amp.doctor.feature_consistency import examine_passages, groups_of
-from playground_amp.doctor.finding import Finding
-from playground_amp.doctor.joint_order import check_order
-from playground_amp.doctor.machine import examine_machine, look_at_machine, start_rendering
-from playground_amp.doctor.output import NARROWEST, Diagnosis, as_json, show
-from playground_amp.doctor.probes import Policy, ProbeData, gather
-from playground_amp.doctor.reference import examine_fall, examine_reference
-from playground_amp.doctor.separability import FeatureStats, compare
-from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.features import feature_names
-from playground_amp.motion.reference_builder import find_clips, load_clips
-from playground_amp.robots import load_robot
-from playground_amp.runs import run_directory
-from playground_amp.runs.checkpoint import Checkpoints, tell_clips
-
-SPOILED = 1  # exit code
+__all__ = ["diagnose", "trained_policy"]
 
 
-def main(config_name: str | None, overrides: list[str], checkpoint: str | None, *, json: bool = False) -> None:
-    """Diagnose a configuration and print; leaves with exit code 1 when a run would be spoiled.
-
-    `checkpoint` is an earlier run whose mean policy takes the place of the untrained one; without `config_name` its
-    own configuration is examined.
-    """
-    run = run_directory.find_run(checkpoint) if checkpoint else None
-    config = load_config(config_name, overrides) if config_name else run_directory.read_config(run or Path(), overrides)
-    diagnosis = diagnose(_resolve(config), trained(run) if run else None)
-    console = Console()
-    if json:
-        print(as_json(diagnosis))
-    else:
-        show(diagnosis, console if console.width >= NARROWEST else Console(width=NARROWEST))
-    if diagnosis.errors:
-        raise SystemExit(SPOILED)
-
-
-def diagnose(config: ResolvedConfig, policy: Policy | None = None) -> Diagnosis:
-    """Look at everything that a run of a resolved configuration would use."""
-    check_order(find_clips(config.reference.clips), load_robot(config.env.robot))
-    rendering = start_rendering()
-    amp = make_amp(config)
-    clips = load_clips(config.reference.clips, amp.env.robot, control_dt=config.env.control_dt)
-    reports = [report_clip(clip, amp.env.robot) for clip in clips]
-    evidence = gather(amp, policy)
-    machine = look_at_machine(config, rendering)
-    findings = examine(amp, evidence, clips, reports) + list(examine_machine(machine))
-    return Diagnosis(separabilities(amp, evidence), findings, reports, machine)
-
-
-def examine(amp: AMP, evidence: ProbeData, clips: list[MotionClip], reports: list[ClipReport]) -> list[Finding]:
-    """What is wrong with the clips, with the two sides of the features, with the reference, and with the commands.
-
-    Of the reference only what is not explained yet: a clip in centimetres also starts its robots in the air. Nor does
-    the speed of a clip with a wrong unit or facing say anything new.
-    """
-    env, mirrored = amp.env, amp.config.reference.mirror
-    low, high = env.config.command_speed
-    causes = [
-        *examine_clips(clips, reports, env.robot, 0.5 * (low + high)),
-        *examine_passages(evidence.passages, env.robot, env.config.control_dt),
-    ]
-    named = {name for finding in causes for name in finding.dimensions}
-    others = examine_reference(env.reference, evidence.policy, evidence.starts, env.robot, mirrored=mirrored)
-    fresh = [finding for finding in others if finding.code == "floor" or not set(finding.dimensions) <= named]
-    if not _misread(causes):
-        fresh += examine_fall(env.reference, env.robot, env.config.min_height)
-        fresh += examine_speeds(reports, env.config.command_speed)
-    return [*causes, *fresh]
-
-
-def separabilities(amp: AMP, evidence: ProbeData) -> list[FeatureStats]:
-    """Every feature on both sides, the newest of each window."""
-    groups = groups_of(amp.env.robot)
-    kinds = [(group.name, group.unit) for group in groups for _ in range(group.where.start, group.where.stop)]
-    reference = np.asarray(amp.env.reference.windows)[:, -1]
-    return compare(evidence.policy, reference, feature_names(amp.env.robot), kinds)
-
-
-def trained(run: Path) -> Policy:
-    """Mean policy of the newest checkpoint of a run."""
-    amp = make_amp(_resolve(run_directory.read_config(run, [])))
-    with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
-        if checkpoints.latest is None:
-            raise InputError(f"--checkpoint: '{run}' holds no checkpoint yet; leave --checkpoint out")
-        state, about = checkpoints.restore(amp)
-    tell_clips(about, amp)
-    params, statistics = state.policy.params.actor, state.statistics
-    return lambda observation, _: amp.policy(params, statistics, observation)[0]
-
-
-def _misread(findings: list[Finding]) -> bool:
-    """Whether the unit or the facing of a clip is wrong, and so its speed."""
-    return any(found.clip and found.severity == "error" and found.code in ("facing", "unit") for found in findings)
-
-
-def _resolve(config: Config) -> ResolvedConfig:
-    return resolve(config, accelerator=jax.default_backend() != "cpu")
+def __getattr__(name: str) -> object:
+    """Looked up when asked for: the command line's --help answers without loading JAX."""
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.examination"), name)

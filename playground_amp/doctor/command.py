@@ -1,10 +1,11 @@
-"""The command `playground-amp doctor`: its arguments, and one call."""
+"""The command `playground-amp doctor`: its arguments, and what it prints."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from playground_amp.core.console import make_parser
+from playground_amp.core.console import FAILED, make_parser
 
 DOCTOR = """Examine a configuration, its clips and this machine before training.
 
@@ -14,10 +15,11 @@ example:
   playground-amp doctor --config ppo_amass_training
   playground-amp doctor --checkpoint runs/my-run --json
 """
+NARROWEST = 80  # columns that the tables need
 
 
-def doctor(arguments: Sequence[str]) -> int | None:
-    """Examine, and print what was found."""
+def doctor(arguments: Sequence[str]) -> int:
+    """Examine, and print what was found; exit code 1 when something would spoil a run."""
     parser = make_parser("doctor", DOCTOR)
     parser.add_argument("--config", metavar="NAME_OR_PATH", help="a configuration by name, or any path")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override section.key")
@@ -29,6 +31,23 @@ def doctor(arguments: Sequence[str]) -> int | None:
     if not (options.config or options.checkpoint):
         parser.error("give --config NAME_OR_PATH, or --checkpoint RUN to examine a run's own configuration")
 
-    from playground_amp import doctor  # imported late: --help answers at once
+    from rich.console import Console  # imported late: --help answers at once
 
-    return doctor.main(options.config, options.set, options.checkpoint, json=options.json)
+    from playground_amp.config import load_config
+    from playground_amp.doctor.examination import diagnose, trained_policy
+    from playground_amp.doctor.output import as_json, clips_table, features_table, sentences
+    from playground_amp.runs.run_directory import find_run, read_config
+
+    run = find_run(options.checkpoint) if options.checkpoint else Path()
+    config = load_config(options.config, options.set) if options.config else read_config(run, options.set)
+    diagnosis = diagnose(config, trained_policy(run) if options.checkpoint else None)
+    if options.json:
+        print(as_json(diagnosis))
+    else:
+        console = Console()
+        console = console if console.width >= NARROWEST else Console(width=NARROWEST)
+        console.print(features_table(diagnosis.features))
+        console.print(clips_table(diagnosis.clips))
+        for sentence in sentences(diagnosis):
+            console.print(sentence, highlight=False, markup=False)
+    return FAILED if diagnosis.errors else 0

@@ -16,3 +16,8 @@ class Finding:
     dimensions: tuple[str, ...] = ()  # features concerned, by name
     side: str = ""  # policy, reference or both, where it matters
     clip: str = ""
+
+    @property
+    def spoils(self) -> bool:
+        """Whether it would spoil a run."""
+        return self.severity == "error"

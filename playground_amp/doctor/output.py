@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from playground_amp.doctor.clips import ClipReport
-from playground_amp.doctor.finding import Finding
+from playground_amp.doctor.diagnosis import Diagnosis
 from playground_amp.doctor.machine import Machine
 from playground_amp.doctor.separability import FeatureStats, Summary
+from playground_amp.retargeting.clip_verdict import plain
 
-NARROWEST = 80
 AUC = "the number's or its distance's from the reference's median, the greater"
 CLIP_COLUMNS = (  # of figures, with their unit
     "speed\nm/s",
@@ -28,52 +26,11 @@ CLIP_COLUMNS = (  # of figures, with their unit
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Diagnosis:
-    """All that was seen and found."""
-
-    features: list[FeatureStats]
-    findings: list[Finding]
-    clips: list[ClipReport]
-    machine: Machine
-
-    @property
-    def errors(self) -> int:
-        return sum(_spoils(finding) for finding in self.findings)
-
-    @property
-    def verdict(self) -> str:
-        if not self.errors:
-            return "ready to train"
-        return f"{self.errors} problem{'s' if self.errors > 1 else ''} would spoil a run"
-
-    @property
-    def giveaway(self) -> str:
-        """The feature that tells policy from reference best, and whether that is a fault, if it can be said."""
-        worst = max(self.features, key=lambda dimension: dimension.separability)
-        causes = [finding.code for finding in self.findings if worst.name in finding.dimensions and _spoils(finding)]
-        said = f"{worst.name} gives the policy away most (AUC {worst.separability:.2f})"
-        if causes:
-            return f"{said}; likely cause: {causes[0]}"
-        return said if self.errors else f"{said}; no fault was found in it, so this is what it has to learn"
-
-
 def as_json(diagnosis: Diagnosis) -> str:
-    """One object; numbers that are none become null."""
+    """A diagnosis as one JSON object; NaN and infinity become null."""
     fields: dict[str, Any] = dataclasses.asdict(diagnosis)
     about = {"giveaway": diagnosis.giveaway, "verdict": diagnosis.verdict, "errors": diagnosis.errors}
-    return json.dumps(_plain(fields | about), allow_nan=False)
-
-
-def show(diagnosis: Diagnosis, console: Console) -> None:
-    """Tables, findings, verdict."""
-    console.print(features_table(diagnosis.features))
-    console.print(clips_table(diagnosis.clips))
-    _say(console, machine_sentence(diagnosis.machine))
-    _say(console, diagnosis.giveaway)
-    for finding in sorted(diagnosis.findings, key=lambda finding: finding.severity):
-        _say(console, f"{finding.severity} ({finding.code}): {finding.sentence}")
-    _say(console, diagnosis.verdict)
+    return json.dumps(plain(fields | about), allow_nan=False)
 
 
 def features_table(features: list[FeatureStats]) -> Table:
@@ -107,20 +64,20 @@ def clips_table(clips: list[ClipReport]) -> Table:
     return table
 
 
+def sentences(diagnosis: Diagnosis) -> list[str]:
+    """The machine, the feature that tells policy from reference best, the findings (errors first) and the verdict."""
+    findings = sorted(diagnosis.findings, key=lambda finding: finding.severity)
+    said = [f"{finding.severity} ({finding.code}): {finding.sentence}" for finding in findings]
+    return [machine_sentence(diagnosis.machine), diagnosis.giveaway, *said, diagnosis.verdict]
+
+
 def machine_sentence(machine: Machine) -> str:
+    """Hardware, and what a run will choose on it."""
     return (
         f"machine: {', '.join(machine.devices)} ({machine.backend}), {machine.cores} cores, physics {machine.physics}, "
         f"{machine.num_envs} robots, rendering {'works' if machine.rendering == 'yes' else 'fails'}, wandb "
         f"{machine.wandb}, {machine.free_disk / 1e9:.1f} GB free"
     )
-
-
-def _spoils(finding: Finding) -> bool:
-    return finding.severity == "error"
-
-
-def _say(console: Console, sentence: str) -> None:
-    console.print(sentence, highlight=False, markup=False)
 
 
 def _cells(summary: Summary) -> tuple[str, str]:
@@ -129,11 +86,3 @@ def _cells(summary: Summary) -> tuple[str, str]:
 
 def _short(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 100.0 else f"{value:.3g}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
