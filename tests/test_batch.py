@@ -25,6 +25,7 @@ from playground_amp.motion.clip import load_clip
 from playground_amp.motion.reference_builder import clip_features
 from playground_amp.retargeting.batch import retarget_sources
 from playground_amp.retargeting.clip_verdict import examine, from_json
+from playground_amp.retargeting.command import print_table
 from playground_amp.retargeting.html_report import write_report
 from playground_amp.retargeting.pipeline import Job, RetargetOptions, earlier, make, mirrored, retargeted
 from playground_amp.retargeting.readers.any import read_source
@@ -117,8 +118,9 @@ def test_bad_files_are_left_out_and_the_others_made_side_by_side(
     assert load_clip(tmp_path / "01_walk_poses.npz", robot).source == "mine"
     told = capsys.readouterr()
     assert "left out" in told.err and "broken.npz" in told.err and "shape.npz" in told.err
-    assert "2 clips made, 1 left out" in told.err
-    lines = told.out.splitlines()
+    assert "2 clips made, 1 left out" in told.err and not told.out
+    print_table(verdicts)
+    lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 130 and all(len(line) <= 100 for line in lines if "walk_poses" in line[:24])
 
 

@@ -1,4 +1,4 @@
-"""Many recordings to many clips, in parallel, each with its verdict beside it: what playground-amp retarget does."""
+"""Many recordings to many clips, in parallel, each with the verdict on it beside it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
-from playground_amp.core.reporter import say
+from playground_amp.core.reporter import SILENT, Bar, Reporter, say
 from playground_amp.motion.clip import save_clip
 from playground_amp.retargeting.clip_verdict import ClipAssessment
-from playground_amp.retargeting.console_table import print_verdicts, summary
 from playground_amp.retargeting.pipeline import Job, Made, RetargetOptions, earlier, make
 from playground_amp.retargeting.recordings import find_sources
 from playground_amp.robots import load_robot
@@ -36,13 +32,13 @@ def retarget_sources(
     *,
     jobs: int | None = None,
     report: Path | None = None,
-    as_json: bool = False,
+    reporter: Reporter = SILENT,
 ) -> list[ClipAssessment]:
-    """Write NAME.npz and NAME.json into `out` for every recording, and say what each is fit for.
+    """Write NAME.npz and NAME.json into `out` for every recording; the assessments of the clips, by the clips' names.
 
-    A bad recording is told in one sentence and left out; InputError when there is no clip at all. `jobs` processes work
-    side by side (default: one a processor). `report` is the page to write, if any; with `as_json` the verdicts are
-    printed as one JSON list instead of the table.
+    `sources` are files, folders and patterns with *; `robot` is a shipped robot's name or a YAML file. A bad recording
+    is told in one sentence and left out; InputError when there is no clip at all. `jobs` processes work side by side
+    (default: one a processor). `report` is the page of HTML to write, if any.
     """
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs is {jobs}; expected 1 process or more")
@@ -52,10 +48,13 @@ def retarget_sources(
     for path in skipped:
         say(f"skipped '{path}': it holds a body's shape, no motion")
     tasks = [Job(name, path, robot, out, options, report is not None) for name, path in found.items()]
-    made = sorted(_all_made(tasks, jobs or os.cpu_count() or 1), key=lambda one: one.job.name)
+    made = sorted(_all_made(tasks, jobs or os.cpu_count() or 1, reporter), key=lambda one: one.job.name)
     if all(one.error for one in made):
         raise InputError(made[0].error if len(made) == 1 else f"no clip could be made; the first: {made[0].error}")
-    _tell(made, as_json=as_json)
+    for one in made:
+        if one.error:
+            say(f"left out: {one.error}")
+    say(summary(made))
     if report:
         _report(report, made, robot)
     return [verdict for one in made for verdict in one.verdicts]
@@ -68,18 +67,26 @@ def _check_writable(out: Path) -> None:
         raise InputError(f"cannot write into '{out}'; choose another folder with --out")
 
 
-def _all_made(tasks: list[Job], jobs: int) -> list[Made]:
-    """What became of every recording; clips are written as they come, a bar on standard error shows how far it is."""
-    columns = (TextColumn("retargeting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _all_made(tasks: list[Job], jobs: int, reporter: Reporter) -> list[Made]:
+    """What became of every recording; clips are written as they come."""
     done: list[Made] = []
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("retargeting", total=len(tasks))
+    with _progress(reporter, len(tasks)) as bar:
         for made in _results(tasks, jobs):
             _write(made)
             done.append(made)
-            progress.advance(bar)
+            bar.show(len(done), made.job.name)
     return done
+
+
+@contextlib.contextmanager
+def _progress(reporter: Reporter, total: int) -> Generator[Bar]:
+    """A bar over several recordings; one alone has no steps to show."""
+    if total > 1:
+        with reporter.progress("retargeting", total) as bar:
+            yield bar
+    else:
+        with reporter.status("retargeting"):
+            yield Bar()
 
 
 def _results(tasks: list[Job], jobs: int) -> Iterator[Made]:
@@ -149,17 +156,14 @@ def _write(made: Made) -> None:
             raise InputError(f"cannot write '{path}': {error.strerror}; choose another folder with --out") from None
 
 
-def _tell(made: list[Made], *, as_json: bool) -> None:
-    verdicts = [verdict for one in made for verdict in one.verdicts]
-    if as_json:
-        files = [one.job.out / f"{verdict.clip}.json" for one in made for verdict in one.verdicts]
-        print(json.dumps([json.loads(file.read_text()) for file in files], indent=2))
-    else:
-        print_verdicts(verdicts)
-    for one in made:
-        if one.error:
-            say(f"left out: {one.error}")
-    say(summary(made))
+def summary(made: Sequence[Made]) -> str:
+    """How many clips were made, stood unchanged, and what was left out."""
+    new, kept = sum(len(one.clips) for one in made), sum(len(one.verdicts) for one in made if one.unchanged)
+    missed = sum(bool(one.error) for one in made)
+    parts = [f"{new} clips made" if new != 1 else "1 clip made"] if new else []
+    parts += [f"{kept} unchanged"] if kept else []
+    parts += [f"{missed} left out"] if missed else []
+    return ", ".join(parts)
 
 
 def _report(path: Path, made: list[Made], robot: str) -> None:

@@ -1,11 +1,17 @@
-"""The command `playground-amp retarget`: its arguments, and one call."""
+"""The command `playground-amp retarget`: its arguments, and what it prints."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from playground_amp.core.console import make_parser
+from playground_amp.core.console import ConsoleReporter, make_parser
+from playground_amp.core.reporter import say
+
+if TYPE_CHECKING:
+    from playground_amp.retargeting.clip_verdict import ClipAssessment
 
 RETARGET = """Turn recordings of walking people, or of robots, into motion clips of a robot, each with a verdict on it.
 
@@ -38,32 +44,62 @@ def retarget(arguments: Sequence[str]) -> None:
     add("--propose-robot", metavar="FILE.xml", help="write a first robot YAML for an MJCF into --out, and nothing else")
     options = parser.parse_args(arguments)
     if options.propose_robot:
-        from playground_amp.robots.proposal.propose import write_proposal  # imported late: --help answers at once
-
-        write_proposal(options.propose_robot, options.out)
+        _propose_robot(options.propose_robot, options.out)
         return
     if not options.sources or options.out is None:
         parser.error("give one SOURCE or more, and --out DIR for the clips")
 
-    from playground_amp.retargeting.batch import retarget_sources
+    from playground_amp.retargeting.batch import retarget_sources  # imported late: --help answers at once
     from playground_amp.retargeting.pipeline import RetargetOptions
 
-    made_with = RetargetOptions(
-        start=options.start,
-        end=options.end,
-        speed_min=options.speed_min,
-        mirror=options.mirror,
-        time_scale=not options.no_time_scale,
-        source=options.source,
-        refine=options.refine,
-    )
-    report = None if options.report is None else Path(options.report or options.out / "report.html")
-    retarget_sources(
+    assessments = retarget_sources(
         options.sources,
         options.robot,
         options.out,
-        made_with,
+        RetargetOptions(
+            start=options.start,
+            end=options.end,
+            speed_min=options.speed_min,
+            mirror=options.mirror,
+            time_scale=not options.no_time_scale,
+            source=options.source,
+            refine=options.refine,
+        ),
         jobs=options.jobs,
-        report=report,
-        as_json=options.json,
+        report=None if options.report is None else Path(options.report or options.out / "report.html"),
+        reporter=ConsoleReporter(),
     )
+    if options.json:
+        files = [options.out / f"{assessment.clip}.json" for assessment in assessments]
+        print(json.dumps([json.loads(file.read_text()) for file in files], indent=2))
+    else:
+        print_table(assessments)
+
+
+def print_table(assessments: Sequence[ClipAssessment]) -> None:
+    """A row a clip, and below what is wrong and what mends it; a terminal's width is kept, elsewhere there is room."""
+    from rich.console import Console  # imported late: --help answers at once
+
+    from playground_amp.retargeting.console_table import LEGEND, NARROWEST, reasons, table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, NARROWEST)
+    console.print(table(assessments))
+    console.print(LEGEND, style="dim", highlight=False)
+    for line in reasons(assessments):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _propose_robot(mjcf: str, folder: Path | None) -> None:
+    """Write a first record of a robot into a folder, or print it; say what was guessed."""
+    from playground_amp.robots.proposal.propose import propose, write_proposal  # imported late: --help answers at once
+
+    text = ""
+    if folder is None:
+        text, sentences = propose(mjcf)
+    else:
+        _, sentences = write_proposal(mjcf, folder)
+    for sentence in sentences:
+        say(sentence)
+    print(text, end="")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 
 from playground_amp.metrics.bounds import BOUNDS
 from playground_amp.retargeting.clip_verdict import FAIL, NONE, PASS, WARN, ClipAssessment, in_words
-from playground_amp.retargeting.pipeline import Made
 
 COLOURS = {PASS: "green", WARN: "yellow", FAIL: "bold red", NONE: "dim"}
 COLUMNS = {  # figure -> heading, width, format
@@ -29,17 +27,7 @@ LEGEND = (
     "source; good part: the longest in which nothing fails"
 )
 NAME_WIDTH = 24
-
-
-def print_verdicts(verdicts: Sequence[ClipAssessment], console: Console | None = None) -> None:
-    """Print the table and the reasons; the console's width is kept where it is told, 100 columns where it is not."""
-    console = console or Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 100)
-    console.print(table(verdicts))
-    console.print(LEGEND, style="dim", highlight=False)
-    for line in reasons(verdicts):
-        console.print(line, highlight=False, soft_wrap=True)
+NARROWEST = 100  # columns that the table needs
 
 
 def table(verdicts: Sequence[ClipAssessment]) -> Table:
@@ -84,13 +72,3 @@ def _reason(name: str, level: str, verdicts: Sequence[ClipAssessment]) -> Iterat
     unit = f" {figure.unit}".rstrip()
     said = f"{BOUNDS[name].label} {' to '.join(dict.fromkeys(values))}{unit} in {clips}"
     yield f"{_coloured(level, level)} {said}, good is {in_words(figure.good)}{unit}: {figure.mend}"
-
-
-def summary(made: Sequence[Made]) -> str:
-    """How many clips were made, stood unchanged, and what was left out."""
-    new, kept = sum(len(one.clips) for one in made), sum(len(one.verdicts) for one in made if one.unchanged)
-    missed = sum(bool(one.error) for one in made)
-    parts = [f"{new} clips made" if new != 1 else "1 clip made"] if new else []
-    parts += [f"{kept} unchanged"] if kept else []
-    parts += [f"{missed} left out"] if missed else []
-    return ", ".join(parts)

@@ -11,7 +11,6 @@ import yaml
 
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
-from playground_amp.core.reporter import say
 from playground_amp.robots import Robot, available, make_robot
 from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
 from playground_amp.robots.proposal.actuator_gains import guess_gains
@@ -56,35 +55,35 @@ def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str
     return text, sentences
 
 
+def write_proposal(mjcf: str | Path, folder: Path) -> tuple[Path, list[str]]:
+    """Write a record for an MJCF into a folder, as NAME.yaml, and never over another.
+
+    Its path, and sentences: what was guessed, and the commands that come next. Raises InputError as `propose` does.
+    """
+    path = folder / f"{Path(mjcf).stem}.yaml"
+    if path.exists():
+        raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
+    text, sentences, robot = _proposed(mjcf, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+    settings = f"--set env.robot={path} --set env.min_height={robot.fallen_height:.2f} --set reference.clips=DIR"
+    doctor = "playground-amp doctor with the same settings says what speeds to ask"
+    return path, [
+        *sentences,
+        f"wrote {path}; clips for it: playground-amp retarget SOURCE --robot {path} --out DIR",
+        f"and a policy: playground-amp train --config ppo_amass_training.yaml {settings}",
+        f"before that, look at the clips' verdicts: {doctor}",
+    ]
+
+
 def _proposed(mjcf: str | Path, folder: Path | None) -> tuple[str, list[str], Robot]:
-    """The same, and the robot of that record."""
+    """Text of a record, sentences on it, and the robot that it describes."""
     path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
     found = find(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _reference(path.resolve(), folder))
     text = write_record(found)
     record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
     robot = make_robot(record, folder or Path.cwd(), str(path))
     return text, [*found.sentences, *trial(robot)], robot
-
-
-def write_proposal(mjcf: str, folder: Path | None) -> None:
-    """Write a first record into `folder`, never over another, or print it; say what was guessed."""
-    path = folder / f"{Path(mjcf).stem}.yaml" if folder else None
-    if path and path.exists():
-        raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
-    text, sentences, robot = _proposed(mjcf, folder)
-    for sentence in sentences:
-        say(sentence)
-    if path is None:
-        print(text, end="")
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
-    settings = f"--set env.robot={path} --set env.min_height={robot.fallen_height:.2f} --set reference.clips=DIR"
-    say(f"wrote {path}; clips for it: playground-amp retarget SOURCE --robot {path} --out DIR")
-    say(f"and a policy: playground-amp train --config ppo_amass_training.yaml {settings}")
-    say(
-        "before that, look at the clips' verdicts: playground-amp doctor with the same settings says what speeds to ask"
-    )
 
 
 def find(path: Path, reference: str) -> Proposal:
