@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import mujoco
 
 from playground_amp.core.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from playground_amp.robots import Robot
+from playground_amp.robots.robot import Robot
 
 SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
 

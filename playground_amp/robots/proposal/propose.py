@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
@@ -15,33 +14,18 @@ from playground_amp.robots import Robot, available, make_robot
 from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
 from playground_amp.robots.proposal.actuator_gains import guess_gains
 from playground_amp.robots.proposal.anatomy import LegAnatomy, find_anatomy
-from playground_amp.robots.proposal.contact_points import Soles, find_soles
+from playground_amp.robots.proposal.contact_points import find_soles
+from playground_amp.robots.proposal.proposal import Proposal
 from playground_amp.robots.proposal.remarks import lacking, remarks, trial
 from playground_amp.robots.proposal.standing_pose import bent_knees, keyframe_pose
 from playground_amp.robots.proposal.yaml_writer import write_record
-from playground_amp.robots.record import Gains, parse_record
+from playground_amp.robots.record import parse_record
 from playground_amp.robots.servos import servos_of
-from playground_amp.robots.symmetry import Symmetry, find_symmetry, pose
+from playground_amp.robots.symmetry import find_symmetry, pose
 
 FREE, HINGE = mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_HINGE
 CLEARANCE = (0.004 / 0.42, 0.012 / 0.42)  # as shares of the leg's length: those of the default robot
 UPRIGHT = 0.9  # cosine of the lean that the root's frame may have
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Everything found; `sentences` say what was guessed and what needs a hand."""
-
-    name: str
-    mjcf: str
-    root: str
-    symmetry: Symmetry
-    anatomy: LegAnatomy
-    home: dict[str, float]  # rad
-    soles: Soles
-    clearance: tuple[float, float]  # m
-    gains: dict[str, Gains]  # what the MJCF does not say
-    sentences: tuple[str, ...]
 
 
 def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str]]:

@@ -7,12 +7,9 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from playground_amp.robots.proposal.proposal import Proposal
 from playground_amp.robots.record import Gains, Sphere
-
-if TYPE_CHECKING:
-    from playground_amp.robots.proposal.propose import Proposal
 
 RESERVED = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 COLUMN = 34  # of the comments
