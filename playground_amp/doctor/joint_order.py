@@ -28,7 +28,7 @@ def mending_order(clip: MotionClip, robot: Robot, *, below: float) -> list[str]:
     best, names = below, []
     for order in _orders(robot):
         qpos = np.concatenate([clip.qpos[:, :7], clip.qpos[:, 7:][:, order]], axis=1)
-        if _excess(qpos, robot).max() <= LIMIT_TOLERANCE:
+        if robot.beyond_limits(qpos[:, 7:]).max() <= LIMIT_TOLERANCE:
             bad = badness(measure(dataclasses.replace(clip, qpos=qpos), robot))
             if bad < best:
                 best, names = bad, [joint for i, joint in enumerate(robot.joints) if order[i] != i]
@@ -39,12 +39,12 @@ def check_order(paths: Sequence[Path], robot: Robot) -> None:
     """Raise InputError for a clip file that passes joint limits only because its joints are in the wrong order."""
     for path in paths:
         clip = _peek(path, robot)
-        if clip is None or _excess(clip.qpos, robot).max() <= LIMIT_TOLERANCE:
+        if clip is None or (beyond := robot.beyond_limits(clip.qpos[:, 7:])).max() <= LIMIT_TOLERANCE:
             continue
         names = mending_order(clip, robot, below=np.inf)
         if names:
             raise InputError(
-                f"'{path}': {robot.joints[int(_excess(clip.qpos, robot).argmax())]} passes its limit, with "
+                f"'{path}': {robot.joints[int(beyond.argmax())]} passes its limit, with "
                 f"{listed(names)} exchanged no joint does: they are in the wrong order; write its qpos in the order "
                 f"{', '.join(robot.joints)}"
             )
@@ -68,9 +68,3 @@ def _orders(robot: Robot) -> Iterator[np.ndarray]:
         order[list(pair)] = pair[::-1]
         yield order
     yield np.array(robot.mirror_joints[0])
-
-
-def _excess(qpos: np.ndarray, robot: Robot) -> np.ndarray:
-    """Greatest way of each joint beyond its range, [J] rad."""
-    lower, upper = robot.joint_range.T
-    return np.maximum(lower - qpos[:, 7:], qpos[:, 7:] - upper).max(axis=0)

@@ -50,6 +50,17 @@ class Footfalls:
     place: np.ndarray  # [S, 2] m, middle of the foot in the frame after the strike
 
 
+@dataclass(frozen=True, eq=False)
+class FootMotion:
+    """How the feet of a motion move over the ground: N frames, P pads, those of the left foot first."""
+
+    corners: np.ndarray  # [N, P, corners, 3] m, lowest points of the pads' contact spheres, world
+    heights: np.ndarray  # [N, 2] m, lowest point of the left and the right foot
+    falls: Footfalls
+    slip: np.ndarray  # [N - 1, P] m/s, horizontal speed of the material at each pad's lowest point
+    loaded: np.ndarray  # [N - 1, P] bool, pad in contact in both frames
+
+
 BOUNDED = ("skating", "penetration", "float_height", "clearance", "limit_share", "joint_speed", "duty")
 OF_STEPS = ("clearance", "duty")  # figures that say nothing of a motion without steps
 
@@ -72,21 +83,17 @@ def contact_height(robot: Robot) -> float:
 
 def measure(clip: MotionClip, robot: Robot) -> Quality:
     """Figures of `clip`, for feet whose pads come left foot's first, then as many of the right."""
-    corners, turns = pad_motion(clip.qpos, robot)
-    heights, ground = corners[..., 2].min(axis=-1), contact_height(robot)  # [N, P]
-    feet = heights.reshape(len(heights), 2, -1).min(axis=-1)  # [N, 2]
-    places = corners[..., :2].reshape(len(corners), 2, -1, 2).mean(axis=2)
-    falls = footfalls(feet, places, clip.frequency, height=ground)
-    speed, loaded = slip(corners, turns, robot, clip.frequency)
+    feet = foot_motion(clip, robot)
+    falls, loaded = feet.falls, feet.loaded
     return Quality(
         seconds=clip.duration,
         speed=float((clip.qpos[-1, 0] - clip.qpos[0, 0]) / clip.duration),
         cadence=_cadence(falls),
         duty=_duty(falls),
-        skating=float(speed[loaded].mean()) if loaded.any() else 0.0,
-        penetration=float(max(0.0, -heights.min())),
-        float_height=float(feet.min(axis=-1).max()),
-        clearance=_clearance(feet, ground),
+        skating=float(feet.slip[loaded].mean()) if loaded.any() else 0.0,
+        penetration=float(max(0.0, -feet.heights.min())),
+        float_height=float(feet.heights.min(axis=-1).max()),
+        clearance=_clearance(feet.heights, contact_height(robot)),
         limit_share=float(at_limit(clip.qpos, robot).any(axis=1).mean()),
         joint_speed=float(np.abs(np.diff(clip.qpos[:, 7:], axis=0)).max() * clip.frequency),
         asymmetry=_asymmetry(clip.qpos, robot),
@@ -97,6 +104,16 @@ def measure(clip: MotionClip, robot: Robot) -> Quality:
         alternation=alternation(falls),
         leg=robot.leg_length,
     )
+
+
+def foot_motion(clip: MotionClip, robot: Robot) -> FootMotion:
+    """The feet of a clip by MuJoCo's kinematics; a pad touches below `contact_height`."""
+    corners, turns = pad_motion(clip.qpos, robot)
+    heights = corners[..., 2].reshape(len(corners), 2, -1).min(axis=-1)
+    places = corners[..., :2].reshape(len(corners), 2, -1, 2).mean(axis=2)
+    falls = footfalls(heights, places, clip.frequency, height=contact_height(robot))
+    speed, loaded = slip(corners, turns, robot, clip.frequency)
+    return FootMotion(corners, heights, falls, speed, loaded)
 
 
 def pad_corners(qpos: np.ndarray, robot: Robot) -> np.ndarray:

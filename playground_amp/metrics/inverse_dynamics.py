@@ -27,8 +27,8 @@ class Torques:
     zmp: np.ndarray  # [N, 2] m, zero moment point on the ground z = 0; NaN where next to nothing presses on it
 
 
-def required_torques(qpos: np.ndarray, robot: Robot, dt: float, *, every: int = 1) -> Torques:
-    """Torques of every `every`-th frame of a motion [N, nq] at steps of `dt` s.
+def required_torques(qpos: np.ndarray, robot: Robot, dt: float) -> Torques:
+    """Torques that every frame of a motion [N, nq] at steps of `dt` s needs.
 
     tau = [M qacc + bias - passive - J^T f] in the joint rows. The forces f >= 0 act at the lowest corners of the pads
     along the edges of four-sided friction cones, and minimise |root rows|^2 + w^2 |tau|^2: what is left to choose
@@ -37,8 +37,8 @@ def required_torques(qpos: np.ndarray, robot: Robot, dt: float, *, every: int = 
     model = _alone(robot)
     data = mujoco.MjData(model)
     qvel, qacc = derivatives(qpos, robot, dt)
-    joints, root, zmp = (np.empty((len(qpos[::every]), *shape)) for shape in ((model.nv - 6,), (), (2,)))
-    for i, state in enumerate(zip(qpos[::every], qvel[::every], qacc[::every], strict=True)):
+    joints, root, zmp = (np.empty((len(qpos), *shape)) for shape in ((model.nv - 6,), (), (2,)))
+    for i, state in enumerate(zip(qpos, qvel, qacc, strict=True)):
         joints[i], root[i], zmp[i] = _solve(model, data, robot, *state)
     return Torques(joints, root, zmp)
 

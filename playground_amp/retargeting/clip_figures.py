@@ -18,15 +18,15 @@ ROUNDING = 1e-9
 Share = tuple[np.ndarray, np.ndarray]  # what is added up over frames [N], and the weights [N] it is divided by
 
 
-def figures_of(seen: Signals, gait: Quality, robot: Robot) -> dict[str, float]:
+def figures_of(seen: Signals, gait: Quality) -> dict[str, float]:
     """Values in SI units of the figures that a clip has by itself; NaN where there is nothing to measure."""
     values = {name: _mean(share) for name, share in shares(seen).items()}
     values |= {name: 1.0 - values[name] for name in TURNED}
-    values |= {name: float(signal.max()) for name, signal in peaks(seen, robot).items()}
+    values |= {name: float(signal.max()) for name, signal in peaks(seen).items()}
     values |= {name: getattr(gait, name) for name in OF_GAIT}
     strides = np.concatenate(duty_factors(seen.falls))
     values["duty"] = float(gait.duty) if np.isfinite(strides).any() else math.nan
-    return values | dict.fromkeys(_unmeasured(seen, gait, robot), math.nan)
+    return values | dict.fromkeys(_unmeasured(seen, gait), math.nan)
 
 
 def _mean(share: Share) -> float:
@@ -35,12 +35,11 @@ def _mean(share: Share) -> float:
     return float(total.sum() / weight.sum()) if weight.any() else 0.0
 
 
-def _unmeasured(seen: Signals, gait: Quality, robot: Robot) -> list[str]:
+def _unmeasured(seen: Signals, gait: Quality) -> list[str]:
     """Figures of things that the clip or the robot does not have."""
     names = [] if gait.clearance > 0.0 else ["clearance"]
     names += [] if np.nansum(seen.torque) > 0.0 else ["torque_peak", "torque_above"]
-    names += ["zmp_distance", "zmp_inside"] if np.isnan(seen.zmp_distance).all() else []
-    return names + (["speed_limit"] if speed_limits(robot) is None else [])
+    return names + (["zmp_distance", "zmp_inside"] if np.isnan(seen.zmp_distance).all() else [])
 
 
 def shares(seen: Signals) -> dict[str, Share]:
@@ -56,23 +55,15 @@ def shares(seen: Signals) -> dict[str, Share]:
     }
 
 
-def peaks(seen: Signals, robot: Robot) -> dict[str, np.ndarray]:
+def peaks(seen: Signals) -> dict[str, np.ndarray]:
     """Figures that are a greatest value: [N] each."""
-    limits = speed_limits(robot)
     return {
         "penetration": np.maximum(0.0, -seen.feet.min(axis=1)),
         "float_height": np.maximum(0.0, seen.feet.min(axis=1)),
         "joint_speed": seen.joint_speed.max(axis=1),
-        "speed_limit": (seen.joint_speed / (np.inf if limits is None else limits)).max(axis=1),
         "torque_peak": np.nan_to_num(seen.torque).max(axis=1),
         "zmp_distance": np.nan_to_num(seen.zmp_distance),
     }
-
-
-def speed_limits(robot: Robot) -> np.ndarray | None:
-    """Greatest speed of every joint, [J] rad/s, where the robot tells it; None where not."""
-    limits = getattr(robot, "joint_speed_limit", None)
-    return None if limits is None else np.broadcast_to(np.asarray(limits, float), robot.num_joints)
 
 
 def longest_walkable(seen: Signals, robot: Robot) -> tuple[int, int]:
@@ -84,7 +75,7 @@ def longest_walkable(seen: Signals, robot: Robot) -> tuple[int, int]:
     most = {name: scaled(name, robot.leg_length)[1][1] / BOUNDS[name].factor for name in BOUNDS}
     most |= {name: 1.0 - scaled(name, robot.leg_length)[1][0] / BOUNDS[name].factor for name in TURNED}
     broken = seen.stumble.copy()
-    for name, signal in peaks(seen, robot).items():
+    for name, signal in peaks(seen).items():
         broken |= signal > most[name] + ROUNDING
     excess = [total - most[name] * weight for name, (total, weight) in shares(seen).items()]
     return longest(np.stack(excess), broken)

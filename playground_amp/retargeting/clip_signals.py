@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from playground_amp.metrics.gait import Footfalls, at_limit, contact_height, footfalls, pad_motion, slip
+from playground_amp.metrics.gait import Footfalls, at_limit, contact_height, foot_motion
 from playground_amp.metrics.inverse_dynamics import SMOOTHING, required_torques, torque_limits
 from playground_amp.metrics.support_polygon import distance_to_hull
 from playground_amp.motion.clip import MotionClip
@@ -35,26 +35,22 @@ class Signals:
 def signals(clip: MotionClip, robot: Robot) -> Signals:
     """Measure every frame of a clip."""
     qpos, rate = clip.qpos, clip.frequency
-    corners, turns = pad_motion(qpos, robot)
-    feet = corners[..., 2].reshape(len(qpos), 2, -1).min(axis=-1)
-    places = corners[..., :2].reshape(len(qpos), 2, -1, 2).mean(axis=2)
-    falls = footfalls(feet, places, rate, height=contact_height(robot))
-    speed, loaded = slip(corners, turns, robot, rate)
+    feet = foot_motion(clip, robot)
     needed = required_torques(qpos, robot, 1.0 / rate)
-    flat = corners.reshape(len(qpos), -1, 3)
-    outside = distance_to_hull(needed.zmp, flat[..., :2], flat[..., 2] < contact_height(robot))
+    corners = feet.corners.reshape(len(qpos), -1, 3)
+    outside = distance_to_hull(needed.zmp, corners[..., :2], corners[..., 2] < contact_height(robot))
     return Signals(
-        feet=feet,
-        contact=feet < contact_height(robot),
-        slip=_from_second(speed),
-        loaded=_from_second(loaded),
+        feet=feet.heights,
+        contact=feet.heights < contact_height(robot),
+        slip=_from_second(feet.slip),
+        loaded=_from_second(feet.loaded),
         at_limit=at_limit(qpos, robot),
         joint_speed=_from_second(np.abs(np.diff(qpos[:, 7:], axis=0)) * rate),
         torque=_without_ends(np.abs(needed.joints) / torque_limits(robot)),
         zmp_distance=_without_ends(outside),
         root_speed=_from_second(np.linalg.norm(np.diff(qpos[:, :2], axis=0), axis=-1) * rate),
-        stumble=_stumbles(falls, len(qpos), rate),
-        falls=falls,
+        stumble=_stumbles(feet.falls, len(qpos), rate),
+        falls=feet.falls,
     )
 
 

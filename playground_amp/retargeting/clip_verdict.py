@@ -74,7 +74,7 @@ def examine(
     """
     seen, gait, tracking = signals(clip, robot), measure(clip, robot), dict(tracking or {})
     first, last = longest_walkable(seen, robot)
-    values = figures_of(seen, gait, robot) | {
+    values = figures_of(seen, gait) | {
         "tracking": max(tracking.values(), default=math.nan),
         "speed_ratio": clip.speed / similar_speed if similar_speed > 0.0 else math.nan,
         "walkable": (last - first) / clip.frequency,

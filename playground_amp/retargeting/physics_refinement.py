@@ -45,7 +45,6 @@ class Refined:
     clip: MotionClip
     distance: float  # m, root mean square of the root from its place in the clip
     joint_error: float  # rad, root mean square of the joints from their angles in the clip
-    assistance: float = 0.0  # share of the weight that is carried from outside
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,7 @@ def refine(clip: MotionClip, robot: Robot, *, seed: int = 0) -> Refined:
     while len(frames) < len(track.qpos):
         first = len(frames) - 1
         plan = _improve(plan, state, track, first, simulation, rng)
-        targets = _targets(plan[None], track, first, robot)[0]
+        targets = _targets(plan[None], track, first)[0]
         for target in targets[: min(KNOT, len(track.qpos) - len(frames))]:
             state = simulation.one(state, target)
             frames.append(state.qpos)
@@ -163,14 +162,14 @@ def _improve(
         noise = SPREAD * ANNEAL**round_ * rng.standard_normal((SAMPLES, *plan.shape))
         plans = plan + noise
         plans[0], plans[1] = plan, 0.0
-        targets = _targets(plans, track, first, simulation.robot)
+        targets = _targets(plans, track, first)
         cost = simulation.cost(state, targets, track, first) + WEIGHTS["offset"] * (plans**2).sum(axis=(1, 2))
         weight = np.exp(-(cost - cost.min()) / (TEMPERATURE * (np.median(cost) - cost.min()) + 1e-9))
         plan = np.einsum("s,skj->kj", weight / weight.sum(), plans)
     return plan
 
 
-def _targets(plans: np.ndarray, track: Track, first: int, robot: Robot) -> np.ndarray:
+def _targets(plans: np.ndarray, track: Track, first: int) -> np.ndarray:
     """Servo targets [S, HORIZON, J] of offsets [S, K, J] at the knots, linear between them."""
     steps = np.arange(HORIZON)
     knot, share = steps // KNOT, (steps % KNOT / KNOT)[:, None]

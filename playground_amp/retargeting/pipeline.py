@@ -144,7 +144,7 @@ def retargeted(job: Job, robot: Robot) -> Retargeted:
     if not options.refine:
         return done
     walked = refine(done.clip, robot)
-    physics = {"assistance": walked.assistance, "distance": walked.distance, "joint_error": walked.joint_error}
+    physics = {"distance": walked.distance, "joint_error": walked.joint_error}
     return dataclasses.replace(done, clip=walked.clip, tracking_error={}, physics=physics)
 
 

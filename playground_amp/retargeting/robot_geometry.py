@@ -115,9 +115,9 @@ def _given(value: float | None, measured: float) -> float:
 def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjData, side: int) -> Leg:
     model = robot.model
     chain = _between(model, bodies.pelvis, bodies.feet[side])
-    pitch = _joint_along(model, zero, _joints_of(model, chain), 1, f"'{robot.name}': no hip pitch joint")
+    pitch = _pitch_joint(zero, _joints_of(model, chain), f"'{robot.name}': no hip pitch joint")
     knees = _joints_of(model, [model.body(bodies.knees[side]).id])
-    knee = _joint_along(model, zero, knees, 1, f"'{robot.name}': {bodies.knees[side]} carries no knee joint")
+    knee = _pitch_joint(zero, knees, f"'{robot.name}': {bodies.knees[side]} carries no knee joint")
     below = chain[chain.index(model.body(bodies.knees[side]).id) + 1 :]
     above = chain[: chain.index(model.body(bodies.knees[side]).id)]
     spheres = robot.pad_geoms.reshape(2, -1)[side]
@@ -168,9 +168,9 @@ def _joints_of(model: mujoco.MjModel, bodies: list[int]) -> list[int]:
     ]
 
 
-def _joint_along(model: mujoco.MjModel, data: mujoco.MjData, joints: list[int], direction: int, fault: str) -> int:
-    """The first of `joints` that turns about x, y or z (0, 1, 2)."""
-    found = [j for j in joints if abs(data.xaxis[j][direction]) > ALONG]
+def _pitch_joint(data: mujoco.MjData, joints: list[int], fault: str) -> int:
+    """The first of `joints` that turns about y; raises InputError, which begins with `fault`, where none does."""
+    found = [j for j in joints if abs(data.xaxis[j][1]) > ALONG]
     if not found:
         raise InputError(f"{fault} that turns about the robot's y axis; name the bodies in its YAML, and face it to +x")
     return found[0]

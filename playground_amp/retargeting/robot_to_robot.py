@@ -50,15 +50,14 @@ def _in_order(motion: RobotMotion, robot: Robot) -> np.ndarray:
 
 def _within(joints: np.ndarray, name: str, robot: Robot) -> np.ndarray:
     """Joint positions [N, J] cut to the limits; raises InputError where they are far beyond."""
-    lower, upper = robot.joint_range.T
-    over = np.maximum(lower - joints, joints - upper).max(axis=0)
+    over = robot.beyond_limits(joints)
     worst = int(over.argmax())
     if over[worst] > MOST_OVER + LIMIT_TOLERANCE:
         raise InputError(
             f"'{name}': {robot.joints[worst]} passes the limit of '{robot.name}' by {over[worst]:.2f} rad; give the "
             f"--robot that it was made for"
         )
-    return np.clip(joints, lower, upper)
+    return np.clip(joints, *robot.joint_range.T)
 
 
 def _heading(position: np.ndarray, rotation: Rotation) -> float:

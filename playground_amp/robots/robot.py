@@ -76,6 +76,11 @@ class Robot:
         """Lower and upper limit of every joint, [J, 2] rad."""
         return np.array([joint_range(self.model, joint) for joint in self.joints])
 
+    def beyond_limits(self, joint_pos: np.ndarray) -> np.ndarray:
+        """How far each joint of a motion [N, J] rad goes beyond its limits at the most, [J] rad; negative within."""
+        lower, upper = self.joint_range.T
+        return np.maximum(lower - joint_pos, joint_pos - upper).max(axis=0)
+
     @cached_property
     def pad_geoms(self) -> np.ndarray:
         """Geom ids of the pads' spheres, [P, corners]; a pad with fewer spheres than others repeats its last one."""

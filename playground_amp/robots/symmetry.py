@@ -79,7 +79,7 @@ def _partner(model: mujoco.MjModel, zero: mujoco.MjData, joint: str, joints: Seq
         return named
     fits = {other: _mismatch(model, zero, joint, other) for other in joints}
     best = min(fits, key=lambda other: (fits[other], other != joint))
-    return best if fits[best] < NEAR * _size(model, zero) else None
+    return best if fits[best] < NEAR * _size(zero) else None
 
 
 def _mismatch(model: mujoco.MjModel, zero: mujoco.MjData, joint: str, other: str) -> float:
@@ -95,7 +95,8 @@ def _sign(model: mujoco.MjModel, zero: mujoco.MjData, joint: str, partner: str) 
     return 1 if other @ (-P * own) >= 0.0 else -1
 
 
-def _size(model: mujoco.MjModel, data: mujoco.MjData) -> float:
+def _size(data: mujoco.MjData) -> float:
+    """Greatest extent of the bodies along an axis, m."""
     return float(np.ptp(data.xpos[1:], axis=0).max())
 
 

@@ -21,10 +21,7 @@ SIDED = {  # names of the part without its side, the best first
     "elbow": ("forearm", "lowerarm", "lowarm", "elbow"),
     "wrist": ("hand", "wrist"),
 }
-NEEDED = (
-    "pelvis",
-    *("left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle"),
-)
+NEEDED = ("pelvis", "left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle")
 LONGEST = 64  # characters of a name; the patterns below take long over endless ones
 SPINE = ("spine1", "spine2", "spine3")
 _SIDES = (

@@ -26,8 +26,19 @@ GLOBALS = {(module, name) for module in MODULES for name in FUNCTIONS}
 GLOBALS |= {("_codecs", "encode"), ("__builtin__", "bytes")}  # how protocol 2 writes bytes, and empty ones
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 LITERALS = {
-    *("LONG1", "LONG4", "BININT", "BININT1", "BININT2", "BINFLOAT"),
-    *("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    "LONG1",
+    "LONG4",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "BINFLOAT",
+    "SHORT_BINUNICODE",
+    "BINUNICODE",
+    "BINUNICODE8",
+    "SHORT_BINBYTES",
+    "BINBYTES",
+    "BINBYTES8",
+    "BYTEARRAY8",
 }
 IGNORED = {"PROTO", "FRAME", "READONLY_BUFFER"}
 MARK = object()

@@ -19,6 +19,7 @@ LIMBS = {  # joints whose rest direction is that of the bone to the next one
     for side in ("left", "right")
     for joint, child in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
 }
+SNAP_ANGLE = 30.0  # degrees
 LEG = float(np.linalg.norm(OFFSETS[JOINTS.index("left_knee")]) + np.linalg.norm(OFFSETS[JOINTS.index("left_ankle")]))
 
 
@@ -34,15 +35,15 @@ def axes(left: np.ndarray, up: np.ndarray) -> np.ndarray:
     return np.stack([left, up, np.cross(left, up)], axis=1)
 
 
-def snap(rotation: np.ndarray, within: float = 30.0) -> np.ndarray:
-    """The nearest rotation by right angles, if it is nearer than `within` degrees: what the maker of a rig meant."""
+def snap(rotation: np.ndarray) -> np.ndarray:
+    """The nearest rotation by right angles, if it is nearer than SNAP_ANGLE degrees: what the maker of a rig meant."""
     nearest = np.zeros((3, 3))
     nearest[np.abs(rotation).argmax(axis=0), range(3)] = 1.0
     nearest *= np.sign(rotation)
     if abs(np.linalg.det(nearest) - 1.0) > 1e-9:
         return rotation
     angle = np.rad2deg(Rotation.from_matrix(nearest.T @ rotation).magnitude())
-    return nearest if angle < within else rotation
+    return nearest if angle < SNAP_ANGLE else rotation
 
 
 def turn(start: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ class Soles:
     spheres: tuple[Sphere, ...]
     sentences: tuple[str, ...]
 
-    def left_sole(self, model: mujoco.MjModel, flat: mujoco.MjData, foot: str) -> tuple[np.ndarray, np.ndarray | None]:
+    def left_sole(self, flat: mujoco.MjData, foot: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Middle of the left sole, and from its heel to its toe if it has both, in the foot's frame: [3] m each."""
         added = {sphere.name: np.array(sphere.pos) for sphere in self.spheres}
         body = flat.body(foot)

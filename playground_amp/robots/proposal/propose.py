@@ -87,7 +87,7 @@ def find(path: Path, reference: str) -> Proposal:
     leg = _rough_leg(model, flat, anatomy)
     paired = {name for pair in spec.pairs for name in (pair.geomname1, pair.geomname2)}
     soles = find_soles(model, flat, anatomy.bodies.feet, paired=paired, leg_length=leg, source=str(path))
-    left_sole = soles.left_sole(model, flat, anatomy.bodies.feet[0])
+    left_sole = soles.left_sole(flat, anatomy.bodies.feet[0])
     gains = lacking(model, guess_gains(model, servos_of(model), symmetry, anatomy, leg))
     return Proposal(
         name=_name(spec.modelname or path.stem),
