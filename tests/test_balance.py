@@ -8,12 +8,12 @@ import pytest
 from playground_amp.metrics.gait import contact_height, pad_corners
 from playground_amp.metrics.inverse_dynamics import zero_moment_points
 from playground_amp.metrics.support_polygon import distance_to_hull, nearest_in_hull
-from playground_amp.retargeting.human_motion import observe, resample
+from playground_amp.retargeting.human_motion import extract_motion, resample
 from playground_amp.retargeting.inverse_kinematics import IKTargets, follow
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics
 from playground_amp.retargeting.retarget import FREQUENCY, plan
 from playground_amp.retargeting.robot_geometry import robot_geometry
-from playground_amp.retargeting.synthetic_human import WalkStyle, make_take
+from playground_amp.retargeting.synthetic_human import WalkStyle, synthetic_take
 from playground_amp.retargeting.zmp_balance import balanced, pendulum
 from playground_amp.robots import Robot, load_robot
 
@@ -60,10 +60,12 @@ def test_the_zero_moment_point_of_a_glide_lags_behind_its_acceleration(robot: Ro
 
 def targets_of(robot: Robot) -> IKTargets:
     """Of a person who walks at 1 m/s, with shorter steps."""
-    arrays = make_take(WalkStyle(1.0, seed=3, strides=3.0))
+    arrays = synthetic_take(WalkStyle(1.0, seed=3, strides=3.0))
     positions, rotations = forward_kinematics(arrays["poses"][:, :66].astype(float), arrays["trans"].astype(float))
     scale = robot.leg_length / 0.9
-    motion = resample(observe(Take("walk", positions, rotations, 120.0)), 0.8 * scale, 0.8 * scale**0.5, FREQUENCY)
+    motion = resample(
+        extract_motion(Take("walk", positions, rotations, 120.0)), 0.8 * scale, 0.8 * scale**0.5, FREQUENCY
+    )
     return plan(motion, robot, "walk")[0]
 
 

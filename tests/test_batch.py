@@ -24,13 +24,13 @@ from playground_amp.metrics.bounds import BOUNDS
 from playground_amp.motion.clip import load_clip
 from playground_amp.motion.reference_builder import clip_features
 from playground_amp.retargeting.batch import retarget_sources
-from playground_amp.retargeting.clip_verdict import examine, from_json
+from playground_amp.retargeting.clip_verdict import assess_clip, from_json
 from playground_amp.retargeting.command import print_table
 from playground_amp.retargeting.html_report import write_report
-from playground_amp.retargeting.pipeline import Job, RetargetOptions, earlier, make, mirrored, retargeted
-from playground_amp.retargeting.readers.any import read_source
-from playground_amp.retargeting.recordings import find_sources
-from playground_amp.retargeting.synthetic_human import WalkStyle, make_take
+from playground_amp.retargeting.pipeline import Job, RetargetOptions, earlier_result, mirrored_clip, retargeted, run_job
+from playground_amp.retargeting.readers.any import read_recording
+from playground_amp.retargeting.recordings import find_recordings
+from playground_amp.retargeting.synthetic_human import WalkStyle, synthetic_take
 from playground_amp.robots import Robot, load_robot
 
 SCRIPT = Path(__file__).parents[1] / "scripts/retarget.py"
@@ -41,7 +41,7 @@ DT = 0.02
 def takes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one short walk, twice, and files that are none."""
     folder = tmp_path_factory.mktemp("takes")
-    arrays = make_take(WalkStyle(0.85, seed=7, strides=3.0))
+    arrays = synthetic_take(WalkStyle(0.85, seed=7, strides=3.0))
     for subject in ("01", "02"):
         (folder / subject).mkdir()
         np.savez_compressed(folder / subject / "walk_poses.npz", allow_pickle=False, **arrays)
@@ -69,40 +69,40 @@ def made(take: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_folders_files_and_patterns_are_searched(takes: Path, take: Path) -> None:
-    found, skipped = find_sources([takes])
+    found, skipped = find_recordings([takes])
     assert set(found) == {"01_walk_poses", "02_walk_poses", "broken"}
     assert {path.name for path in skipped} == {"shape.npz", "neutral_stagei.npz"}
-    assert find_sources([f"{takes}/**/*_poses.npz"])[0] == {name: found[name] for name in found if name != "broken"}
-    assert find_sources([take, takes / "01", str(take)])[0] == {"walk_poses": take}
-    assert find_sources([takes / "shape.npz"])[0] == {"shape": takes / "shape.npz"}  # asked for by name: it is tried
+    assert find_recordings([f"{takes}/**/*_poses.npz"])[0] == {name: found[name] for name in found if name != "broken"}
+    assert find_recordings([take, takes / "01", str(take)])[0] == {"walk_poses": take}
+    assert find_recordings([takes / "shape.npz"])[0] == {"shape": takes / "shape.npz"}  # asked for by name: it is tried
 
 
 def test_clips_written_below_a_source_are_no_sources(takes: Path, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "old.npz").touch()
     (tmp_path / "new.bvh").touch()
-    assert set(find_sources([tmp_path], without=tmp_path / "clips")[0]) == {"new"}
-    assert set(find_sources([tmp_path])[0]) == {"new", "old"}
+    assert set(find_recordings([tmp_path], without=tmp_path / "clips")[0]) == {"new"}
+    assert set(find_recordings([tmp_path])[0]) == {"new", "old"}
 
 
 def test_a_text_of_a_folder_is_a_recording_where_it_is_json(tmp_path: Path) -> None:
     (tmp_path / "walk.txt").write_text(' {"Frames": []}')
     (tmp_path / "notes.txt").write_text("notes")
-    assert set(find_sources([tmp_path])[0]) == {"walk"}
+    assert set(find_recordings([tmp_path])[0]) == {"walk"}
 
 
 def test_what_does_not_exist_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file or folder"):
-        find_sources([tmp_path / "nothing"])
+        find_recordings([tmp_path / "nothing"])
     with pytest.raises(InputError, match="no file matches the pattern"):
-        find_sources([f"{tmp_path}/*.npz"])
+        find_recordings([f"{tmp_path}/*.npz"])
     with pytest.raises(InputError, match="no recordings"):
-        find_sources([tmp_path])
+        find_recordings([tmp_path])
     for folder in ("a/x", "b/x"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "walk.npz").touch()
     with pytest.raises(InputError, match="would both become the clip 'x_walk'"):
-        find_sources([tmp_path])
+        find_recordings([tmp_path])
 
 
 # ---------------------------------------------------------------- good and bad recordings together
@@ -148,10 +148,10 @@ def test_an_accident_of_one_file_is_not_the_end_of_the_others(
     def explode(_: Path) -> None:
         raise ZeroDivisionError("odd file")
 
-    monkeypatch.setattr("playground_amp.retargeting.pipeline.read_source", explode)
+    monkeypatch.setattr("playground_amp.retargeting.pipeline.read_recording", explode)
     assert (
         "could not be retargeted (ZeroDivisionError: odd file)"
-        in make(Job("walk", take, "wildrobot", tmp_path, RetargetOptions())).error
+        in run_job(Job("walk", take, "wildrobot", tmp_path, RetargetOptions())).error
     )
 
 
@@ -191,7 +191,7 @@ def test_what_changed_is_redone(
     source.write_bytes(take.read_bytes())
     options = RetargetOptions(mirror=True, source="mine")
     job = Job("walk_poses", source, "wildrobot", tmp_path, options)
-    assert earlier(job)
+    assert earlier_result(job)
     if change == "option":
         job = replace(job, options=replace(options, start=0.1))
     elif change == "source":
@@ -203,12 +203,12 @@ def test_what_changed_is_redone(
     else:
         name = {"robot": "_fingerprint", "code": "_code"}[change]
         monkeypatch.setattr(f"playground_amp.retargeting.pipeline.{name}", lambda *_: "another")
-    assert earlier(job) is None
+    assert earlier_result(job) is None
 
 
 def test_only_the_part_that_is_asked_for_becomes_the_clip(take: Path, robot: Robot, tmp_path: Path) -> None:
     """The person walks at 0.85 m/s all the way: a lower bound keeps all of it."""
-    whole_take = read_source(take)
+    whole_take = read_recording(take)
     job = Job("walk", take, "wildrobot", tmp_path, RetargetOptions())
     kept = retargeted(replace(job, options=RetargetOptions(speed_min=0.5)), robot).clip
     part = retargeted(replace(job, options=RetargetOptions(end=whole_take.duration - 0.3)), robot).clip
@@ -236,7 +236,7 @@ def test_the_json_says_what_the_clip_was_made_from_and_holds_the_verdict(take: P
     assert values["physics"] is None
     verdict = from_json(values)
     clip = load_clip(made / "walk_poses.npz", robot)
-    again = examine(clip, robot)[0]
+    again = assess_clip(clip, robot)[0]
     assert verdict.clip == "walk_poses" and verdict.seconds == pytest.approx(clip.duration)
     for name in ("penetration", "joint_speed", "torque_peak", "zmp_inside"):
         assert verdict.figures[name].value == pytest.approx(again.figures[name].value, rel=1e-2, abs=0.05)
@@ -257,7 +257,7 @@ def test_a_mirrored_copy_is_the_mirrored_motion(made: Path, robot: Robot) -> Non
         there = clip.qpos[:, 7 + robot.joints.index(other)]
         np.testing.assert_allclose(copy.qpos[:, 7 + i], sign * there, atol=1e-6)
     np.testing.assert_allclose(copy.qpos[:, :3], clip.qpos[:, :3] * [1, -1, 1], atol=1e-6)
-    assert mirrored(mirrored(clip, robot), robot).qpos == pytest.approx(clip.qpos)
+    assert mirrored_clip(mirrored_clip(clip, robot), robot).qpos == pytest.approx(clip.qpos)
 
 
 def test_features_of_a_mirrored_copy_are_mirrored_features(made: Path, robot: Robot) -> None:

@@ -34,7 +34,7 @@ from motion_files import (
 from playground_amp.core import console
 from playground_amp.core.errors import InputError
 from playground_amp.retargeting.readers.amass import Take
-from playground_amp.retargeting.readers.any import read_source
+from playground_amp.retargeting.readers.any import read_recording
 
 Write = Callable[[Path], object]
 
@@ -297,7 +297,7 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, suffix: str, kind: str) -
     BROKEN[suffix][kind](path)
     began = time.process_time()
     with pytest.raises(InputError) as caught:
-        read_source(path)
+        read_recording(path)
     assert time.process_time() - began < 1.0
     message = str(caught.value)
     assert str(path) in message and "\n" not in message and len(message) < 400 + len(str(path)), message
@@ -311,17 +311,17 @@ def test_folders_missing_and_unknown_files_are_one_sentence(tmp_path: Path) -> N
     unknown.write_text("x")
     for path, told in ((folder, "folder"), (unknown, ".bvh"), (tmp_path / "none.csv", "no file")):
         with pytest.raises(InputError, match=told) as caught:
-            read_source(path)
+            read_recording(path)
         assert str(path) in str(caught.value)
 
 
 def test_an_archive_without_motion_tells_what_it_has(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "take.npz", {"joint_vel": np.zeros(3), "body_pos_w": np.zeros(3)})
     with pytest.raises(InputError, match="it has body_pos_w, joint_vel"):
-        read_source(path)
+        read_recording(path)
     shape = write_npz(tmp_path / "shape.npz", {"betas": np.zeros(16)})
     with pytest.raises(InputError, match="stagei"):
-        read_source(shape)
+        read_recording(shape)
 
 
 def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,11 +334,11 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "open", refuse)
     for wrong in (path, tmp_path / ("x" * 300 + ".bvh")):
         with pytest.raises(InputError, match=r"cannot be read: (Permission denied|File name too long)"):
-            read_source(wrong)
+            read_recording(wrong)
 
 
 @pytest.mark.parametrize("suffix", BROKEN)
-@pytest.mark.parametrize("through", ["read_source", "scripts/retarget.py"])
+@pytest.mark.parametrize("through", ["read_recording", "scripts/retarget.py"])
 def test_scripts_end_with_code_2(
     tmp_path: Path, suffix: str, through: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,7 +346,7 @@ def test_scripts_end_with_code_2(
     BROKEN[suffix]["truncated" if "truncated" in BROKEN[suffix] else "truncated motion"](path)
     monkeypatch.setattr(console.atexit, "register", lambda _: None)  # what it leaves for the end of Python
     with pytest.raises(SystemExit) as left:
-        console.run(lambda: read_source(path) if through == "read_source" else _script(path, monkeypatch))
+        console.run(lambda: read_recording(path) if through == "read_recording" else _script(path, monkeypatch))
     told = capsys.readouterr().err
     assert left.value.code == 2 and str(path) in told and "Traceback" not in told
 

@@ -14,7 +14,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, Take
 from playground_amp.retargeting.readers.bvh import load_bvh
 from playground_amp.retargeting.readers.bvh_joint_names import match
-from playground_amp.retargeting.readers.smpl_skeleton import LIMBS, snap, turn
+from playground_amp.retargeting.readers.smpl_skeleton import LIMBS, shortest_rotation, snap
 
 BY_HAND = """HIERARCHY
 ROOT Hips
@@ -228,7 +228,7 @@ def test_a_wrong_skeleton_names_what_is_missing(tmp_path: Path) -> None:
 
 def test_turns_and_snaps() -> None:
     for end in ([0, 1, 0], [-1, 0, 0], [1, 0, 0], [0.6, 0.8, 0]):
-        np.testing.assert_allclose(turn(np.array([1.0, 0, 0]), np.array(end)) @ [1, 0, 0], end, atol=1e-12)
+        np.testing.assert_allclose(shortest_rotation(np.array([1.0, 0, 0]), np.array(end)) @ [1, 0, 0], end, atol=1e-12)
     tilted = Rotation.from_euler("x", 20, degrees=True).as_matrix()
     np.testing.assert_array_equal(snap(tilted), np.eye(3))
     assert snap(Rotation.from_euler("x", 40, degrees=True).as_matrix())[1, 1] < 0.8

@@ -27,7 +27,7 @@ from playground_amp.doctor.clips import examine_clips, examine_speeds, report_cl
 from playground_amp.doctor.command import doctor
 from playground_amp.doctor.diagnosis import Diagnosis
 from playground_amp.doctor.examination import examine
-from playground_amp.doctor.feature_consistency import FeatureTrace, examine_passages, expected
+from playground_amp.doctor.feature_consistency import FeatureTrace, examine_traces, recomputed_features
 from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.machine import Machine, examine_machine
 from playground_amp.doctor.output import clips_table
@@ -81,8 +81,8 @@ def clips(robot: Robot) -> list[MotionClip]:
     return [load_clip(path, robot) for path in CLIPS]
 
 
-def findings(amp: AMP, evidence: ProbeData, clips: list[MotionClip]) -> list[Finding]:
-    return examine(amp, evidence, clips, [report_clip(clip, amp.env.robot) for clip in clips])
+def findings(amp: AMP, probe: ProbeData, clips: list[MotionClip]) -> list[Finding]:
+    return examine(amp, probe, clips, [report_clip(clip, amp.env.robot) for clip in clips])
 
 
 def with_reference(amp: AMP, reference: reference_builder.Reference) -> AMP:
@@ -163,12 +163,12 @@ def test_a_breakage_of_the_references_features_is_named(
     broken, code, dimensions, words = BREAKAGES[name]
     monkeypatch.setattr(reference_builder, "amp_features", lambda a, b, **kw: broken(amp_features(a, b, **kw), a, b))
     amp = make_amp(amp.config)
-    passages = [
+    traces = [
         gathering.as_stored(amp.env.reference, gathering.consecutive(amp.env.reference)),
-        gathering.on_reference_side(amp, healthy.passages[2].previous, healthy.passages[2].current),
+        gathering.on_reference_side(amp, healthy.traces[2].previous, healthy.traces[2].current),
     ]
-    evidence = dataclasses.replace(healthy, passages=[*healthy.passages[::2], *passages])
-    found = findings(amp, evidence, clips)
+    probe = dataclasses.replace(healthy, traces=[*healthy.traces[::2], *traces])
+    found = findings(amp, probe, clips)
     error = the_error(found, code, "reference")
     assert set(dimensions) <= set(error.dimensions) and words in error.sentence
     assert ("policy", code) not in errors(found)
@@ -177,18 +177,18 @@ def test_a_breakage_of_the_references_features_is_named(
 @pytest.mark.parametrize("name", BREAKAGES)
 def test_a_breakage_of_both_sides_is_one_error_of_features_py(name: str, amp: AMP, healthy: ProbeData) -> None:
     broken, code, _, words = BREAKAGES[name]
-    passages = [with_features(passage, broken) for passage in healthy.passages]
-    found = examine_passages(passages, amp.env.robot, DT)
+    traces = [with_features(trace, broken) for trace in healthy.traces]
+    found = examine_traces(traces, amp.env.robot, DT)
     assert [(finding.side, finding.code) for finding in found] == [("both", code)]
     assert words in found[0].sentence and found[0].sentence.count("amp_features in motion/features.py") == 1
     assert "env.py" not in found[0].sentence and "library.py" not in found[0].sentence
 
 
-def with_features(passage: FeatureTrace, broken: Callable[[jax.Array, Frame, Frame], jax.Array]) -> FeatureTrace:
-    """A passage whose features are broken."""
-    previous, current = (frame(qpos) for qpos in (passage.previous, passage.current))
-    features = broken(jax.numpy.asarray(passage.features), previous, current)
-    return dataclasses.replace(passage, features=np.asarray(features))
+def with_features(trace: FeatureTrace, broken: Callable[[jax.Array, Frame, Frame], jax.Array]) -> FeatureTrace:
+    """A trace whose features are broken."""
+    previous, current = (frame(qpos) for qpos in (trace.previous, trace.current))
+    features = broken(jax.numpy.asarray(trace.features), previous, current)
+    return dataclasses.replace(trace, features=np.asarray(features))
 
 
 def frame(qpos: np.ndarray) -> Frame:
@@ -201,28 +201,28 @@ def frame(qpos: np.ndarray) -> Frame:
 @pytest.mark.parametrize("side", ["policy", "reference"])
 def test_a_root_in_another_unit_is_its_height_alone(side: str, amp: AMP, healthy: ProbeData) -> None:
     """A height in centimetres bends the root direction, too."""
-    passages = [in_cm(passage) if passage.side == side else passage for passage in healthy.passages]
-    (error,) = examine_passages(passages, amp.env.robot, DT)
+    traces = [in_cm(trace) if trace.side == side else trace for trace in healthy.traces]
+    (error,) = examine_traces(traces, amp.env.robot, DT)
     assert (error.side, error.code, error.dimensions) == (side, "unit", ("root height",))
 
 
-def in_cm(passage: FeatureTrace) -> FeatureTrace:
-    """A passage seen by a side that takes the root height for centimetres: its vertical velocity is 100 times."""
-    features = passage.features.copy()
+def in_cm(trace: FeatureTrace) -> FeatureTrace:
+    """A trace seen by a side that takes the root height for centimetres: its vertical velocity is 100 times."""
+    features = trace.features.copy()
     features[:, 20] *= 100.0
     features[:, 18:21] /= np.maximum(np.linalg.norm(features[:, 18:21], axis=1, keepdims=True), 1e-6)
     features[:, 24] *= 100.0
-    return dataclasses.replace(passage, features=features)
+    return dataclasses.replace(trace, features=features)
 
 
 def test_no_phrase_is_said_twice(amp: AMP, healthy: ProbeData) -> None:
     random = np.random.default_rng(0)
-    passages = []
-    for passage in healthy.passages:
-        features = passage.features.copy()
+    traces = []
+    for trace in healthy.traces:
+        features = trace.features.copy()
         features[:, 18:21] = random.uniform(-1.0, 1.0, (len(features), 3))
-        passages.append(dataclasses.replace(passage, features=features))
-    (error,) = examine_passages(passages, amp.env.robot, DT)
+        traces.append(dataclasses.replace(trace, features=features))
+    (error,) = examine_traces(traces, amp.env.robot, DT)
     assert (error.side, error.code) == ("both", "mismatch")
     assert error.sentence.count("as nothing usual explains") == 1
 
@@ -263,17 +263,17 @@ def test_nothing_is_wrong_with_the_default(amp: AMP, healthy: ProbeData, clips: 
 def test_a_world_frame_is_found_in_the_stored_windows_alone(amp: AMP, clips: list[MotionClip]) -> None:
     """Along +x it is hardly another; its tolerance is tighter than the sway of the heading."""
     reference = amp.env.reference
-    passage = gathering.as_stored(reference, gathering.consecutive(reference))
-    world = expected(passage.previous, passage.current, amp.env.robot, DT, frame="world")
-    found = examine_passages([dataclasses.replace(passage, features=world)], amp.env.robot, DT)
+    trace = gathering.as_stored(reference, gathering.consecutive(reference))
+    world = recomputed_features(trace.previous, trace.current, amp.env.robot, DT, frame="world")
+    found = examine_traces([dataclasses.replace(trace, features=world)], amp.env.robot, DT)
     assert the_error(found, "frame", "reference").dimensions
 
 
 def test_swapped_columns_in_the_reference_pytree_are_named(amp: AMP, healthy: ProbeData) -> None:
     swapped = amp.env.reference.windows[..., np.r_[0, 5:9, 1:5, 9:29]]
     reference = amp.env.reference.replace(windows=swapped)
-    passage = gathering.as_stored(reference, gathering.consecutive(reference))
-    error = the_error(examine_passages([passage], amp.env.robot, DT), "order", "reference")
+    trace = gathering.as_stored(reference, gathering.consecutive(reference))
+    error = the_error(examine_traces([trace], amp.env.robot, DT), "order", "reference")
     assert "left_hip_pitch position" in error.dimensions
 
 
@@ -409,7 +409,7 @@ def test_the_speed_of_a_clip_that_faces_away_is_not_reported_again(
 
 def test_degrees_read_as_radians_are_named(amp: AMP, healthy: ProbeData, robot: Robot) -> None:
     degrees = dataclasses.replace(robot, home=tuple(np.rad2deg(robot.home)))
-    found = examine_reference(amp.env.reference, healthy.policy, healthy.starts, degrees, mirrored=True)
+    found = examine_reference(amp.env.reference, healthy.policy_features, healthy.starts, degrees, mirrored=True)
     error = the_error(found, "start", "policy")
     assert "left_hip_pitch position" in error.dimensions and "degrees and radians" in error.sentence
 
@@ -417,7 +417,7 @@ def test_degrees_read_as_radians_are_named(amp: AMP, healthy: ProbeData, robot: 
 def test_a_wrong_mirror_table_is_named(amp: AMP, healthy: ProbeData, robot: Robot) -> None:
     partner, sign = robot.mirror_joints
     wrong = dataclasses.replace(robot, mirror_joints=(partner, tuple(-s for s in sign)))
-    found = examine_reference(amp.env.reference, healthy.policy, healthy.starts, wrong, mirrored=True)
+    found = examine_reference(amp.env.reference, healthy.policy_features, healthy.starts, wrong, mirrored=True)
     assert "left_knee_pitch position" in the_error(found, "mirror", "reference").dimensions
 
 

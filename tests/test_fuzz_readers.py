@@ -31,7 +31,7 @@ from motion_files import (
 
 from playground_amp.core.errors import InputError
 from playground_amp.retargeting.readers.amass import Take
-from playground_amp.retargeting.readers.any import read_source
+from playground_amp.retargeting.readers.any import read_recording
 
 pytestmark = ONE_SENTENCE
 
@@ -175,7 +175,7 @@ def fuzz(kind: str, folder: Path, cases: int) -> None:
     path = folder / kind
     WRITERS[kind](path)
     valid = path.read_bytes()
-    assert sound(read_source(path))
+    assert sound(read_recording(path))
 
     @settings(
         max_examples=cases, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -185,7 +185,7 @@ def fuzz(kind: str, folder: Path, cases: int) -> None:
         path.write_bytes(content)
         began = time.process_time()
         try:
-            assert sound(read_source(path))
+            assert sound(read_recording(path))
         except InputError as error:
             assert str(path) in str(error) and "\n" not in str(error)
         assert time.process_time() - began < MOST_SECONDS

@@ -11,7 +11,7 @@ import pytest
 from conftest import CONTROL_DT, make_clip
 from scipy.spatial.transform import Rotation
 
-from playground_amp.metrics.gait import bounds, contact_height, faults, measure, slip
+from playground_amp.metrics.gait import contact_height, faults, gait_bounds, measure, slip
 from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.metrics.support_polygon import distance_to_hull
 from playground_amp.robots import Robot
@@ -71,7 +71,7 @@ def test_pads_in_the_air_do_not_skate(robot: Robot) -> None:
 
 def test_bounds_grow_with_the_robot(robot: Robot) -> None:
     """Twice the leg: twice the lengths, sqrt 2 times the speeds, 1 / sqrt 2 times the turning, the same shares."""
-    small, large = bounds(0.42), bounds(0.84)
+    small, large = gait_bounds(0.42), gait_bounds(0.84)
     ratios = {name: large[name][1] / small[name][1] for name in small}
     assert ratios["penetration"] == pytest.approx(2.0) and ratios["skating"] == pytest.approx(np.sqrt(2.0))
     assert ratios["joint_speed"] == pytest.approx(np.sqrt(0.5)) and ratios["limit_share"] == ratios["duty"] == 1.0

@@ -11,7 +11,7 @@ import pytest
 
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip, load_clip
-from playground_amp.retargeting.clip_verdict import DONE_BY_PHYSICS, NONE, examine
+from playground_amp.retargeting.clip_verdict import DONE_BY_PHYSICS, NONE, assess_clip
 from playground_amp.retargeting.physics_refinement import HORIZON, KNOT, _targets, make_track, refine
 from playground_amp.retargeting.pipeline import Job, RetargetOptions, retargeted
 from playground_amp.robots import Robot
@@ -32,7 +32,7 @@ def test_the_robot_follows_by_itself(walk: MotionClip, robot: Robot) -> None:
     assert 0.0 < done.distance < 0.05 and 0.0 < done.joint_error < 0.12
     np.testing.assert_array_equal(done.clip.qpos[0], walk.qpos[0])
     assert (done.clip.qpos[:, 7:] >= robot.joint_range[:, 0]).all()
-    figures = examine(done.clip, robot, simulated=True)[0].figures
+    figures = assess_clip(done.clip, robot, simulated=True)[0].figures
     assert all(figures[name].verdict == NONE for name in DONE_BY_PHYSICS)
 
 

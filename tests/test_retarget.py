@@ -15,12 +15,12 @@ from playground_amp.core.errors import InputError
 from playground_amp.metrics.gait import measure, pad_corners
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.footsteps import Sole, Stance, dead_zone, line_heights, pin, pinned_ankle
-from playground_amp.retargeting.human_motion import observe
+from playground_amp.retargeting.human_motion import extract_motion
 from playground_amp.retargeting.reachability import unfolded
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics, load_take
 from playground_amp.retargeting.retarget import HUMAN_LEG, retarget, sway
 from playground_amp.retargeting.robot_geometry import robot_geometry
-from playground_amp.retargeting.synthetic_human import WalkStyle, make_take
+from playground_amp.retargeting.synthetic_human import WalkStyle, synthetic_take
 from playground_amp.robots import Robot, load_robot
 
 SPEED = 0.85  # m/s, of the person
@@ -36,7 +36,7 @@ def take_of(arrays: dict[str, np.ndarray], turn: float = 0.0) -> Take:
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, np.ndarray]:
-    return make_take(WalkStyle(SPEED, seed=7, strides=5.0))
+    return synthetic_take(WalkStyle(SPEED, seed=7, strides=5.0))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_swing_leaves_and_meets_its_stances_without_a_jump() -> None:
 
 def cadence_of(take: Take) -> float:
     """Steps of the person a minute."""
-    strikes = np.flatnonzero(np.diff(observe(take).contacts[0].astype(int)) == 1) / take.fps
+    strikes = np.flatnonzero(np.diff(extract_motion(take).contacts[0].astype(int)) == 1) / take.fps
     return 120.0 / np.diff(strikes).mean()
 
 
@@ -120,7 +120,7 @@ def test_without_time_scaling_the_person_sets_the_pace(take: Take, clip: MotionC
 
 
 def test_longer_steps_than_the_legs_allow_get_shorter_and_quicker(robot: Robot) -> None:
-    fast = retarget(take_of(make_take(WalkStyle(1.8, seed=1, strides=4.0))), robot).clip
+    fast = retarget(take_of(synthetic_take(WalkStyle(1.8, seed=1, strides=4.0))), robot).clip
     scale = np.sqrt(robot.leg_length / HUMAN_LEG)
     assert fast.time_scale < 0.96 * scale
     assert fast.speed == pytest.approx(1.8 * scale, rel=0.1)

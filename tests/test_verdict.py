@@ -22,8 +22,8 @@ from playground_amp.retargeting.clip_verdict import (
     WARN,
     ClipAssessment,
     as_json,
-    assess,
-    examine,
+    assess_clip,
+    assess_figure,
     from_json,
     in_words,
 )
@@ -41,7 +41,7 @@ def standing(robot: Robot, frames: int = 100) -> np.ndarray:
 
 
 def verdict_on(robot: Robot, qpos: np.ndarray, **source: float) -> ClipAssessment:
-    return examine(make_clip(robot, qpos), robot, **source)[0]
+    return assess_clip(make_clip(robot, qpos), robot, **source)[0]
 
 
 def value(verdict: ClipAssessment, name: str) -> float:
@@ -118,7 +118,7 @@ def test_torque_beyond_the_servos_is_a_share_and_a_peak(robot: Robot) -> None:
     qpos = standing(robot, 200)
     qpos[:, 7] = swing * np.sin(wave * time)
     still = standing(robot, 200)
-    verdict, seen = examine(make_clip(robot, np.concatenate([still, qpos])), robot)
+    verdict, seen = assess_clip(make_clip(robot, np.concatenate([still, qpos])), robot)
     inertia = 0.00091 + 0.025  # kg m^2, chassis about the vertical, and armature
     assert seen.torque[250:390, 0].max() == pytest.approx(0.93 * inertia * swing * wave**2 / 4.0, rel=0.07)
     assert value(verdict, "torque_peak") == pytest.approx(np.nanmax(seen.torque))
@@ -129,9 +129,9 @@ def test_torque_beyond_the_servos_is_a_share_and_a_peak(robot: Robot) -> None:
 def test_the_zero_moment_point_leaves_the_feet_by_a_known_way(robot: Robot) -> None:
     """Braking at 4 m/s^2 a rigid body tips forward over its toes: by c_x + 4 c_z / g - x_toe."""
     qpos = standing(robot)
-    assert np.nanmax(examine(make_clip(robot, qpos), robot)[1].zmp_distance) == 0.0
+    assert np.nanmax(assess_clip(make_clip(robot, qpos), robot)[1].zmp_distance) == 0.0
     qpos[:, 0] = -0.5 * 4.0 * (CONTROL_DT * np.arange(100)) ** 2
-    _, seen = examine(make_clip(robot, qpos), robot)
+    _, seen = assess_clip(make_clip(robot, qpos), robot)
     data = mujoco.MjData(robot.model)
     data.qpos[:] = qpos[50]
     mujoco.mj_forward(robot.model, data)
@@ -149,7 +149,7 @@ def test_a_limp_is_seen_by_what_differs_left_and_right(robot: Robot, walk: np.nd
 
 def test_tracking_is_the_worst_body_and_speed_that_of_similarity(robot: Robot, walk: np.ndarray) -> None:
     clip = make_clip(robot, walk)
-    verdict, _ = examine(clip, robot, tracking={"pelvis": 0.01, "left foot": 0.05}, similar_speed=2.0 * clip.speed)
+    verdict, _ = assess_clip(clip, robot, tracking={"pelvis": 0.01, "left foot": 0.05}, similar_speed=2.0 * clip.speed)
     assert value(verdict, "tracking") == pytest.approx(50.0) and verdict.figures["tracking"].verdict == WARN
     assert (
         value(verdict, "speed_ratio") == pytest.approx(0.5) and "--no-time-scale" in verdict.wrong["speed_ratio"].mend
@@ -160,7 +160,7 @@ def test_an_option_in_use_is_not_advised(robot: Robot) -> None:
     qpos = standing(robot)
     qpos[50:, 7] += 12.0 * CONTROL_DT
     for used, advised in (((), True), (["--no-time-scale"], False)):
-        verdict, _ = examine(make_clip(robot, qpos), robot, used=used)
+        verdict, _ = assess_clip(make_clip(robot, qpos), robot, used=used)
         assert ("--no-time-scale" in verdict.figures["joint_speed"].mend) is advised
 
 
@@ -203,7 +203,10 @@ def test_bounds_are_ordered_and_every_figure_has_one(robot: Robot, walk: np.ndar
         (low, high), (least, most) = scaled(name, LEG)
         assert least <= low < high <= most and BOUNDS[name].mend and BOUNDS[name].meaning
     assert set(verdict_on(robot, walk).figures) == set(BOUNDS)
-    assert assess("penetration", 3.0, LEG).verdict == WARN and assess("penetration", 3.0, 2.0 * LEG).verdict == PASS
+    assert (
+        assess_figure("penetration", 3.0, LEG).verdict == WARN
+        and assess_figure("penetration", 3.0, 2.0 * LEG).verdict == PASS
+    )
     assert [in_words(ends) for ends in ((0.0, 3.0), (80.0, 100.0), (0.5, 0.75), (1.0, math.inf))] == [
         "up to 3",
         "from 80",
@@ -213,7 +216,7 @@ def test_bounds_are_ordered_and_every_figure_has_one(robot: Robot, walk: np.ndar
 
 
 def test_a_verdict_comes_back_from_json(robot: Robot, walk: np.ndarray) -> None:
-    verdict = examine(make_clip(robot, walk), robot, tracking={"pelvis": 0.01})[0]
+    verdict = assess_clip(make_clip(robot, walk), robot, tracking={"pelvis": 0.01})[0]
     text = json.dumps(as_json(verdict), allow_nan=False)
     again = from_json(json.loads(text))
     assert again.figures == verdict.figures and again.walkable == verdict.walkable

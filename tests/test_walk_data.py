@@ -10,7 +10,7 @@ import pytest
 
 from playground_amp.metrics.gait import faults, measure
 from playground_amp.motion.clip import load_clip
-from playground_amp.retargeting.human_motion import observe
+from playground_amp.retargeting.human_motion import extract_motion
 from playground_amp.retargeting.readers.amass import load_take
 from playground_amp.retargeting.retarget import retarget
 from playground_amp.retargeting.synthetic_human import (
@@ -18,9 +18,9 @@ from playground_amp.retargeting.synthetic_human import (
     KNEE,
     WalkStyle,
     held_out_walks,
-    make_take,
     shipped_walks,
     standing,
+    synthetic_take,
 )
 from playground_amp.robots import Robot, load_robot
 
@@ -102,7 +102,7 @@ def test_figures_of_steps_are_judged_where_there_are_steps(robot: Robot) -> None
 
 @pytest.mark.parametrize("path", STANDING_TAKES, ids=lambda path: path.stem)
 def test_the_person_stands_on_both_feet_and_sways(path: Path) -> None:
-    person = observe(load_take(path))
+    person = extract_motion(load_take(path))
     assert person.contacts.all()
     assert np.ptp(person.ankles, axis=1).max() < 1e-3
     assert np.linalg.norm(np.diff(person.pelvis[:, :2], axis=0), axis=1).mean() * person.rate < 0.02
@@ -118,7 +118,7 @@ def test_a_clip_comes_out_of_the_scripts_again(name: str, robot: Robot, tmp_path
         takes, clips = "held_out_takes", "wildrobot/held_out"
     if name in standing():
         takes, clips = "standing_takes", "wildrobot_stand"
-    np.savez_compressed(tmp_path / f"{name}.npz", allow_pickle=False, **make_take(everything[name]))
+    np.savez_compressed(tmp_path / f"{name}.npz", allow_pickle=False, **synthetic_take(everything[name]))
     made, shipped = load_take(tmp_path / f"{name}.npz"), load_take(DATA / takes / f"{name}.npz")
     np.testing.assert_allclose(made.positions, shipped.positions, atol=1e-3)
     clip, old = retarget(made, robot).clip, load_clip(DATA / clips / f"{name}.npz", robot)
@@ -134,7 +134,7 @@ def test_a_clip_of_the_humanoid_comes_out_of_the_scripts_again(humanoid: Robot) 
 
 @pytest.mark.parametrize("path", TAKES[::4], ids=lambda path: path.stem)
 def test_the_person_walks_like_a_person(path: Path) -> None:
-    person = observe(load_take(path))
+    person = extract_motion(load_take(path))
     size = np.linalg.norm(np.ptp(person.pelvis[:, :2], axis=0)) / (len(person.pelvis) / person.rate)
     assert 0.5 < size < 1.3
     assert 0.01 < np.ptp(person.pelvis[:, 2]) < 0.06  # bounce
@@ -146,7 +146,7 @@ def test_the_person_walks_like_a_person(path: Path) -> None:
 def test_faster_walks_take_longer_and_quicker_steps() -> None:
     cadences, steps = [], []
     for speed in (0.6, 0.9, 1.2):
-        arrays = make_take(WalkStyle(speed, seed=0, strides=5.0))
+        arrays = synthetic_take(WalkStyle(speed, seed=0, strides=5.0))
         seconds = len(arrays["trans"]) / 120.0
         way = np.linalg.norm(arrays["trans"][-1, :2] - arrays["trans"][0, :2])
         assert way / seconds == pytest.approx(speed, rel=0.03)
@@ -156,7 +156,7 @@ def test_faster_walks_take_longer_and_quicker_steps() -> None:
 
 
 def test_seeds_differ_by_a_little_and_only_by_the_seed() -> None:
-    first, again, other = (make_take(WalkStyle(1.0, seed=seed, strides=4.0))["poses"] for seed in (1, 1, 2))
+    first, again, other = (synthetic_take(WalkStyle(1.0, seed=seed, strides=4.0))["poses"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     length = min(len(first), len(other))
     knees = [poses[:length, 12:15] for poses in (first, other)]

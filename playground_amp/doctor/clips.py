@@ -1,4 +1,4 @@
-"""The clips one by one: feet, limits, symmetry, heading, units, order of the joints, and torque."""
+"""The reference clips one by one: feet, limits, symmetry, heading, units, order of the joints, and torque."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Iterator
 import numpy as np
 
 from playground_amp.core.errors import listed
-from playground_amp.doctor.feature_consistency import expected, groups_of
+from playground_amp.doctor.feature_consistency import feature_blocks, recomputed_features
 from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.joint_order import FEET, badness, mending_order
-from playground_amp.metrics.gait import BOUNDED, Quality, bounds, faults, measure
+from playground_amp.metrics.gait import BOUNDED, Quality, faults, gait_bounds, measure
 from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.features import MOVING
 from playground_amp.robots import Robot
 
-SPOILED = 4.0  # times the bound of metrics/gait.py at which a figure is no blemish but a broken clip
-BROKEN = (*FEET, "joint_speed")  # figures that can be broken
+FAR_OUT = 4.0  # times the bound of metrics/gait.py at which a figure is no blemish but a broken clip
+BREAKABLE = (*FEET, "joint_speed")  # figures that no sound clip has so far out
 LIMP = 0.25  # asymmetry
 HEIGHTS = (0.5, 1.5)  # median root height, in root heights of the home pose
 UNITS = {100.0: "cm instead of m", 1000.0: "mm instead of m", 39.37: "inches instead of m"}
 SLACK = 0.05  # m/s a command may lie beyond the clips' speeds
-NAMES = {"float_height": "floating", "limit_share": "joints at their limits", "joint_speed": "joint speed"}
+FIGURE_NAMES = {"float_height": "floating", "limit_share": "joints at their limits", "joint_speed": "joint speed"}
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipReport:
-    """Figures of one clip."""
+    """Figures of one reference clip."""
 
     name: str
-    speed: float  # m/s along its way, while moving
+    speed: float  # m/s of the root over the ground, mean while it moves
     forward: float  # mean x of the direction of motion in the heading frame: 1 forward, -1 backward
     height: float  # m, median of the root
     quality: Quality
@@ -43,11 +43,11 @@ class ClipReport:
 
 
 def report_clip(clip: MotionClip, robot: Robot) -> ClipReport:
-    """Measure one clip."""
+    """The figures of one clip of `robot`."""
     dt, qpos = 1.0 / clip.frequency, clip.qpos
     velocity = np.linalg.norm(np.diff(qpos[:, :2], axis=0), axis=1) / dt
     moving = velocity > MOVING
-    ahead = expected(qpos[:-1], qpos[1:], robot, dt)[:, groups_of(robot)[2].where.start]
+    ahead = recomputed_features(qpos[:-1], qpos[1:], robot, dt)[:, feature_blocks(robot)[2].where.start]
     torques, limits = np.abs(required_torques(qpos, robot, dt).joints), torque_limits(robot)
     high = np.percentile(torques, 99, axis=0)
     worst = int((high / limits).argmax())
@@ -66,7 +66,10 @@ def report_clip(clip: MotionClip, robot: Robot) -> ClipReport:
 
 
 def examine_clips(clips: list[MotionClip], reports: list[ClipReport], robot: Robot, command: float) -> list[Finding]:
-    """Faults of every clip; the policy is asked for the forward speed `command` m/s in the mean."""
+    """What is wrong with each of the clips, whose figures are `reports`; errors first.
+
+    `command` is the mean forward speed that the policy is asked for, m/s: the way the clips should walk.
+    """
     pairs = list(zip(clips, reports, strict=True))
     spoiling = [found for clip, report in pairs for found in _spoiling(clip, report, robot, command)]
     named = {found.clip for found in spoiling}
@@ -75,8 +78,11 @@ def examine_clips(clips: list[MotionClip], reports: list[ClipReport], robot: Rob
 
 
 def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]) -> Iterator[Finding]:
-    """Commands that nobody in the reference walks: an error when no speed asked for is walked."""
-    walked = [speed for report in reports if (speed := _answers(report)) is not None]
+    """Commands that no reference clip walks: an error when none of the speeds asked for is walked.
+
+    `command_speed` is the range of forward speeds that the policy is asked for, m/s.
+    """
+    walked = [speed for report in reports if (speed := _forward_speed(report)) is not None]
     low, high = min(walked, default=0.0), max(walked, default=0.0)
     slowest, fastest = command_speed
     if slowest >= low - SLACK and fastest <= high + SLACK:
@@ -92,14 +98,14 @@ def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]
     )
 
 
-def _answers(report: ClipReport) -> float | None:
-    """The forward speed that a clip is an answer to, m/s; None for one that stands."""
+def _forward_speed(report: ClipReport) -> float | None:
+    """The forward speed that a clip answers, m/s: as declared, else as measured; None for one that stands."""
     measured = float(report.speed * np.sign(report.forward)) if report.speed > 0.0 else None
     return measured if report.declared is None else report.declared
 
 
 def _merged(findings: list[Finding]) -> Iterator[Finding]:
-    """One finding a cause: the first, and the names of the other clips."""
+    """One finding for each cause: that of the first clip, with the names of the others."""
     for code in dict.fromkeys(finding.code for finding in findings):
         first, *others = (finding for finding in findings if finding.code == code)
         names = listed(other.clip for other in others)
@@ -107,7 +113,7 @@ def _merged(findings: list[Finding]) -> Iterator[Finding]:
 
 
 def _spoiling(clip: MotionClip, report: ClipReport, robot: Robot, command: float) -> list[Finding]:
-    """At most one error: the first cause that explains what is seen."""
+    """At most one finding: the first cause that explains the figures of the clip."""
     for check in (_wrong_height, _wrong_heading, _wrong_order, _broken):
         if found := check(clip, report, robot, command):
             return [found]
@@ -144,7 +150,7 @@ def _wrong_heading(clip: MotionClip, report: ClipReport, _: Robot, command: floa
 
 
 def _wrong_order(clip: MotionClip, report: ClipReport, robot: Robot, _: float) -> Finding | None:
-    """Broken feet that an exchange of joints mends."""
+    """Skating, sunk or floating feet that an exchange of joints mends."""
     if not _breaks(report):
         return None
     names = mending_order(clip, robot, below=0.5 * badness(report.quality))
@@ -169,27 +175,27 @@ def _broken(clip: MotionClip, report: ClipReport, _: Robot, __: float) -> Findin
 
 
 def _breaks(report: ClipReport) -> list[str]:
-    """Figures far beyond their bounds."""
-    values = {name: getattr(report.quality, name) for name in BROKEN}
-    most = {name: high for name, (_, high) in bounds(report.quality.leg).items()}
-    return [_figure(name, value, most[name]) for name, value in values.items() if value > SPOILED * most[name]]
+    """In words, the figures that are more than FAR_OUT times their bounds."""
+    values = {name: getattr(report.quality, name) for name in BREAKABLE}
+    most = {name: high for name, (_, high) in gait_bounds(report.quality.leg).items()}
+    return [_figure(name, value, most[name]) for name, value in values.items() if value > FAR_OUT * most[name]]
 
 
 def _figure(name: str, value: float, most: float) -> str:
-    return f"{NAMES.get(name, name)} {value:.3g} (up to {most:g})"
+    return f"{FIGURE_NAMES.get(name, name)} {value:.3g} (up to {most:g})"
 
 
 def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
-    """What metrics/gait.py finds, one warning a figure."""
+    """Figures out of the bounds of metrics/gait.py, one warning a figure; and limps."""
     for name in BOUNDED:
         clips = [report for report in reports if name in faults(report.quality)]
         if clips:
             values = [getattr(report.quality, name) for report in clips]
-            low, high = bounds(clips[0].quality.leg)[name]
+            low, high = gait_bounds(clips[0].quality.leg)[name]
             names = listed(report.name for report in clips)
             sentence = (
-                f"{NAMES.get(name, name)} is {min(values):.3g} to {max(values):.3g} in {names}, a sound clip has "
-                f"{low:g} to {high:g}; the policy will learn it; retarget again or leave them out"
+                f"{FIGURE_NAMES.get(name, name)} is {min(values):.3g} to {max(values):.3g} in {names}, a sound clip "
+                f"has {low:g} to {high:g}; the policy will learn it; retarget again or leave them out"
             )
             yield Finding("warning", "clip", sentence, clip=clips[0].name)
     for report in reports:
@@ -201,11 +207,12 @@ def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
 
 
 def _too_strong(reports: list[ClipReport]) -> Iterator[Finding]:
-    weak = [report for report in reports if report.torque_share > 1.0]
-    if weak:
-        worst = max(weak, key=lambda report: report.torque_share)
-        limit, share = worst.torque / worst.torque_share, max(report.above for report in weak)
-        names, need = listed(report.name for report in weak), "needs" if len(weak) == 1 else "need"
+    """Clips that ask for more torque than the servos have, one warning for all."""
+    beyond = [report for report in reports if report.torque_share > 1.0]
+    if beyond:
+        worst = max(beyond, key=lambda report: report.torque_share)
+        limit, share = worst.torque / worst.torque_share, max(report.above for report in beyond)
+        names, need = listed(report.name for report in beyond), "needs" if len(beyond) == 1 else "need"
         sentence = (
             f"{names} {need} more torque than the servos have: {worst.torque_joint} {worst.torque:.1f} N m of "
             f"{limit:.1f} (99th percentile), above the limit in up to {share:.1%} of the frames; the robot will walk "

@@ -35,14 +35,14 @@ def doctor(arguments: Sequence[str]) -> int:
 
     from playground_amp.config import load_config
     from playground_amp.doctor.examination import diagnose, trained_policy
-    from playground_amp.doctor.output import as_json, clips_table, features_table, sentences
+    from playground_amp.doctor.output import clips_table, features_table, sentences, to_json
     from playground_amp.runs.run_directory import find_run, read_config
 
     run = find_run(options.checkpoint) if options.checkpoint else Path()
     config = load_config(options.config, options.set) if options.config else read_config(run, options.set)
     diagnosis = diagnose(config, trained_policy(run) if options.checkpoint else None)
     if options.json:
-        print(as_json(diagnosis))
+        print(to_json(diagnosis))
     else:
         console = Console()
         console = console if console.width >= NARROWEST else Console(width=NARROWEST)

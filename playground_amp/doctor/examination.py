@@ -13,11 +13,11 @@ from playground_amp.config import Config, ResolvedConfig, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.doctor.clips import ClipReport, examine_clips, examine_speeds, report_clip
 from playground_amp.doctor.diagnosis import Diagnosis
-from playground_amp.doctor.feature_consistency import examine_passages, groups_of
+from playground_amp.doctor.feature_consistency import examine_traces, feature_blocks
 from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.joint_order import check_order
 from playground_amp.doctor.machine import examine_machine, look_at_machine, start_rendering
-from playground_amp.doctor.probes import Policy, ProbeData, gather
+from playground_amp.doctor.probes import PolicyFunction, ProbeData, gather
 from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import FeatureStats, compare
 from playground_amp.motion.clip import MotionClip
@@ -28,7 +28,7 @@ from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, tell_clips
 
 
-def diagnose(config: Config, policy: Policy | None = None) -> Diagnosis:
+def diagnose(config: Config, policy: PolicyFunction | None = None) -> Diagnosis:
     """Examine everything that a run of a configuration would use: its clips, features, reference, commands, machine.
 
     One that is not resolved yet gets the numbers of this machine. `policy` takes the place of the untrained one that
@@ -40,26 +40,27 @@ def diagnose(config: Config, policy: Policy | None = None) -> Diagnosis:
     amp = make_amp(config)
     clips = load_clips(config.reference.clips, amp.env.robot, control_dt=config.env.control_dt)
     reports = [report_clip(clip, amp.env.robot) for clip in clips]
-    evidence = gather(amp, policy)
+    probe = gather(amp, policy)
     machine = look_at_machine(config, rendering)
-    findings = examine(amp, evidence, clips, reports) + list(examine_machine(machine))
-    return Diagnosis(separabilities(amp, evidence), findings, reports, machine)
+    findings = examine(amp, probe, clips, reports) + list(examine_machine(machine))
+    return Diagnosis(separabilities(amp, probe), findings, reports, machine)
 
 
-def examine(amp: AMP, evidence: ProbeData, clips: list[MotionClip], reports: list[ClipReport]) -> list[Finding]:
-    """What is wrong with the clips, with the two sides of the features, with the reference, and with the commands.
+def examine(amp: AMP, probe: ProbeData, clips: list[MotionClip], reports: list[ClipReport]) -> list[Finding]:
+    """What is wrong with the clips, the policy's and the reference's features, the reference, and the commands.
 
-    Of the reference only what is not explained yet: a clip in centimetres also starts its robots in the air. Nor does
-    the speed of a clip with a wrong unit or facing say anything new.
+    `clips` are those of the reference, with their figures in `reports`. Of the reference only what is not explained yet
+    is told: a clip in centimetres also starts its robots in the air. Nor does the speed of a clip with a wrong unit or
+    facing say anything new.
     """
     env, mirrored = amp.env, amp.config.reference.mirror
     low, high = env.config.command_speed
     causes = [
         *examine_clips(clips, reports, env.robot, 0.5 * (low + high)),
-        *examine_passages(evidence.passages, env.robot, env.config.control_dt),
+        *examine_traces(probe.traces, env.robot, env.config.control_dt),
     ]
     named = {name for finding in causes for name in finding.dimensions}
-    others = examine_reference(env.reference, evidence.policy, evidence.starts, env.robot, mirrored=mirrored)
+    others = examine_reference(env.reference, probe.policy_features, probe.starts, env.robot, mirrored=mirrored)
     fresh = [finding for finding in others if finding.code == "floor" or not set(finding.dimensions) <= named]
     if not _misread(causes):
         fresh += examine_fall(env.reference, env.robot, env.config.min_height)
@@ -67,15 +68,15 @@ def examine(amp: AMP, evidence: ProbeData, clips: list[MotionClip], reports: lis
     return [*causes, *fresh]
 
 
-def separabilities(amp: AMP, evidence: ProbeData) -> list[FeatureStats]:
-    """Every feature on both sides, the newest of each window."""
-    groups = groups_of(amp.env.robot)
-    kinds = [(group.name, group.unit) for group in groups for _ in range(group.where.start, group.where.stop)]
+def separabilities(amp: AMP, probe: ProbeData) -> list[FeatureStats]:
+    """How well each feature tells the policy from the reference, by the newest features of each window."""
+    blocks = feature_blocks(amp.env.robot)
+    kinds = [(block.name, block.unit) for block in blocks for _ in range(block.where.start, block.where.stop)]
     reference = np.asarray(amp.env.reference.windows)[:, -1]
-    return compare(evidence.policy, reference, feature_names(amp.env.robot), kinds)
+    return compare(probe.policy_features, reference, feature_names(amp.env.robot), kinds)
 
 
-def trained_policy(run: str | Path) -> Policy:
+def trained_policy(run: str | Path) -> PolicyFunction:
     """The mean policy of the newest checkpoint of a run (its folder, or its name in runs/).
 
     Raises InputError where there is no run or it has no checkpoint yet.

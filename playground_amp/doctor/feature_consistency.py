@@ -1,5 +1,5 @@
-"""Does a side of the feature pipeline say what the motion does? Its features are held to the same motion's, worked out
-anew from `qpos` with SciPy and MuJoCo alone, and a difference is explained by trying the usual mistakes.
+"""Do the policy's and the reference's features say what the motion does? Both are held to features of the same motion
+that are recomputed from `qpos` with SciPy and MuJoCo alone; a difference is explained by trying the usual mistakes.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ FACTORS = {  # of a wrong unit
     -1.0: "the sign is turned",
 }
 
-Fault = tuple[list[str], str]  # names of the features, explanation
-Faults = dict[tuple[str, str], list[Fault]]  # of a side and a code
+Mismatch = tuple[list[str], str]  # names of the features, explanation
+Mismatches = dict[tuple[str, str], list[Mismatch]]  # by side and code
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureTrace:
-    """N control steps and what one side made of them."""
+    """N control steps, and the features that one side of the pipeline made of them."""
 
     side: str  # policy or reference
     previous: np.ndarray  # [N, nq] state before the step: m, unit quaternion, rad
@@ -50,17 +50,17 @@ class FeatureTrace:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Neighbouring features of one kind."""
+class FeatureBlock:
+    """Neighbouring features of one kind, with the tolerance that they are held to."""
 
     name: str
     unit: str
-    where: slice
-    tolerance: float  # largest difference that is rounding
+    where: slice  # of the F features
+    tolerance: float  # largest difference that is rounding, in the unit
 
 
-def groups_of(robot: Robot) -> list[Group]:
-    """The kinds of features in their order, see motion/features.py."""
+def feature_blocks(robot: Robot) -> list[FeatureBlock]:
+    """The kinds of features of a robot, in the order of motion/features.py."""
     joints = robot.num_joints
     kinds = [
         ("joint position", "rad", joints, 1e-3),
@@ -72,15 +72,15 @@ def groups_of(robot: Robot) -> list[Group]:
     ]
     ends = np.cumsum([width for _, _, width, _ in kinds])
     return [
-        Group(name, unit, slice(int(end) - width, int(end)), tolerance)
+        FeatureBlock(name, unit, slice(int(end) - width, int(end)), tolerance)
         for (name, unit, width, tolerance), end in zip(kinds, ends, strict=True)
     ]
 
 
-def expected(
+def recomputed_features(
     previous: np.ndarray, current: np.ndarray, robot: Robot, dt: float, *, frame: str = "heading"
 ) -> np.ndarray:
-    """Features [N, F] of steps between states [N, nq], vectors in the `frame` heading, world or body.
+    """AMP features [N, F] of steps of `dt` s between states [N, nq], with vectors in the frame heading, world or body.
 
     An independent second source for motion/features.py: rotations by SciPy, pad heights by MuJoCo, float64.
     """
@@ -105,42 +105,46 @@ def expected(
     )
 
 
-def examine_passages(passages: list[FeatureTrace], robot: Robot, dt: float) -> list[Finding]:
-    """One error for every side and cause; the same on both sides is one error, of what they share."""
-    found: Faults = {}
-    for passage in passages:
-        for code, wrong, why in faults(passage, robot, dt):
-            found.setdefault((passage.side, code), []).append((wrong, why))
+def examine_traces(traces: list[FeatureTrace], robot: Robot, dt: float) -> list[Finding]:
+    """Where features differ from those recomputed of the same motion: one error for every side and cause.
+
+    The same on both sides is one error, of the code that they share. `dt` is the control step, s.
+    """
+    found: Mismatches = {}
+    for trace in traces:
+        for code, wrong, why in mismatches(trace, robot, dt):
+            found.setdefault((trace.side, code), []).append((wrong, why))
     shared = _shared(_unexplained(found))
     return [_finding(side, code, seen) for (side, code), seen in shared.items() if seen]
 
 
-def faults(passage: FeatureTrace, robot: Robot, dt: float) -> Iterator[tuple[str, list[str], str]]:
-    """(code, names of the features, explanation) for every group of features that is not what the motion says."""
+def mismatches(trace: FeatureTrace, robot: Robot, dt: float) -> Iterator[tuple[str, list[str], str]]:
+    """(code, names of the features, explanation) for every kind of features that is not what the motion says."""
     names = feature_names(robot)
     true, world, body = (
-        expected(passage.previous, passage.current, robot, dt, frame=frame) for frame in ("heading", "world", "body")
+        recomputed_features(trace.previous, trace.current, robot, dt, frame=frame)
+        for frame in ("heading", "world", "body")
     )
-    for group in groups_of(robot):
-        at = group.where
-        wrong = _differs(passage.features[:, at], true[:, at], group.tolerance)
+    for block in feature_blocks(robot):
+        at = block.where
+        wrong = _differs(trace.features[:, at], true[:, at], block.tolerance)
         if wrong.any():
             alternatives = {"world": world[:, at], "body": body[:, at]}
-            code, why = _explain(passage.features[:, at], true[:, at], alternatives, group, names[at])
+            code, why = _explain(trace.features[:, at], true[:, at], alternatives, block, names[at])
             yield code, [name for name, bad in zip(names[at], wrong, strict=True) if bad], why
 
 
 def _explain(
-    side: np.ndarray, true: np.ndarray, frames: dict[str, np.ndarray], group: Group, names: list[str]
+    side: np.ndarray, true: np.ndarray, frames: dict[str, np.ndarray], block: FeatureBlock, names: list[str]
 ) -> tuple[str, str]:
     """Code and words of the first usual mistake that turns `true` [N, D] into `side` [N, D]."""
-    tolerance = group.tolerance
+    tolerance = block.tolerance
     wrong = _differs(side, true, tolerance)
     if not np.isfinite(side).all():
         return "nan", "NaN or infinity"
     if (_still(side, tolerance) & (np.ptp(true, axis=0) > CHANGES * tolerance))[wrong].all():
         return "constant", f"stuck at {side[:, wrong].mean():.3g} while the motion changes"
-    if group.name.startswith("root") and side.shape[1] == 3:
+    if block.name.startswith("root") and side.shape[1] == 3:
         if not _differs(side, true * [-1.0, -1.0, 1.0], tolerance).any():
             return "facing", "turned by 180 degrees about the vertical, forward is backward"
         for frame, values in frames.items():
@@ -182,12 +186,12 @@ def _still(values: np.ndarray, tolerance: float) -> np.ndarray:
     return np.ptp(values, axis=0) < tolerance
 
 
-def _names(seen: list[Fault]) -> list[str]:
-    """The features of some faults, each once."""
+def _names(seen: list[Mismatch]) -> list[str]:
+    """The features of some mismatches, each once."""
     return list(dict.fromkeys(name for names, _ in seen for name in names))
 
 
-def _unexplained(found: Faults) -> Faults:
+def _unexplained(found: Mismatches) -> Mismatches:
     """Without the root direction that a wrong unit of the root height bends, on the same side."""
     result = dict(found)
     for side, code in found:
@@ -197,9 +201,9 @@ def _unexplained(found: Faults) -> Faults:
     return result
 
 
-def _shared(found: Faults) -> Faults:
+def _shared(found: Mismatches) -> Mismatches:
     """What both sides have, of the same features, is theirs together."""
-    result: Faults = {}
+    result: Mismatches = {}
     for (side, code), seen in found.items():
         other = found.get(("reference" if side == "policy" else "policy", code), [])
         whose = "both" if set(_names(seen)) == set(_names(other)) else side
@@ -218,7 +222,7 @@ def _phrases(reasons: list[str]) -> list[str]:
     return [reason for _, reason in phrases.values()]
 
 
-def _finding(side: str, code: str, seen: list[Fault]) -> Finding:
+def _finding(side: str, code: str, seen: list[Mismatch]) -> Finding:
     names, reasons = _names(seen), _phrases([why for _, why in seen])
     verb = "is" if len(names) == 1 and side != "both" else "are"
     what = f"{WHOSE[side]} {listed(names)} {verb} not what the same motion's should be"

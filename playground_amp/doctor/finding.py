@@ -1,4 +1,4 @@
-"""What the doctor found: one sentence each, with the dimensions or the clip it is about."""
+"""What the doctor found: one sentence each, with the features or the clip it is about."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault. An error would spoil a run; a warning is worth knowing."""
+    """Something that is wrong with a run to be. An error would spoil it; a warning is worth knowing."""
 
     severity: Literal["error", "warning"]
     code: str  # cause: constant frame facing order unit offset floor ..., one word
     sentence: str  # what, likely cause, what to do
     dimensions: tuple[str, ...] = ()  # features concerned, by name
-    side: str = ""  # policy, reference or both, where it matters
-    clip: str = ""
+    side: str = ""  # of the feature pipeline: policy, reference or both, where it matters
+    clip: str = ""  # name of the clip concerned
 
     @property
     def spoils(self) -> bool:

@@ -1,4 +1,4 @@
-"""Joints in the wrong order, found by the order that would mend a clip."""
+"""Clips whose joints are in the wrong order, found by the exchange of joints that would mend them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from playground_amp.core.errors import InputError, listed
-from playground_amp.metrics.gait import Quality, bounds, measure
+from playground_amp.metrics.gait import Quality, gait_bounds, measure
 from playground_amp.motion.clip import LIMIT_TOLERANCE, MotionClip
 from playground_amp.robots import Robot
 
@@ -18,13 +18,16 @@ FEET = ("skating", "penetration", "float_height")  # figures of metrics/gait.py 
 
 
 def badness(quality: Quality) -> float:
-    """How far the feet slip and are off the ground, in bounds of metrics/gait.py."""
-    most = bounds(quality.leg)
+    """How far the feet slip, sink and float, in the bounds of metrics/gait.py: above 1 is out of bounds."""
+    most = gait_bounds(quality.leg)
     return max(getattr(quality, name) / most[name][1] for name in FEET)
 
 
 def mending_order(clip: MotionClip, robot: Robot, *, below: float) -> list[str]:
-    """Joints to exchange so that all are within their ranges and the feet's badness is below `below`, or nothing."""
+    """Names of the joints to exchange so that all are within their ranges and the feet's badness is below `below`.
+
+    Of several exchanges that with the least badness; nothing where there is none.
+    """
     best, names = below, []
     for order in _orders(robot):
         qpos = np.concatenate([clip.qpos[:, :7], clip.qpos[:, 7:][:, order]], axis=1)

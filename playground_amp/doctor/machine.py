@@ -1,4 +1,4 @@
-"""What the training will run on."""
+"""The machine that a training will run on: devices, rendering, disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RENDER_SECONDS = 60
 
 @dataclass(frozen=True)
 class Machine:
-    """Hardware, and what a run will choose on it."""
+    """The hardware, and what a run will choose on it."""
 
     backend: str
     devices: tuple[str, ...]
@@ -47,14 +47,14 @@ class Machine:
 
 
 def start_rendering() -> subprocess.Popen:
-    """One frame in a process of its own: a broken OpenGL may take its process with it."""
+    """Begin to render one frame in a process of its own: a broken OpenGL may take its process with it."""
     return subprocess.Popen(
         [sys.executable, "-c", RENDER], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
 
 
 def look_at_machine(config: ResolvedConfig, rendering: subprocess.Popen) -> Machine:
-    """The machine under a resolved configuration; waits for the frame of `start_rendering`."""
+    """The machine, and what a resolved configuration chooses on it; waits for the frame of `start_rendering`."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         wandb = choose_mode(config.logging.wandb)
     return Machine(
@@ -70,7 +70,7 @@ def look_at_machine(config: ResolvedConfig, rendering: subprocess.Popen) -> Mach
 
 
 def examine_machine(machine: Machine) -> Iterator[Finding]:
-    """What would stop a run, or cost its video."""
+    """What of the machine would stop a run, cost its video or slow it."""
     if machine.free_disk < SPACE_NEEDED:
         sentence = f"{machine.free_disk / 1e6:.0f} MB of disk are free, a run needs {SPACE_NEEDED / 1e6:.0f} MB"
         yield Finding("error", "disk", sentence)
@@ -86,6 +86,7 @@ def examine_machine(machine: Machine) -> Iterator[Finding]:
 
 
 def _rendered(process: subprocess.Popen) -> str:
+    """'yes', or why no frame could be rendered."""
     try:
         error = process.communicate(timeout=RENDER_SECONDS)[1]
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The doctor's report, for a terminal of 80 columns and as JSON."""
+"""A diagnosis for people and programs: tables for a terminal of 80 columns, sentences, JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLIP_COLUMNS = (  # of figures, with their unit
 )
 
 
-def as_json(diagnosis: Diagnosis) -> str:
+def to_json(diagnosis: Diagnosis) -> str:
     """A diagnosis as one JSON object; NaN and infinity become null."""
     fields: dict[str, Any] = dataclasses.asdict(diagnosis)
     about = {"giveaway": diagnosis.giveaway, "verdict": diagnosis.verdict, "errors": diagnosis.errors}
@@ -39,19 +39,19 @@ def features_table(features: list[FeatureStats]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), title=title, caption=caption)
     for column in ("", "reference", "", "policy", "", "AUC"):
         table.add_column(column, justify="right" if table.columns else "left", no_wrap=True)
-    for group in dict.fromkeys(row.group for row in features):
-        rows = [row for row in features if row.group == group]
-        table.add_row(f"[bold]{group}[/bold]", f"[bold]{rows[0].unit}[/bold]")
-        for row in rows:
-            name = row.name.removeprefix(group).removesuffix(group.split()[-1]).strip() or group
-            style = "bold" if row.separability > 0.9 else ""
-            numbers = (*_cells(row.reference), *_cells(row.policy), f"{row.separability:.2f}")
+    for group in dict.fromkeys(feature.group for feature in features):
+        members = [feature for feature in features if feature.group == group]
+        table.add_row(f"[bold]{group}[/bold]", f"[bold]{members[0].unit}[/bold]")
+        for feature in members:
+            name = feature.name.removeprefix(group).removesuffix(group.split()[-1]).strip() or group
+            style = "bold" if feature.separability > 0.9 else ""
+            numbers = (*_cells(feature.reference), *_cells(feature.policy), f"{feature.separability:.2f}")
             table.add_row(f" {name}", *numbers, style=style)
     return table
 
 
 def clips_table(clips: list[ClipReport]) -> Table:
-    """What decides whether a clip can be learned from."""
+    """One row a clip: the figures that decide whether it can be learned from."""
     table = Table(box=None, padding=(0, 1, 0, 0), title="clips")
     table.add_column("", max_width=24, no_wrap=True)
     for column in CLIP_COLUMNS:

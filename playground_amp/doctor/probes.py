@@ -1,4 +1,4 @@
-"""What the doctor looks at: a short rollout, and the reference's own motion sent through both sides of the pipeline."""
+"""What the doctor measures: a short rollout, and the reference's own motion sent through both feature pipelines."""
 
 from __future__ import annotations
 
@@ -23,31 +23,39 @@ PAIRS = 128  # steps of the reference sent through both sides, at every yaw
 YAWS = (0.0, 90.0, 180.0, 250.0)  # degrees
 SHIFT = (3.0, -2.0)  # m
 
-Policy = Callable[[jax.Array, jax.Array], jax.Array]  # (observation [B, O], key) -> action [B, A]
+PolicyFunction = Callable[[jax.Array, jax.Array], jax.Array]  # (observation [B, O], key) -> action [B, A]
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeData:
-    """Everything that is examined; a test can alter any part."""
+    """The rollout of a policy, and the features that both sides of the pipeline make of known motion."""
 
-    policy: np.ndarray  # [M, F] features of the rollout
-    passages: list[FeatureTrace]
-    starts: EnvState  # of the rollout
+    policy_features: np.ndarray  # [M, F] of the rollout, not normalised
+    traces: list[FeatureTrace]
+    starts: EnvState  # fresh states, of the rollout
 
 
-def gather(amp: AMP, policy: Policy | None = None) -> ProbeData:
-    """Roll out `policy`, by default an untrained one and the home pose, and turn the reference's motion."""
+def gather(amp: AMP, policy: PolicyFunction | None = None) -> ProbeData:
+    """Roll out `policy`, by default that of `untrained`, and send the reference's motion through both pipelines.
+
+    The motion is turned and shifted, for features must not change by it.
+    """
     starts, rollout = roll_out(amp, policy or untrained(amp))
     steps = consecutive(amp.env.reference)
     chosen = steps[np.linspace(0, len(steps) - 1, min(PAIRS, len(steps))).astype(int)]
-    turned = [turn(amp.env.reference, chosen, yaw) for yaw in np.deg2rad(YAWS)]
-    states = [np.concatenate(states) for states in zip(*turned, strict=True)]
-    passages = [rollout, as_stored(amp.env.reference, steps), on_policy_side(amp, *states)]
-    return ProbeData(rollout.features, [*passages, on_reference_side(amp, states[0], states[2])], starts)
+    turned = [turned_states(amp.env.reference, chosen, yaw) for yaw in np.deg2rad(YAWS)]
+    qpos0, qvel0, qpos1, qvel1 = (np.concatenate(states) for states in zip(*turned, strict=True))
+    traces = [
+        rollout,
+        as_stored(amp.env.reference, steps),
+        on_policy_side(amp, qpos0, qvel0, qpos1, qvel1),
+        on_reference_side(amp, qpos0, qpos1),
+    ]
+    return ProbeData(rollout.features, traces, starts)
 
 
-def untrained(amp: AMP) -> Policy:
-    """Half of the robots hold the home pose, the others act as the untrained actor with its noise does."""
+def untrained(amp: AMP) -> PolicyFunction:
+    """A policy of which half of the robots hold the home pose, and half act as the untrained actor with its noise."""
     env = amp.env
     home = (jnp.asarray(env.robot.home, jnp.float32) - env.reference.mean_pose) / env.config.action_scale
     observation = jax.eval_shape(lambda: env.observe(env.reset(jax.random.key(0), 1))[0])
@@ -64,8 +72,8 @@ def untrained(amp: AMP) -> Policy:
     return act
 
 
-def roll_out(amp: AMP, policy: Policy) -> tuple[EnvState, FeatureTrace]:
-    """Fresh states, and every step of a rollout that ended no episode."""
+def roll_out(amp: AMP, policy: PolicyFunction) -> tuple[EnvState, FeatureTrace]:
+    """Fresh states [ROBOTS], and the features of every step of a rollout from them that ended no episode."""
 
     def step(state: EnvState, key: jax.Array) -> tuple[EnvState, tuple[jax.Array, ...]]:
         after, outcome = amp.env.step(state, policy(amp.env.observe(state)[0], key))
@@ -83,21 +91,24 @@ def roll_out(amp: AMP, policy: Policy) -> tuple[EnvState, FeatureTrace]:
 
 
 def consecutive(reference: Reference) -> np.ndarray:
-    """Rows i of the reference that follow row i - 1 in one motion: no jump of the root."""
+    """Indices i of the reference's frames that follow frame i - 1 in one motion: no jump of the root."""
     jump = np.linalg.norm(np.diff(np.asarray(reference.qpos)[:, :3], axis=0), axis=1)
     return 1 + np.flatnonzero(jump <= max(10.0 * float(np.median(jump)), 0.02))
 
 
-def as_stored(reference: Reference, rows: np.ndarray) -> FeatureTrace:
-    """The reference's windows as training samples them."""
+def as_stored(reference: Reference, indices: np.ndarray) -> FeatureTrace:
+    """The steps to the frames `indices` of the reference, with the features in the windows that training samples."""
     qpos = np.asarray(reference.qpos)
-    return FeatureTrace("reference", qpos[rows - 1], qpos[rows], np.asarray(reference.windows)[rows, -1])
+    return FeatureTrace("reference", qpos[indices - 1], qpos[indices], np.asarray(reference.windows)[indices, -1])
 
 
-def turn(reference: Reference, rows: np.ndarray, yaw: float) -> list[np.ndarray]:
-    """States (qpos, qvel) before and after each step, turned by `yaw` rad about the vertical and shifted."""
+def turned_states(reference: Reference, indices: np.ndarray, yaw: float) -> list[np.ndarray]:
+    """qpos [N, nq] and qvel [N, nv] before, then after the steps to the frames `indices` of the reference.
+
+    They are turned by `yaw` rad about the vertical and shifted by SHIFT.
+    """
     qpos, qvel = np.asarray(reference.qpos, np.float64), np.asarray(reference.qvel, np.float64)
-    states = [(qpos[at].copy(), qvel[at].copy()) for at in (rows - 1, rows)]
+    states = [(qpos[at].copy(), qvel[at].copy()) for at in (indices - 1, indices)]
     spin = Rotation.from_rotvec([0.0, 0.0, yaw])
     for q, v in states:
         q[:, :3] = spin.apply(q[:, :3]) + np.array([*SHIFT, 0.0])
@@ -109,18 +120,18 @@ def turn(reference: Reference, rows: np.ndarray, yaw: float) -> list[np.ndarray]
 def on_policy_side(
     amp: AMP, qpos0: np.ndarray, qvel0: np.ndarray, qpos1: np.ndarray, qvel1: np.ndarray
 ) -> FeatureTrace:
-    """Steps of the reference through the engine and `Env.features`."""
+    """Steps between states [N, nq], [N, nv] through the engine and `Env.features`, as the policy's go."""
 
     @jax.jit
-    def features(*states: jax.Array) -> jax.Array:
-        previous, current = (amp.env.physics.init(*states[i : i + 2]) for i in (0, 2))
+    def features(qpos0: jax.Array, qvel0: jax.Array, qpos1: jax.Array, qvel1: jax.Array) -> jax.Array:
+        previous, current = amp.env.physics.init(qpos0, qvel0), amp.env.physics.init(qpos1, qvel1)
         return amp.env.features(environment.frame_of(previous), environment.frame_of(current))
 
     return FeatureTrace("policy", qpos0, qpos1, np.asarray(features(qpos0, qvel0, qpos1, qvel1)))
 
 
 def on_reference_side(amp: AMP, qpos0: np.ndarray, qpos1: np.ndarray) -> FeatureTrace:
-    """The same steps through what makes the reference, a motion of two frames each."""
+    """Steps between states [N, nq] through what makes the reference, each as a motion of two frames."""
     steps = list(np.stack([qpos0, qpos1], axis=1))
     features = reference_builder.motion_features(steps, amp.env.robot, control_dt=amp.env.config.control_dt)
     return FeatureTrace("reference", qpos0, qpos1, np.concatenate(features))

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from playground_amp.core.errors import listed
-from playground_amp.doctor.feature_consistency import groups_of
+from playground_amp.doctor.feature_consistency import feature_blocks
 from playground_amp.doctor.finding import Finding
 from playground_amp.envs.env import EnvState
 from playground_amp.motion.clip import LIMIT_TOLERANCE
@@ -34,7 +34,11 @@ DEEP, HIGH = -0.02, 0.06  # m, lowest pad of a robot at its start
 def examine_reference(
     reference: Reference, policy: np.ndarray, starts: EnvState, robot: Robot, *, mirrored: bool
 ) -> list[Finding]:
-    """Faults of the reference; `policy` [M, F] features, `starts` fresh states of the environment."""
+    """What is wrong with the reference of `robot`, its normaliser and the states that robots start in.
+
+    policy: features [M, F] of a rollout. starts: fresh states of the environment. mirrored: whether the reference has
+    reflections of its clips.
+    """
     features = np.asarray(reference.windows)[:, -1]
     return [
         *_floor(reference, robot),
@@ -47,7 +51,7 @@ def examine_reference(
 
 
 def examine_fall(reference: Reference, robot: Robot, min_height: float) -> Iterator[Finding]:
-    """A root height that ends episodes which go well, or that a robot on the floor does not fall below."""
+    """A `min_height`, m, that ends episodes which go well, or that a robot on the floor does not fall below."""
     heights, home = np.asarray(reference.qpos)[:, 2], float(robot.home_qpos[2])
     below = float(np.mean(heights < min_height))
     sentence = f"'{robot.root}' stands {home:.2f} m high, and env.min_height is {min_height:g} m"
@@ -61,7 +65,7 @@ def examine_fall(reference: Reference, robot: Robot, min_height: float) -> Itera
 
 def _floor(reference: Reference, robot: Robot) -> Iterator[Finding]:
     """A deviation below the floor makes noise of a joint that hardly moves the surest sign of the policy."""
-    least = np.concatenate([np.full(g.where.stop - g.where.start, LEAST_FLOOR[g.name]) for g in groups_of(robot)])
+    least = np.concatenate([np.full(g.where.stop - g.where.start, LEAST_FLOOR[g.name]) for g in feature_blocks(robot)])
     std, floor = np.asarray(reference.normalizer.std), feature_floor(robot)
     low = (std < 0.999 * np.maximum(floor, least)) | (floor < least)
     if low.any():
@@ -100,7 +104,7 @@ def _saturation(reference: Reference, policy: np.ndarray, robot: Robot) -> Itera
 
 def _contacts(features: np.ndarray, robot: Robot) -> Iterator[Finding]:
     """A walk lifts and sets down every pad."""
-    where = groups_of(robot)[-1].where
+    where = feature_blocks(robot)[-1].where
     share = features[:, where].mean(axis=0)
     unused = (share < USED[0]) | (share > USED[1])
     if unused.any():

@@ -1,4 +1,4 @@
-"""How well one number tells the policy from the reference."""
+"""How well a single feature tells the policy from the reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PERCENTILES = (5.0, 95.0)
 
 @dataclass(frozen=True)
 class Summary:
-    """Samples of one feature on one side, in its unit."""
+    """The samples of one feature on one side, the policy's or the reference's, in its unit."""
 
     mean: float
     std: float
@@ -22,7 +22,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class FeatureStats:
-    """One feature, on both sides."""
+    """One feature: its samples on both sides, and how well it tells them apart."""
 
     name: str
     group: str
@@ -44,7 +44,9 @@ def auc(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def separability(policy: np.ndarray, reference: np.ndarray) -> float:
-    """AUC, folded to 0.5..1, of the number itself or of its distance from the reference's median, whichever is greater.
+    """AUC, folded to 0.5..1, of a feature's samples [M] and [N], or of their distance from the reference's median.
+
+    Of the two the greater.
 
     The distance finds what lies around the same middle and is too still or too wild, as the angular velocity of a
     rigid pelvis.
@@ -65,6 +67,6 @@ def compare(
 ) -> list[FeatureStats]:
     """Every feature of policy [M, F] beside that of the reference [N, F]; `kinds` are its group and unit."""
     return [
-        FeatureStats(name, *kind, summarize(real), summarize(fake), separability(fake, real))
-        for name, kind, real, fake in zip(names, kinds, reference.T, policy.T, strict=True)
+        FeatureStats(name, group, unit, summarize(real), summarize(fake), separability(fake, real))
+        for name, (group, unit), real, fake in zip(names, kinds, reference.T, policy.T, strict=True)
     ]

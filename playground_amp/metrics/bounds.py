@@ -206,7 +206,7 @@ BOUNDS = {
 
 
 def scale_of(name: str, leg: float) -> float:
-    """By how much the bounds of the figure `name` grow for a leg of `leg` m."""
+    """Factor on the bounds of the figure `name` for a robot with legs of `leg` m, by dynamic similarity."""
     return (leg / DEFAULT_LEG) ** POWERS[BOUNDS[name].scales]
 
 
@@ -217,7 +217,7 @@ def scaled(name: str, leg: float) -> tuple[Range, Range]:
 
 
 def good_range(name: str, leg: float = DEFAULT_LEG) -> Range:
-    """Good range of a figure in SI units."""
+    """Good range of the figure `name` in SI units, for a robot with legs of `leg` m."""
     return _times(scaled(name, leg)[0], 1.0 / BOUNDS[name].factor)
 
 

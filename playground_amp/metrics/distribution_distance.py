@@ -1,4 +1,4 @@
-"""How far the style of one motion is from another's: distances between two sets of feature windows.
+"""How far the style of one motion is from another's: distances between two sets of windows of AMP features.
 
 Both sides are normalised features in windows of WINDOW steps, one row a window. A distance between sets says nothing of
 single frames: it compares how often the motion looks how. Arrays in, arrays out.
@@ -17,9 +17,9 @@ PERMUTATIONS = 200  # give p-values down to 0.005
 
 
 def windows(features: np.ndarray, length: int, every: int) -> np.ndarray:
-    """Every `every`-th run of `length` consecutive rows of [N, F], flattened: [1 + (N - length) // every, length * F].
+    """Every `every`-th window of `length` consecutive frames of features [N, F], flattened.
 
-    None, [0, length * F], where N is less than `length`.
+    [1 + (N - length) // every, length * F]; none, [0, length * F], where N is less than `length`.
     """
     starts = np.arange(0, len(features) - length + 1, every)
     return features[starts[:, None] + np.arange(length)].reshape(len(starts), length * features.shape[1])
@@ -66,7 +66,7 @@ def kernel(
     if min(len(a), len(reference)) < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
-    x, y = _draw(a, samples, rng), _draw(reference, samples, rng)
+    x, y = _sample_rows(a, samples, rng), _sample_rows(reference, samples, rng)
     gram = _gram(np.concatenate([x, y]), bandwidth=_median_distance(y))
     mine = np.arange(len(gram)) < len(x)
     shuffled = np.stack([mine, *(rng.permutation(mine) for _ in range(permutations))], axis=-1)
@@ -80,7 +80,7 @@ def _square_root(matrix: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
-def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _sample_rows(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """All rows where they are no more than `count`, else so many different ones."""
     chosen = rng.permutation(len(rows))[:count]
     return np.asarray(rows[chosen], np.float64)

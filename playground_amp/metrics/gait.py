@@ -1,4 +1,4 @@
-"""Measurements of a motion by MuJoCo's kinematics: is a clip fit to be learned from, and how does a robot walk?"""
+"""Figures of a walk by MuJoCo's kinematics, of a reference clip or of a policy: steps, feet, limits, symmetry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORTEST_PHASE = 0.06  # s: a shorter swing is chatter of one contact, a shorter
 
 @dataclass(frozen=True)
 class Quality:
-    """One clip's figures; the field names are the columns of the table."""
+    """The figures of one motion of a robot, in SI units."""
 
     seconds: float  # s
     speed: float  # m/s, mean of the root along +x
@@ -65,14 +65,14 @@ BOUNDED = ("skating", "penetration", "float_height", "clearance", "limit_share",
 OF_STEPS = ("clearance", "duty")  # figures that say nothing of a motion without steps
 
 
-def bounds(leg: float = DEFAULT_LEG) -> dict[str, Range]:
+def gait_bounds(leg: float = DEFAULT_LEG) -> dict[str, Range]:
     """Least and greatest value of each figure of a clip that is fit to be learned from, for legs of `leg` m."""
     return {name: good_range(name, leg) for name in BOUNDED}
 
 
 def faults(quality: Quality) -> list[str]:
-    """Names of the figures that are out of bounds; those of steps only where there are steps."""
-    held = {name: bound for name, bound in bounds(quality.leg).items() if quality.steps or name not in OF_STEPS}
+    """Names of the figures that are out of `gait_bounds`; those of steps only where there are steps."""
+    held = {name: bound for name, bound in gait_bounds(quality.leg).items() if quality.steps or name not in OF_STEPS}
     return [name for name, (low, high) in held.items() if not low <= getattr(quality, name) <= high]
 
 
@@ -82,7 +82,7 @@ def contact_height(robot: Robot) -> float:
 
 
 def measure(clip: MotionClip, robot: Robot) -> Quality:
-    """Figures of `clip`, for feet whose pads come left foot's first, then as many of the right."""
+    """The figures of a clip of `robot`, whose pads are the left foot's first, then as many of the right."""
     feet = foot_motion(clip, robot)
     falls, loaded = feet.falls, feet.loaded
     return Quality(
@@ -117,12 +117,15 @@ def foot_motion(clip: MotionClip, robot: Robot) -> FootMotion:
 
 
 def pad_corners(qpos: np.ndarray, robot: Robot) -> np.ndarray:
-    """Lowest points of the pads' contact spheres, [N, P, corners, 3] m, world."""
+    """Lowest points of the pads' contact spheres over a motion [N, nq], [N, P, corners, 3] m, world."""
     return pad_motion(qpos, robot)[0]
 
 
 def pad_motion(qpos: np.ndarray, robot: Robot) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest points [N, P, corners, 3] m of the pads' spheres, and rotations [N, P, corners, 3, 3] of their bodies."""
+    """Lowest points [N, P, corners, 3] m of the pads' spheres over a motion [N, nq], world.
+
+    Also the rotations [N, P, corners, 3, 3] of the bodies that carry them.
+    """
     model = robot.model
     corners = np.empty((len(qpos), *robot.pad_geoms.shape, 3))
     turns = np.empty((*corners.shape, 3))
@@ -135,7 +138,7 @@ def pad_motion(qpos: np.ndarray, robot: Robot) -> tuple[np.ndarray, np.ndarray]:
 
 def slip(corners: np.ndarray, turns: np.ndarray, robot: Robot, frequency: float) -> tuple[np.ndarray, np.ndarray]:
     """Horizontal speed [N - 1, P] m/s of the material at each pad's lowest point from frame to frame, and whether the
-    pad is in contact on both frames, [N - 1, P] bool.
+    pad is in contact in both frames, [N - 1, P] bool; of what `pad_motion` gives, at `frequency` Hz.
 
     v = v_centre + omega x (0, 0, -r): a sphere that rolls without slip has none, one that turns on the spot has some.
     """
@@ -153,7 +156,7 @@ def slip(corners: np.ndarray, turns: np.ndarray, robot: Robot, frequency: float)
 
 
 def at_limit(qpos: np.ndarray, robot: Robot) -> np.ndarray:
-    """Whether each joint is stopped by one of its limits, [N, J] bool."""
+    """Whether each joint of a motion [N, nq] is stopped by one of its limits, [N, J] bool."""
     lower, upper = robot.joint_range.T
     return (qpos[:, 7:] < lower + NEAR_LIMIT) | (qpos[:, 7:] > upper - NEAR_LIMIT)
 
@@ -163,7 +166,7 @@ def footfalls(
 ) -> Footfalls:
     """Contacts of two feet (left, right) from the heights [N, 2] m of their lowest points and places [N, 2, 2] m.
 
-    A foot lower than `height` m is in contact.
+    A foot lower than `height` m is in contact. `frequency` is in Hz.
     """
     sides = []
     for side, above in enumerate((heights - height).T):

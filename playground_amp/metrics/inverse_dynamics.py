@@ -13,14 +13,14 @@ from scipy.signal import savgol_filter
 from playground_amp.metrics.gait import contact_height
 from playground_amp.robots import Robot
 
-SMOOTHING = 9  # frames of the quadratic that gives velocity and acceleration
+SMOOTHING_FRAMES = 9  # frames of the quadratic that gives velocity and acceleration
 JOINT_WEIGHT = 0.01  # of joint torque beside root force, in the choice of the ground's forces
 LIGHT = 0.05  # of the weight: with less on the ground there is no zero moment point to speak of
 
 
 @dataclass(frozen=True, eq=False)
 class Torques:
-    """What each of N frames needs."""
+    """What each of N frames of a motion asks of servos and ground."""
 
     joints: np.ndarray  # [N, J] N m
     root: np.ndarray  # [N] N, length of the force on the root that no contact can supply
@@ -44,7 +44,7 @@ def required_torques(qpos: np.ndarray, robot: Robot, dt: float) -> Torques:
 
 
 def zero_moment_points(qpos: np.ndarray, robot: Robot, dt: float) -> np.ndarray:
-    """Zero moment points [N, 2] m of a motion [N, nq] at steps of `dt` s, as in Torques."""
+    """Zero moment points [N, 2] m of a motion [N, nq] at steps of `dt` s, as `Torques` has them."""
     model = _alone(robot)
     data = mujoco.MjData(model)
     zmp = np.empty((len(qpos), 2))
@@ -83,12 +83,15 @@ def _where(limited: np.ndarray, limit: np.ndarray) -> np.ndarray:
 
 
 def derivatives(qpos: np.ndarray, robot: Robot, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Generalised velocity and acceleration [N, nv]: differences over two steps, smoothed by a quadratic."""
+    """Generalised velocity and acceleration [N, nv] of a motion [N, nq] at steps of `dt` s.
+
+    Differences over two steps, smoothed by a quadratic over SMOOTHING_FRAMES.
+    """
     qvel = robot.velocities(qpos, dt)
-    if len(qpos) < SMOOTHING:
+    if len(qpos) < SMOOTHING_FRAMES:
         return qvel, np.gradient(qvel, dt, axis=0)
-    smooth = savgol_filter(qvel, SMOOTHING, 2, axis=0)
-    return smooth, savgol_filter(qvel, SMOOTHING, 2, deriv=1, delta=dt, axis=0)
+    smooth = savgol_filter(qvel, SMOOTHING_FRAMES, 2, axis=0)
+    return smooth, savgol_filter(qvel, SMOOTHING_FRAMES, 2, deriv=1, delta=dt, axis=0)
 
 
 def _solve(

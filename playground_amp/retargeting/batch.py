@@ -17,8 +17,8 @@ from playground_amp.core.files import write_whole
 from playground_amp.core.reporter import SILENT, Bar, Reporter, say
 from playground_amp.motion.clip import save_clip
 from playground_amp.retargeting.clip_verdict import ClipAssessment
-from playground_amp.retargeting.pipeline import Job, Made, RetargetOptions, earlier, make
-from playground_amp.retargeting.recordings import find_sources
+from playground_amp.retargeting.pipeline import Job, JobResult, RetargetOptions, earlier_result, run_job
+from playground_amp.retargeting.recordings import find_recordings
 from playground_amp.robots import load_robot
 
 DEFAULT = RetargetOptions()
@@ -44,20 +44,21 @@ def retarget_sources(
         raise InputError(f"--jobs is {jobs}; expected 1 process or more")
     load_robot(robot)  # a mistake in it is one error, not one for every recording
     _check_writable(out)
-    found, skipped = find_sources(sources, without=out)
+    found, skipped = find_recordings(sources, without=out)
     for path in skipped:
         say(f"skipped '{path}': it holds a body's shape, no motion")
     tasks = [Job(name, path, robot, out, options, report is not None) for name, path in found.items()]
-    made = sorted(_all_made(tasks, jobs or os.cpu_count() or 1, reporter), key=lambda one: one.job.name)
-    if all(one.error for one in made):
-        raise InputError(made[0].error if len(made) == 1 else f"no clip could be made; the first: {made[0].error}")
-    for one in made:
-        if one.error:
-            say(f"left out: {one.error}")
-    say(summary(made))
+    done = _all_done(tasks, jobs or os.cpu_count() or 1, reporter)
+    results = sorted(done, key=lambda result: result.job.name)
+    errors = [result.error for result in results if result.error]
+    if len(errors) == len(results):
+        raise InputError(errors[0] if len(errors) == 1 else f"no clip could be made; the first: {errors[0]}")
+    for error in errors:
+        say(f"left out: {error}")
+    say(summary(results))
     if report:
-        _report(report, made, robot)
-    return [verdict for one in made for verdict in one.verdicts]
+        _report(report, results, robot)
+    return [assessment for result in results for assessment in result.assessments]
 
 
 def _check_writable(out: Path) -> None:
@@ -67,15 +68,15 @@ def _check_writable(out: Path) -> None:
         raise InputError(f"cannot write into '{out}'; choose another folder with --out")
 
 
-def _all_made(tasks: list[Job], jobs: int, reporter: Reporter) -> list[Made]:
-    """What became of every recording; clips are written as they come."""
-    done: list[Made] = []
+def _all_done(tasks: list[Job], jobs: int, reporter: Reporter) -> list[JobResult]:
+    """What became of every recording, in the order it was finished; clips are written as they come."""
+    results: list[JobResult] = []
     with _progress(reporter, len(tasks)) as bar:
-        for made in _results(tasks, jobs):
-            _write(made)
-            done.append(made)
-            bar.show(len(done), made.job.name)
-    return done
+        for result in _results(tasks, jobs):
+            _write(result)
+            results.append(result)
+            bar.show(len(results), result.job.name)
+    return results
 
 
 @contextlib.contextmanager
@@ -89,26 +90,26 @@ def _progress(reporter: Reporter, total: int) -> Generator[Bar]:
             yield Bar()
 
 
-def _results(tasks: list[Job], jobs: int) -> Iterator[Made]:
+def _results(tasks: list[Job], jobs: int) -> Iterator[JobResult]:
     """What became of each recording, in the order it is finished: first what stands unchanged."""
     new = []
     for task in tasks:
-        made = None if task.pictures else earlier(task)
-        if made:
-            yield made
+        earlier = None if task.pictures else earlier_result(task)
+        if earlier:
+            yield earlier
         else:
             new.append(task)
     if min(jobs, len(new)) > 1:
         yield from _side_by_side(new, min(jobs, len(new)))
     else:
-        yield from map(make, new)
+        yield from map(run_job, new)
 
 
-def _side_by_side(tasks: list[Job], jobs: int) -> Iterator[Made]:
+def _side_by_side(tasks: list[Job], jobs: int) -> Iterator[JobResult]:
     spawn = multiprocessing.get_context("spawn")  # a fork would copy the progress bar's thread in whatever state it is
     with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
         with _without_interrupts():
-            waiting = {pool.submit(make, task): task for task in tasks}
+            waiting = {pool.submit(run_job, task): task for task in tasks}
         try:
             for future in as_completed(waiting):
                 yield _result(future, waiting[future])
@@ -117,12 +118,12 @@ def _side_by_side(tasks: list[Job], jobs: int) -> Iterator[Made]:
             raise
 
 
-def _result(future: Future[Made], task: Job) -> Made:
+def _result(future: Future[JobResult], task: Job) -> JobResult:
     try:
         return future.result()
     except BrokenProcessPool:
         error = f"'{task.path}': a process was killed, perhaps for want of memory; try again with --jobs 1"
-        return Made(task, [], [], error)
+        return JobResult(task, [], [], error)
 
 
 @contextlib.contextmanager
@@ -143,10 +144,10 @@ def _end(pool: ProcessPoolExecutor) -> None:
         child.terminate()
 
 
-def _write(made: Made) -> None:
+def _write(result: JobResult) -> None:
     """The clips first, then their JSON: a clip without the right one is made again."""
-    for clip, values in made.clips:
-        path = made.job.out / f"{clip.name}.npz"
+    for clip, values in result.clips:
+        path = result.job.out / f"{clip.name}.npz"
         try:
             with contextlib.suppress(FileNotFoundError):
                 path.with_suffix(".json").unlink()
@@ -156,17 +157,18 @@ def _write(made: Made) -> None:
             raise InputError(f"cannot write '{path}': {error.strerror}; choose another folder with --out") from None
 
 
-def summary(made: Sequence[Made]) -> str:
-    """How many clips were made, stood unchanged, and what was left out."""
-    new, kept = sum(len(one.clips) for one in made), sum(len(one.verdicts) for one in made if one.unchanged)
-    missed = sum(bool(one.error) for one in made)
-    parts = [f"{new} clips made" if new != 1 else "1 clip made"] if new else []
+def summary(results: Sequence[JobResult]) -> str:
+    """How many clips were made and stood unchanged, and how many recordings were left out."""
+    made = sum(len(result.clips) for result in results)
+    kept = sum(len(result.assessments) for result in results if result.unchanged)
+    missed = sum(bool(result.error) for result in results)
+    parts = [f"{made} clips made" if made != 1 else "1 clip made"] if made else []
     parts += [f"{kept} unchanged"] if kept else []
     parts += [f"{missed} left out"] if missed else []
     return ", ".join(parts)
 
 
-def _report(path: Path, made: list[Made], robot: str) -> None:
+def _report(path: Path, results: list[JobResult], robot: str) -> None:
     from playground_amp.retargeting.html_report import write_report  # imported late: drawing takes a second to load
 
-    say(f"report: {write_report(path, made, load_robot(robot))}")
+    say(f"report: {write_report(path, results, load_robot(robot))}")

@@ -1,4 +1,4 @@
-"""A clip's figures from what is seen of it frame by frame, and the longest part of it in which none of them fails."""
+"""A clip's figures from its signals frame by frame, and the longest part of it in which none of them fails."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 
 from playground_amp.metrics.bounds import BOUNDS, scaled
 from playground_amp.metrics.gait import Quality, duty_factors
-from playground_amp.retargeting.clip_signals import ON_EDGE, Signals
-from playground_amp.robots import Robot
+from playground_amp.retargeting.clip_signals import ON_EDGE, ClipSignals
 
 TURNED = ("zmp_inside", "support")  # shares that are counted by the frames that spoil them
 OF_GAIT = ("clearance", "step_asymmetry", "asymmetry", "alternation")  # taken from metrics/gait.py as they are
@@ -18,15 +17,18 @@ ROUNDING = 1e-9
 Share = tuple[np.ndarray, np.ndarray]  # what is added up over frames [N], and the weights [N] it is divided by
 
 
-def figures_of(seen: Signals, gait: Quality) -> dict[str, float]:
-    """Values in SI units of the figures that a clip has by itself; NaN where there is nothing to measure."""
-    values = {name: _mean(share) for name, share in shares(seen).items()}
+def figures_of(signals: ClipSignals, gait: Quality) -> dict[str, float]:
+    """Values in SI units of the figures that a clip has by itself; NaN where there is nothing to measure.
+
+    `gait` are the figures of the same clip by metrics/gait.py.
+    """
+    values = {name: _mean(share) for name, share in shares(signals).items()}
     values |= {name: 1.0 - values[name] for name in TURNED}
-    values |= {name: float(signal.max()) for name, signal in peaks(seen).items()}
+    values |= {name: float(signal.max()) for name, signal in peaks(signals).items()}
     values |= {name: getattr(gait, name) for name in OF_GAIT}
-    strides = np.concatenate(duty_factors(seen.falls))
+    strides = np.concatenate(duty_factors(signals.falls))
     values["duty"] = float(gait.duty) if np.isfinite(strides).any() else math.nan
-    return values | dict.fromkeys(_unmeasured(seen, gait), math.nan)
+    return values | dict.fromkeys(_unmeasured(signals, gait), math.nan)
 
 
 def _mean(share: Share) -> float:
@@ -35,49 +37,49 @@ def _mean(share: Share) -> float:
     return float(total.sum() / weight.sum()) if weight.any() else 0.0
 
 
-def _unmeasured(seen: Signals, gait: Quality) -> list[str]:
+def _unmeasured(signals: ClipSignals, gait: Quality) -> list[str]:
     """Figures of things that the clip or the robot does not have."""
     names = [] if gait.clearance > 0.0 else ["clearance"]
-    names += [] if np.nansum(seen.torque) > 0.0 else ["torque_peak", "torque_above"]
-    return names + (["zmp_distance", "zmp_inside"] if np.isnan(seen.zmp_distance).all() else [])
+    names += [] if np.nansum(signals.torque) > 0.0 else ["torque_peak", "torque_above"]
+    return names + (["zmp_distance", "zmp_inside"] if np.isnan(signals.zmp_distance).all() else [])
 
 
-def shares(seen: Signals) -> dict[str, Share]:
-    """Figures that are a mean over frames; those of TURNED as the share of the frames that spoil them."""
-    ones, known = np.ones(len(seen.feet)), np.isfinite(seen.zmp_distance)
-    loaded, weighed = seen.loaded.astype(float), np.isfinite(seen.torque).all(axis=1)
+def shares(signals: ClipSignals) -> dict[str, Share]:
+    """Figures that are a mean over frames, by name; those of TURNED as the share of the frames that spoil them."""
+    ones, known = np.ones(len(signals.feet)), np.isfinite(signals.zmp_distance)
+    loaded, weighed = signals.loaded.astype(float), np.isfinite(signals.torque).all(axis=1)
     return {
-        "skating": (np.sum(seen.slip * loaded, axis=1), np.sum(loaded, axis=1)),
-        "limit_share": (seen.at_limit.any(axis=1).astype(float), ones),
-        "torque_above": ((seen.torque > 1.0).any(axis=1).astype(float), weighed.astype(float)),
-        "zmp_inside": ((seen.zmp_distance > ON_EDGE).astype(float), known.astype(float)),
-        "support": ((~seen.contact.any(axis=1)).astype(float), ones),
+        "skating": (np.sum(signals.slip * loaded, axis=1), np.sum(loaded, axis=1)),
+        "limit_share": (signals.at_limit.any(axis=1).astype(float), ones),
+        "torque_above": ((signals.torque > 1.0).any(axis=1).astype(float), weighed.astype(float)),
+        "zmp_inside": ((signals.zmp_distance > ON_EDGE).astype(float), known.astype(float)),
+        "support": ((~signals.contact.any(axis=1)).astype(float), ones),
     }
 
 
-def peaks(seen: Signals) -> dict[str, np.ndarray]:
-    """Figures that are a greatest value: [N] each."""
+def peaks(signals: ClipSignals) -> dict[str, np.ndarray]:
+    """Figures that are the greatest value of a signal, and that signal [N], SI units, by name."""
     return {
-        "penetration": np.maximum(0.0, -seen.feet.min(axis=1)),
-        "float_height": np.maximum(0.0, seen.feet.min(axis=1)),
-        "joint_speed": seen.joint_speed.max(axis=1),
-        "torque_peak": np.nan_to_num(seen.torque).max(axis=1),
-        "zmp_distance": np.nan_to_num(seen.zmp_distance),
+        "penetration": np.maximum(0.0, -signals.feet.min(axis=1)),
+        "float_height": np.maximum(0.0, signals.feet.min(axis=1)),
+        "joint_speed": signals.joint_speed.max(axis=1),
+        "torque_peak": np.nan_to_num(signals.torque).max(axis=1),
+        "zmp_distance": np.nan_to_num(signals.zmp_distance),
     }
 
 
-def longest_walkable(seen: Signals, robot: Robot) -> tuple[int, int]:
+def longest_walkable(signals: ClipSignals, leg: float) -> tuple[int, int]:
     """First and last frame of the longest part in which no figure that is measured frame by frame fails.
 
-    The figures are those of a clip that was cut to the part, and the feet alternate in it throughout. (0, 0) where
-    there is no such part.
+    The figures are those of a clip that was cut to the part, for a robot with legs of `leg` m, and the feet alternate
+    in it throughout. (0, 0) where there is no such part.
     """
-    most = {name: scaled(name, robot.leg_length)[1][1] / BOUNDS[name].factor for name in BOUNDS}
-    most |= {name: 1.0 - scaled(name, robot.leg_length)[1][0] / BOUNDS[name].factor for name in TURNED}
-    broken = seen.stumble.copy()
-    for name, signal in peaks(seen).items():
+    most = {name: scaled(name, leg)[1][1] / BOUNDS[name].factor for name in BOUNDS}
+    most |= {name: 1.0 - scaled(name, leg)[1][0] / BOUNDS[name].factor for name in TURNED}
+    broken = signals.stumble.copy()
+    for name, signal in peaks(signals).items():
         broken |= signal > most[name] + ROUNDING
-    excess = [total - most[name] * weight for name, (total, weight) in shares(seen).items()]
+    excess = [total - most[name] * weight for name, (total, weight) in shares(signals).items()]
     return longest(np.stack(excess), broken)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from playground_amp.metrics.gait import Footfalls, at_limit, contact_height, foot_motion
-from playground_amp.metrics.inverse_dynamics import SMOOTHING, required_torques, torque_limits
+from playground_amp.metrics.inverse_dynamics import SMOOTHING_FRAMES, required_torques, torque_limits
 from playground_amp.metrics.support_polygon import distance_to_hull
 from playground_amp.motion.clip import MotionClip
 from playground_amp.robots import Robot
@@ -16,8 +16,8 @@ ON_EDGE = 0.001  # m outside the feet at which a zero moment point still counts 
 
 
 @dataclass(frozen=True, eq=False)
-class Signals:
-    """A clip of N frames, P pads and J joints as it is seen by the verdict. The first frame has no speeds: zero."""
+class ClipSignals:
+    """Signals over a clip of N frames, for P pads and J joints. The first frame has no speeds: zero."""
 
     feet: np.ndarray  # [N, 2] m, lowest point of the left and the right foot
     contact: np.ndarray  # [N, 2] bool, foot on the ground
@@ -32,14 +32,14 @@ class Signals:
     falls: Footfalls
 
 
-def signals(clip: MotionClip, robot: Robot) -> Signals:
-    """Measure every frame of a clip."""
+def measure_signals(clip: MotionClip, robot: Robot) -> ClipSignals:
+    """The signals of a clip, by MuJoCo's kinematics and inverse dynamics."""
     qpos, rate = clip.qpos, clip.frequency
     feet = foot_motion(clip, robot)
     needed = required_torques(qpos, robot, 1.0 / rate)
     corners = feet.corners.reshape(len(qpos), -1, 3)
     outside = distance_to_hull(needed.zmp, corners[..., :2], corners[..., 2] < contact_height(robot))
-    return Signals(
+    return ClipSignals(
         feet=feet.heights,
         contact=feet.heights < contact_height(robot),
         slip=_from_second(feet.slip),
@@ -61,7 +61,7 @@ def _from_second(values: np.ndarray) -> np.ndarray:
 
 def _without_ends(values: np.ndarray) -> np.ndarray:
     """NaN in the frames [N, ...] whose acceleration has frames on one side only: it is a guess."""
-    half = SMOOTHING // 2
+    half = SMOOTHING_FRAMES // 2
     known = np.zeros(len(values), bool)
     known[half:-half] = True
     return np.where(known.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan)

@@ -12,7 +12,7 @@ from playground_amp.metrics.bounds import BOUNDS, Range, scaled
 from playground_amp.metrics.gait import Quality, measure
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.clip_figures import ROUNDING, figures_of, longest_walkable
-from playground_amp.retargeting.clip_signals import Signals, signals
+from playground_amp.retargeting.clip_signals import ClipSignals, measure_signals
 from playground_amp.robots import Robot
 
 NONE, PASS, WARN, FAIL = ORDER = ("n/a", "pass", "warn", "fail")  # from the best to the worst
@@ -25,8 +25,8 @@ TORQUE_NOTE = (
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure of a clip; value and bounds are in its unit."""
+class FigureAssessment:
+    """One figure of a clip held to its bounds; value and bounds are in its unit."""
 
     value: float | None  # None: there is nothing to measure
     unit: str
@@ -39,24 +39,24 @@ class Figure:
 
 @dataclass(frozen=True)
 class ClipAssessment:
-    """What is to be said of a clip."""
+    """A clip's figures, each with its verdict, and the longest part of it that can be learned from."""
 
     clip: str
     verdict: str  # the worst of its figures
     seconds: float  # s
     speed: float  # m/s, straight from the first frame to the last
     walkable: tuple[float, float]  # s, beginning and end of the longest part in which nothing fails
-    figures: dict[str, Figure]  # by the names of bounds.BOUNDS
+    figures: dict[str, FigureAssessment]  # by the names of bounds.BOUNDS
     gait: Quality  # as metrics/gait.py measures it, in SI units
     tracking_error: dict[str, float] = field(default_factory=dict)  # m, root mean square, of each body
 
     @property
-    def wrong(self) -> dict[str, Figure]:
+    def wrong(self) -> dict[str, FigureAssessment]:
         """The figures that warn or fail."""
         return {name: figure for name, figure in self.figures.items() if figure.reason}
 
 
-def examine(
+def assess_clip(
     clip: MotionClip,
     robot: Robot,
     *,
@@ -64,49 +64,49 @@ def examine(
     similar_speed: float = math.nan,
     used: Iterable[str] = (),
     simulated: bool = False,
-) -> tuple[ClipAssessment, Signals]:
-    """The verdict on a clip, and what was seen of it frame by frame.
+) -> tuple[ClipAssessment, ClipSignals]:
+    """The assessment of a clip of `robot`, and the signals that it is made of, frame by frame.
 
     `tracking` is the root mean square distance of each body from its place in the source, m; `similar_speed` is what
     the source's speed becomes at the robot's size by dynamic similarity, m/s. Nothing or NaN where there is no source.
     `used` are options that the clip was made with, which cannot mend it any more. Of a clip that a simulated robot
     really walked, what its servos and the ground must have done is not judged: they did it.
     """
-    seen, gait, tracking = signals(clip, robot), measure(clip, robot), dict(tracking or {})
-    first, last = longest_walkable(seen, robot)
-    values = figures_of(seen, gait) | {
+    signals, gait, tracking = measure_signals(clip, robot), measure(clip, robot), dict(tracking or {})
+    first, last = longest_walkable(signals, robot.leg_length)
+    values = figures_of(signals, gait) | {
         "tracking": max(tracking.values(), default=math.nan),
         "speed_ratio": clip.speed / similar_speed if similar_speed > 0.0 else math.nan,
         "walkable": (last - first) / clip.frequency,
     }
     values |= dict.fromkeys(DONE_BY_PHYSICS, math.nan) if simulated else {}
-    figures = {name: assess(name, values[name] * BOUNDS[name].factor, robot.leg_length) for name in BOUNDS}
+    figures = {name: assess_figure(name, values[name] * BOUNDS[name].factor, robot.leg_length) for name in BOUNDS}
     figures = {name: _other_advice(figure, tuple(used)) for name, figure in figures.items()}
     walkable = first / clip.frequency, last / clip.frequency
     verdict = worst(figure.verdict for figure in figures.values())
-    return ClipAssessment(clip.name, verdict, clip.duration, clip.speed, walkable, figures, gait, tracking), seen
+    return ClipAssessment(clip.name, verdict, clip.duration, clip.speed, walkable, figures, gait, tracking), signals
 
 
-def _other_advice(figure: Figure, used: tuple[str, ...]) -> Figure:
+def _other_advice(figure: FigureAssessment, used: tuple[str, ...]) -> FigureAssessment:
     return dataclasses.replace(figure, mend=OTHERWISE) if used and figure.mend.startswith(used) else figure
 
 
 def worst(verdicts: Iterable[str]) -> str:
-    """The worst of some verdicts; pass where there are none."""
+    """The worst of some verdicts, pass where there are none."""
     return max(verdicts, key=ORDER.index, default=PASS)
 
 
-def assess(name: str, value: float, leg: float) -> Figure:
-    """The figure `name` of `value` in its unit, held to the bounds of a robot with legs of `leg` m."""
+def assess_figure(name: str, value: float, leg: float) -> FigureAssessment:
+    """The figure `name` of `value` in its unit, NaN for none, held to the bounds of a robot with legs of `leg` m."""
     bound, (good, bearable) = BOUNDS[name], scaled(name, leg)
     if math.isnan(value):
-        return Figure(None, bound.unit, NONE, good, bearable, "", "")
+        return FigureAssessment(None, bound.unit, NONE, good, bearable, "", "")
     if _within(value, good):
-        return Figure(value, bound.unit, PASS, good, bearable, "", "")
+        return FigureAssessment(value, bound.unit, PASS, good, bearable, "", "")
     unit = f" {bound.unit}".rstrip()
     reason = f"{bound.meaning} is {value:.3g}{unit}, good is {in_words(good)}{unit}"
     verdict = WARN if _within(value, bearable) else FAIL
-    return Figure(value, bound.unit, verdict, good, bearable, reason, bound.mend)
+    return FigureAssessment(value, bound.unit, verdict, good, bearable, reason, bound.mend)
 
 
 def in_words(bounds: Range) -> str:
@@ -122,15 +122,15 @@ def _within(value: float, bounds: Range) -> bool:
     return low - ROUNDING <= value <= high + ROUNDING
 
 
-def as_json(verdict: ClipAssessment) -> dict[str, Any]:
-    """The verdict as plain values, everything by name; NaN and infinity are None."""
-    values = plain(dataclasses.asdict(verdict))
-    first, last = verdict.walkable
+def as_json(assessment: ClipAssessment) -> dict[str, Any]:
+    """An assessment as plain values, everything by name; NaN and infinity are None."""
+    values = plain(dataclasses.asdict(assessment))
+    first, last = assessment.walkable
     return values | {"walkable": {"first": first, "last": last, "unit": "s"}, "torque": TORQUE_NOTE}
 
 
 def from_json(values: Mapping[str, Any]) -> ClipAssessment:
-    """The verdict that `as_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
+    """The assessment that `as_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
     figures = {name: _figure(figure) for name, figure in values["figures"].items()}
     own: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(ClipAssessment)}
     walkable = values["walkable"]["first"], values["walkable"]["last"]
@@ -139,19 +139,20 @@ def from_json(values: Mapping[str, Any]) -> ClipAssessment:
     return ClipAssessment(**own)
 
 
-def _figure(values: Mapping[str, Any]) -> Figure:
-    own: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(Figure)}
-    own |= {name: _range(*values[name]) for name in ("good", "bearable")}
-    return Figure(**own)
+def _figure(values: Mapping[str, Any]) -> FigureAssessment:
+    own: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(FigureAssessment)}
+    own |= {name: _range(values[name]) for name in ("good", "bearable")}
+    return FigureAssessment(**own)
 
 
-def _range(low: float | None, high: float | None) -> Range:
-    """Bounds, None for none."""
+def _range(ends: list[float | None]) -> Range:
+    """Bounds from JSON, where None is none; raises ValueError for anything but two."""
+    low, high = ends
     return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def plain(value: Any) -> Any:
-    """Numbers, texts, lists and dicts as JSON has them."""
+    """Numbers, texts, lists and dicts as JSON has them; NaN and infinity become None."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -30,43 +30,43 @@ NAME_WIDTH = 24
 NARROWEST = 100  # columns that the table needs
 
 
-def table(verdicts: Sequence[ClipAssessment]) -> Table:
-    """One row a clip; what warns is yellow, what fails is red."""
-    wide = min(NAME_WIDTH, max(len(verdict.clip) for verdict in verdicts))
+def table(assessments: Sequence[ClipAssessment]) -> Table:
+    """One row a clip with its verdict, length, speed and figures; what warns is yellow, what fails is red."""
+    wide = min(NAME_WIDTH, max(len(assessment.clip) for assessment in assessments))
     first = [Column("clip", no_wrap=True, width=wide), Column("verdict", width=7)]
     numbers = [("s", 4), ("m/s", 5), *((heading, width) for heading, width, _ in COLUMNS.values()), ("good part s", 9)]
     columns = [Column(heading, justify="right", width=width) for heading, width in numbers]
     result = Table(*first, *columns, box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    for verdict in verdicts:
-        result.add_row(verdict.clip, *_row(verdict))
+    for assessment in assessments:
+        result.add_row(assessment.clip, *_row(assessment))
     return result
 
 
-def _row(verdict: ClipAssessment) -> Iterator[str]:
-    yield _coloured(verdict.verdict, verdict.verdict)
-    yield f"{verdict.seconds:.1f}"
-    yield f"{verdict.speed:.2f}"
+def _row(assessment: ClipAssessment) -> Iterator[str]:
+    yield _coloured(assessment.verdict, assessment.verdict)
+    yield f"{assessment.seconds:.1f}"
+    yield f"{assessment.speed:.2f}"
     for name, (_, _, style) in COLUMNS.items():
-        figure = verdict.figures[name]
+        figure = assessment.figures[name]
         yield _coloured("–" if figure.value is None else f"{figure.value:{style}}", figure.verdict)
-    yield "{:.1f}–{:.1f}".format(*verdict.walkable)
+    yield "{:.1f}–{:.1f}".format(*assessment.walkable)
 
 
 def _coloured(text: str, verdict: str) -> str:
     return f"[{COLOURS[verdict]}]{text}[/]"
 
 
-def reasons(verdicts: Sequence[ClipAssessment]) -> list[str]:
+def reasons(assessments: Sequence[ClipAssessment]) -> list[str]:
     """One line for every figure that fails or warns somewhere: the values, the clips, the bounds, what mends it."""
-    return [line for level in (FAIL, WARN) for name in BOUNDS for line in _reason(name, level, verdicts)]
+    return [line for level in (FAIL, WARN) for name in BOUNDS for line in _reason(name, level, assessments)]
 
 
-def _reason(name: str, level: str, verdicts: Sequence[ClipAssessment]) -> Iterator[str]:
-    hit = [verdict for verdict in verdicts if verdict.figures[name].verdict == level]
+def _reason(name: str, level: str, assessments: Sequence[ClipAssessment]) -> Iterator[str]:
+    hit = [assessment for assessment in assessments if assessment.figures[name].verdict == level]
     if not hit:
         return
     figure = hit[0].figures[name]
-    values = [f"{verdict.figures[name].value or 0.0:.3g}" for verdict in hit]
+    values = [f"{assessment.figures[name].value or 0.0:.3g}" for assessment in hit]
     values = values[:1] if len(hit) == 1 else [min(values, key=float), max(values, key=float)]
     clips = hit[0].clip if len(hit) == 1 else f"{len(hit)} clips"
     unit = f" {figure.unit}".rstrip()

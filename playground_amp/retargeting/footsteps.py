@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 
 @dataclass(frozen=True)
 class Sole:
-    """The contact lines of a foot seen from the side, relative to the ankle joint in a level foot."""
+    """The contact lines of a person's or a robot's foot, seen from the side, relative to the ankle of a level foot."""
 
     heel: float  # m, forward position of the heel line (negative)
     toe: float  # m, forward position of the toe line
@@ -32,7 +32,7 @@ class Stance:
     first: int  # first frame in contact
     last: int  # last frame in contact
     x: float  # m, ankle when the foot lies flat
-    y: float  # m
+    y: float  # m, to the left
 
 
 def dead_zone(pitch: np.ndarray, width: float, onset: float) -> np.ndarray:

@@ -6,15 +6,23 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
-from matplotlib.figure import Figure as Drawing
+from matplotlib.figure import Figure
 
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
 from playground_amp.metrics.bounds import BOUNDS, Range
 from playground_amp.reporting.html_page import drawn, page
 from playground_amp.retargeting import plots
-from playground_amp.retargeting.clip_verdict import NONE, ORDER, TORQUE_NOTE, ClipAssessment, Figure, in_words, worst
-from playground_amp.retargeting.pipeline import Made, Seen
+from playground_amp.retargeting.clip_verdict import (
+    NONE,
+    ORDER,
+    TORQUE_NOTE,
+    ClipAssessment,
+    FigureAssessment,
+    in_words,
+    worst,
+)
+from playground_amp.retargeting.pipeline import ClipView, JobResult
 from playground_amp.robots import Robot
 
 MOST_PICTURED = 30  # clips with pictures; a page of hundreds would not open
@@ -27,17 +35,19 @@ section{border-top:1px solid #ddd;margin-top:2.5rem}h2 .verdict{font-size:1rem;p
 OVERVIEW = ("skating", "penetration", "float_height", "limit_share", "torque_peak", "zmp_inside", "tracking")
 
 
-def write_report(path: Path, made: Sequence[Made], robot: Robot) -> Path:
-    """Write the page of what became of some recordings; raises InputError where it cannot be written."""
-    verdicts = [verdict for one in made for verdict in one.verdicts]
-    counts = {level: sum(verdict.verdict == level for verdict in verdicts) for level in reversed(ORDER)}
+def write_report(path: Path, results: Sequence[JobResult], robot: Robot) -> Path:
+    """Write the page of what became of some recordings to `path`; raises InputError where it cannot be written.
+
+    Every clip has a row; those of the worst recordings, up to MOST_PICTURED, also pictures and curves.
+    """
+    assessments = [assessment for result in results for assessment in result.assessments]
+    counts = {level: sum(assessment.verdict == level for assessment in assessments) for level in reversed(ORDER)}
     title = f"Clips of {robot.name}"
     said = ", ".join(f"{count} {level}" for level, count in counts.items() if count)
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>{len(verdicts)} clips: {said}</p>", _overview(verdicts)]
-    parts += [f'<p class="small">left out: {escape(one.error)}</p>' for one in made if one.error]
-    worst_first = sorted(made, key=lambda one: -ORDER.index(worst(verdict.verdict for verdict in one.verdicts)))
-    pictured = [one for one in worst_first if one.seen][:MOST_PICTURED]
-    parts += [_section(one.verdicts[0], one.seen, robot) for one in pictured if one.seen]
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{len(assessments)} clips: {said}</p>", _overview(assessments)]
+    parts += [f'<p class="small">left out: {escape(result.error)}</p>' for result in results if result.error]
+    views = [(result.assessments[0], result.view) for result in sorted(results, key=_badness) if result.view]
+    parts += [_section(assessment, view, robot) for assessment, view in views[:MOST_PICTURED]]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, page(title, parts, STYLE))
@@ -46,39 +56,45 @@ def write_report(path: Path, made: Sequence[Made], robot: Robot) -> Path:
     return path
 
 
-def _overview(verdicts: Sequence[ClipAssessment]) -> str:
+def _badness(result: JobResult) -> int:
+    """What sorts the recordings with the worst verdict to the front."""
+    return -ORDER.index(worst(assessment.verdict for assessment in result.assessments))
+
+
+def _overview(assessments: Sequence[ClipAssessment]) -> str:
     """One row a clip."""
     units = {name: f" ({BOUNDS[name].unit})" if BOUNDS[name].unit else "" for name in OVERVIEW}
     heads = ["clip", "verdict", "s", "m/s", *(BOUNDS[name].label + units[name] for name in OVERVIEW), "good part (s)"]
     rows = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    for verdict in sorted(verdicts, key=lambda one: one.clip):
-        cells = [f'<td><a href="#{escape(verdict.clip)}">{escape(verdict.clip)}</a></td>']
+    for assessment in sorted(assessments, key=lambda one: one.clip):
+        cells = [f'<td><a href="#{escape(assessment.clip)}">{escape(assessment.clip)}</a></td>']
         cells += [
-            _cell(verdict.verdict, verdict.verdict),
-            f"<td>{verdict.seconds:.1f}</td><td>{verdict.speed:.2f}</td>",
+            _cell(assessment.verdict, assessment.verdict),
+            f"<td>{assessment.seconds:.1f}</td><td>{assessment.speed:.2f}</td>",
         ]
-        cells += [_cell(_value(verdict.figures[name]), verdict.figures[name].verdict) for name in OVERVIEW]
-        cells += ["<td>{:.1f} to {:.1f}</td>".format(*verdict.walkable)]
+        cells += [_cell(_value(assessment.figures[name]), assessment.figures[name].verdict) for name in OVERVIEW]
+        cells += ["<td>{:.1f} to {:.1f}</td>".format(*assessment.walkable)]
         rows += f"<tr>{''.join(cells)}</tr>"
     return f"<table>{rows}</table>"
 
 
-def _section(verdict: ClipAssessment, seen: Seen, robot: Robot) -> str:
+def _section(assessment: ClipAssessment, view: ClipView, robot: Robot) -> str:
     """One clip: its figures, pictures and curves."""
-    name, level = escape(verdict.clip), verdict.verdict
-    first, last = verdict.walkable
+    name, level = escape(assessment.clip), assessment.verdict
+    first, last = assessment.walkable
     html = f'<section id="{name}"><h2>{name} <span class="verdict {_class(level)}">{level}</span></h2>'
-    html += f"<p>{verdict.seconds:.1f} s at {verdict.speed:.2f} m/s; nothing fails from {first:.2f} to {last:.2f} s. "
-    html += f'<span class="small">{escape(seen.clip.source)}</span></p>'
-    strip = "the robot, and the person at its size, at the same instants" if seen.person is not None else "the robot"
-    html += _picture(lambda: plots.strip(seen, robot), strip)
-    html += _figures(verdict)
-    html += _picture(lambda: plots.curves(seen, verdict, robot), "feet, speed, torque and balance over time")
+    html += f"<p>{assessment.seconds:.1f} s at {assessment.speed:.2f} m/s; "
+    html += f"nothing fails from {first:.2f} to {last:.2f} s. "
+    html += f'<span class="small">{escape(view.clip.source)}</span></p>'
+    strip = "the robot, and the person at its size, at the same instants" if view.person is not None else "the robot"
+    html += _picture(lambda: plots.strip(view, robot), strip)
+    html += _figures(assessment)
+    html += _picture(lambda: plots.curves(view, assessment, robot), "feet, speed, torque and balance over time")
     caption = "joint angles and limits: left blue, right orange and mirrored; grey where something fails"
-    return html + _picture(lambda: plots.joints(seen, verdict, robot), caption) + "</section>"
+    return html + _picture(lambda: plots.joints(view, assessment, robot), caption) + "</section>"
 
 
-def _picture(draw: Callable[[], Drawing], caption: str) -> str:
+def _picture(draw: Callable[[], Figure], caption: str) -> str:
     """A drawing and its caption; a sentence where this machine cannot draw, as without OpenGL."""
     try:
         return f'{drawn(draw(), caption)}<div class="small">{escape(caption)}</div>'
@@ -87,9 +103,9 @@ def _picture(draw: Callable[[], Drawing], caption: str) -> str:
         return f'<p class="small">no picture of {escape(caption)}: {escape(reason)}</p>'
 
 
-def _figures(verdict: ClipAssessment) -> str:
+def _figures(assessment: ClipAssessment) -> str:
     rows = "<tr><th>figure</th><th></th><th>value</th><th>good</th><th>bearable</th><th>what mends it</th></tr>"
-    for name, figure in verdict.figures.items():
+    for name, figure in assessment.figures.items():
         rows += f'<tr><td title="{escape(BOUNDS[name].meaning)}">{escape(BOUNDS[name].label)}</td>'
         rows += _cell(figure.verdict, figure.verdict) + f'<td class="number">{_value(figure, unit=True)}</td>'
         rows += f"<td>{_range(figure.good)}</td><td>{_range(figure.bearable)}</td><td>{escape(figure.mend)}</td></tr>"
@@ -104,7 +120,7 @@ def _class(level: str) -> str:
     return "n-a" if level == NONE else level
 
 
-def _value(figure: Figure, *, unit: bool = False) -> str:
+def _value(figure: FigureAssessment, *, unit: bool = False) -> str:
     if figure.value is None:
         return "–"
     number = f"{figure.value:.0f}" if abs(figure.value) >= 100.0 else f"{figure.value:.3g}"

@@ -1,4 +1,4 @@
-"""What is taken from a person: pelvis, chest, arms and feet of a take, turned to +x, with the contacts of the feet."""
+"""What retargeting takes from a person: pelvis, chest, arms, feet and their contacts, of a take turned to +x."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ MOST_TURN = np.deg2rad(20.0)  # of the heading within a take
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
-    """What is kept of a take: heading +x, starting at the origin, still at the person's scale. N frames, 2 feet."""
+class HumanMotion:
+    """A person's motion, heading +x from the origin on a floor at z = 0. N frames; feet and arms are left, right."""
 
     pelvis: np.ndarray  # [N, 3] m
     pelvis_euler: np.ndarray  # [N, 3] rad: yaw, pitch (nose down), roll
@@ -46,8 +46,11 @@ class _Foot:
     floor: np.ndarray  # [N] m
 
 
-def observe(take: Take) -> Motion:
-    """Smoothed pelvis, chest and feet of a take, turned to walk along +x from the origin."""
+def extract_motion(take: Take) -> HumanMotion:
+    """The motion of a take, smoothed and turned to walk along +x from the origin, at the person's own size and rate.
+
+    Raises InputError for a take of less than a second, and for a walk that is not straight.
+    """
     if take.duration < 1.0:
         raise InputError(f"'{take.name}' lasts {take.duration:.2f} s; a walk to learn from needs 1 s or more")
     smooth = _low_pass(take.positions, take.fps)
@@ -55,13 +58,23 @@ def observe(take: Take) -> Motion:
     start = smooth[0, 0] * [1.0, 1.0, 0.0]
     positions = (smooth - start) @ turn.T
     rotations = turn @ take.rotations
-    feet = [_observe_foot(positions, rotations, side, take.fps) for side in (0, 1)]
+    feet = [_extract_foot(positions, rotations, side, take.fps) for side in (0, 1)]
     pelvis_euler = _low_pass(_euler(rotations[:, 0]), take.fps)
     chest_euler = _low_pass(_euler(rotations[:, JOINTS.index("spine3")]), take.fps)
     floor = 0.5 * (feet[0].floor + feet[1].floor)
     joints = positions - floor[:, None, None] * [0.0, 0.0, 1.0]
     ankles, pitches, contacts = (np.stack([getattr(f, k) for f in feet]) for k in ("ankle", "pitch", "contact"))
-    return Motion(joints[:, 0], pelvis_euler, chest_euler, _arms(joints), joints, ankles, pitches, contacts, take.fps)
+    return HumanMotion(
+        pelvis=joints[:, 0],
+        pelvis_euler=pelvis_euler,
+        chest_euler=chest_euler,
+        arms=_arms(joints),
+        joints=joints,
+        ankles=ankles,
+        pitches=pitches,
+        contacts=contacts,
+        rate=take.fps,
+    )
 
 
 def _arms(joints: np.ndarray) -> np.ndarray:
@@ -74,7 +87,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def _observe_foot(positions: np.ndarray, rotations: np.ndarray, side: int, fps: float) -> _Foot:
+def _extract_foot(positions: np.ndarray, rotations: np.ndarray, side: int, fps: float) -> _Foot:
     """One foot of smoothed positions [N, 22, 3] and rotations [N, 22, 3, 3], its floor taken out.
 
     The body's shape is not known to the centimetre and the floor of a recording may be tilted: where heel and ball
@@ -148,13 +161,13 @@ def _steady(contact: np.ndarray, fps: float) -> np.ndarray:
 
 
 def runs(mask: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First and last index of every run of true values in `mask` [N]."""
+    """First and last index of every run of true values in `mask` [N], in order."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
     yield from ((int(first), int(last) - 1) for first, last in edges.reshape(-1, 2))
 
 
-def resample(motion: Motion, length_scale: float, time_scale: float, rate: float) -> Motion:
-    """The motion with lengths and times scaled, at `rate` Hz, by cubic splines in time."""
+def resample(motion: HumanMotion, length_scale: float, time_scale: float, rate: float) -> HumanMotion:
+    """The motion with its lengths and times multiplied by the scales, at `rate` Hz, by cubic splines in time."""
     old = np.arange(len(motion.pelvis)) / motion.rate * time_scale
     new = np.arange(0.0, old[-1], 1.0 / rate)
 
@@ -162,7 +175,7 @@ def resample(motion: Motion, length_scale: float, time_scale: float, rate: float
         return CubicSpline(old, signal, axis=axis)(new)
 
     nearest = np.clip(np.searchsorted(old, new), 0, len(old) - 1)
-    return Motion(
+    return HumanMotion(
         pelvis=length_scale * at(motion.pelvis),
         pelvis_euler=at(motion.pelvis_euler),
         chest_euler=at(motion.chest_euler),

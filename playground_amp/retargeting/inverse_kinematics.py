@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.retargeting.robot_geometry import Leg, RobotGeometry, robot_geometry
 from playground_amp.robots import Robot
-from playground_amp.robots.kinematic_tree import place
+from playground_amp.robots.kinematic_tree import position_of
 
 IK_STEPS = 6  # iterations a frame
 LIMIT_MARGIN = 0.02  # rad kept from every joint limit
@@ -26,28 +26,33 @@ SIDES = (0, 1)  # left, right
 
 @dataclass(frozen=True, eq=False)
 class IKTargets:
-    """What the inverse kinematics follows, at the control rate. N frames, 2 feet. Angles are yaw, pitch, roll."""
+    """What the inverse kinematics follows, at the control rate, in the world. N frames; feet and arms are left, right.
+
+    Angles are yaw, pitch (nose down), roll.
+    """
 
     pelvis: np.ndarray  # [N, 3] m
     pelvis_euler: np.ndarray  # [N, 3] rad
     chest_euler: np.ndarray  # [N, 3] rad
     arms: np.ndarray  # [2, 2, N, 3] unit vectors: side; upper arm, forearm
-    feet: np.ndarray  # [2, N, 4] ankle m, pitch rad
+    feet: np.ndarray  # [2, N, 4] ankle x, y, z in m, pitch in rad
     person: np.ndarray  # [N, 22, 3] m, the scaled person, for pictures
 
 
 def follow(targets: IKTargets, robot: Robot) -> tuple[np.ndarray, dict[str, float]]:
-    """qpos [N, nq] that follows the targets within the joint limits, and how far key bodies are from theirs (RMS, m).
+    """qpos [N, nq] that follows the targets within the joint limits, and each key body's distance from its target.
+
+    The distances are root mean squares over the frames, m, by the names of the bodies.
 
     The first pass shows how far each foot leans sideways where no ankle keeps it level, and how a ball without an
     ankle rolls over the ground; the next one puts the feet where they touch the ground and do not slip on it.
     """
-    body = robot_geometry(robot)
-    qpos, errors = _solve(targets, robot, body)
-    for _ in range(ROLLING_PASSES if any(leg.is_ball for leg in body.legs) else 1):
-        tilts = [_tilt(qpos, robot, body, side) for side in SIDES]
-        feet = [_corrected(targets.feet[side], tilts[side], body.legs[side]) for side in SIDES]
-        qpos, errors = _solve(replace(targets, feet=np.stack(feet)), robot, body)
+    geometry = robot_geometry(robot)
+    qpos, errors = _solve(targets, robot, geometry)
+    for _ in range(ROLLING_PASSES if any(leg.is_ball for leg in geometry.legs) else 1):
+        tilts = [_tilt(qpos, robot, geometry, side) for side in SIDES]
+        feet = [_corrected(targets.feet[side], tilts[side], geometry.legs[side]) for side in SIDES]
+        qpos, errors = _solve(replace(targets, feet=np.stack(feet)), robot, geometry)
     return qpos, {name: float(np.sqrt(np.mean(error**2))) for name, error in errors.items()}
 
 
@@ -67,10 +72,10 @@ def _corrected(foot: np.ndarray, tilt: np.ndarray, leg: Leg) -> np.ndarray:
     return foot
 
 
-def _tilt(qpos: np.ndarray, robot: Robot, body: RobotGeometry, side: int) -> np.ndarray:
+def _tilt(qpos: np.ndarray, robot: Robot, geometry: RobotGeometry, side: int) -> np.ndarray:
     """Rotation [N, 3, 3] of a foot from where it is in the home pose."""
-    name = body.legs[side].carrier
-    upright = body.rotations[name].T
+    name = geometry.legs[side].carrier
+    upright = geometry.rotations[name].T
     return np.stack([data.body(name).xmat.reshape(3, 3) @ upright for data in robot.poses(qpos)])
 
 
@@ -97,17 +102,17 @@ class _Tasks:
         return [*self.placed.values(), *([self.chest] if self.chest else []), self.posture]
 
 
-def _solve(targets: IKTargets, robot: Robot, body: RobotGeometry) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _solve(targets: IKTargets, robot: Robot, geometry: RobotGeometry) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Frame by frame, each started from the one before: [N, nq], and the distances [N] m of the bodies with a place."""
     configuration = mink.Configuration(robot.model, q=robot.home_qpos)
-    tasks = _tasks(robot, body)
+    tasks = _tasks(robot, geometry)
     limits = [mink.ConfigurationLimit(robot.model, min_distance_from_limits=LIMIT_MARGIN)]
     qpos = np.empty((len(targets.pelvis), robot.model.nq))
     errors = {name: np.empty(len(qpos)) for name in tasks.placed}
     for i in range(len(qpos)):
-        _aim(tasks, targets, i, body)
+        _aim(tasks, targets, i, geometry)
         for _ in range(IK_STEPS if i else 5 * IK_STEPS):
-            _aim_arms(tasks, targets, i, body, configuration.data)
+            _aim_arms(tasks, targets, i, geometry, configuration.data)
             velocity = mink.solve_ik(configuration, tasks.all, 1.0, "daqp", damping=1e-9, limits=limits)
             configuration.integrate_inplace(velocity, 1.0)
         qpos[i] = configuration.q
@@ -116,26 +121,31 @@ def _solve(targets: IKTargets, robot: Robot, body: RobotGeometry) -> tuple[np.nd
     return qpos, errors
 
 
-def _tasks(robot: Robot, body: RobotGeometry) -> _Tasks:
+def _tasks(robot: Robot, geometry: RobotGeometry) -> _Tasks:
     chest = None
-    if body.chest:
-        turns = _costs(body.chest_turns, body.rotations[body.chest])
-        chest = mink.RelativeFrameTask(body.chest, "body", body.pelvis, "body", 0.0, turns)
-    posture = mink.PostureTask(robot.model, cost=np.where(body.of_arms, ARM_POSTURE, POSTURE))
+    if geometry.chest:
+        turns = _costs(geometry.chest_turns, geometry.rotations[geometry.chest])
+        chest = mink.RelativeFrameTask(geometry.chest, "body", geometry.pelvis, "body", 0.0, turns)
+    posture = mink.PostureTask(robot.model, cost=np.where(geometry.of_arms, ARM_POSTURE, POSTURE))
     posture.set_target(robot.home_qpos)
     return _Tasks(
-        pelvis=mink.FrameTask(body.pelvis, "body", [0.5, 0.5, 0.5], 0.2),
+        pelvis=mink.FrameTask(geometry.pelvis, "body", [0.5, 0.5, 0.5], 0.2),
         chest=chest,
         feet=tuple(
-            mink.FrameTask(*leg.foot, 20.0, _costs(_foot_costs(leg), body.rotations[leg.carrier])) for leg in body.legs
+            mink.FrameTask(leg.foot[0], leg.foot[1], 20.0, _costs(_foot_costs(leg), geometry.rotations[leg.carrier]))
+            for leg in geometry.legs
         ),
-        arms=tuple((_of_arm(body, arm.elbow, "body"), _of_arm(body, *arm.hand)) for arm in body.arms or ()),
+        arms=tuple(
+            (_of_arm(geometry, (arm.elbow, "body")), _of_arm(geometry, arm.hand)) for arm in geometry.arms or ()
+        ),
         posture=posture,
     )
 
 
-def _of_arm(body: RobotGeometry, name: str, kind: str) -> mink.RelativeFrameTask:
-    return mink.RelativeFrameTask(name, kind, body.chest or body.pelvis, "body", ARM_COST, 0.0)
+def _of_arm(geometry: RobotGeometry, named: tuple[str, str]) -> mink.RelativeFrameTask:
+    """The task of an elbow or a hand, by its name and kind, seen from the chest."""
+    name, kind = named
+    return mink.RelativeFrameTask(name, kind, geometry.chest or geometry.pelvis, "body", ARM_COST, 0.0)
 
 
 def _foot_costs(leg: Leg) -> np.ndarray:
@@ -150,22 +160,22 @@ def _costs(turns: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return np.abs(rotation.T) @ turns[::-1]
 
 
-def _aim(tasks: _Tasks, targets: IKTargets, i: int, body: RobotGeometry) -> None:
+def _aim(tasks: _Tasks, targets: IKTargets, i: int, geometry: RobotGeometry) -> None:
     """Set the targets of frame `i`, the arms' apart."""
-    pelvis = _pose(targets.pelvis[i], targets.pelvis_euler[i], body.rotations[body.pelvis])
+    pelvis = _pose(targets.pelvis[i], targets.pelvis_euler[i], geometry.rotations[geometry.pelvis])
     tasks.pelvis.set_target(pelvis)
-    if tasks.chest and body.chest:
-        chest = _pose(targets.pelvis[i], targets.chest_euler[i], body.rotations[body.chest])
+    if tasks.chest and geometry.chest:
+        chest = _pose(targets.pelvis[i], targets.chest_euler[i], geometry.rotations[geometry.chest])
         tasks.chest.set_target(pelvis.inverse() @ chest)
-    for task, foot, leg in zip(tasks.feet, targets.feet[:, i], body.legs, strict=True):
-        task.set_target(_pose(foot[:3], np.array([0.0, foot[3], 0.0]), body.rotations[leg.carrier]))
+    for task, foot, leg in zip(tasks.feet, targets.feet[:, i], geometry.legs, strict=True):
+        task.set_target(_pose(foot[:3], np.array([0.0, foot[3], 0.0]), geometry.rotations[leg.carrier]))
 
 
-def _aim_arms(tasks: _Tasks, targets: IKTargets, i: int, body: RobotGeometry, data: mujoco.MjData) -> None:
+def _aim_arms(tasks: _Tasks, targets: IKTargets, i: int, geometry: RobotGeometry, data: mujoco.MjData) -> None:
     """Elbow and hand in the person's directions from where the shoulder is now."""
-    chest = data.body(body.chest or body.pelvis)
-    for arm, (elbow, hand), (upper, fore) in zip(body.arms or (), tasks.arms, targets.arms[:, :, i], strict=False):
-        joint = place(data, (arm.shoulder, "body")) + arm.upper * upper
+    chest = data.body(geometry.chest or geometry.pelvis)
+    for arm, (elbow, hand), (upper, fore) in zip(geometry.arms or (), tasks.arms, targets.arms[:, :, i], strict=False):
+        joint = position_of(data, (arm.shoulder, "body")) + arm.upper * upper
         for task, there in ((elbow, joint), (hand, joint + arm.fore * fore)):
             seen = chest.xmat.reshape(3, 3).T @ (there - chest.xpos)
             task.set_target(mink.SE3.from_translation(seen))

@@ -40,7 +40,7 @@ WEIGHTS = {  # of squared distances, lengths in leg lengths
 
 @dataclass(frozen=True, eq=False)
 class Refined:
-    """What physics made of a clip."""
+    """A clip as the simulated robot walked it."""
 
     clip: MotionClip
     distance: float  # m, root mean square of the root from its place in the clip
@@ -48,8 +48,8 @@ class Refined:
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
-    """What is to be followed: a clip with what physics says of its poses. N frames."""
+class ReferenceTrack:
+    """The clip that is tracked, with its velocities and the places of its feet. N frames."""
 
     qpos: np.ndarray  # [N, nq]
     qvel: np.ndarray  # [N, nv]
@@ -57,8 +57,8 @@ class Track:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
-    """Of one robot."""
+class RobotState:
+    """The state of one simulated robot, with the warm start of its solver."""
 
     qpos: np.ndarray  # [nq]
     qvel: np.ndarray  # [nv]
@@ -68,11 +68,12 @@ class State:
 def refine(clip: MotionClip, robot: Robot, *, seed: int = 0) -> Refined:
     """The clip as the robot walks it under its servos and gravity alone, from the clip's first state on.
 
-    Raises InputError where it falls or is left behind, with the second until which it follows.
+    `seed` is that of the sampled plans. Raises InputError where the robot falls or is left behind, with the second
+    until which it follows.
     """
     simulation, track = _Simulation(robot, clip.frequency), make_track(clip, robot)
     rng = np.random.default_rng(seed)
-    state = State(track.qpos[0], track.qvel[0], np.zeros(robot.model.nv))
+    state = RobotState(track.qpos[0], track.qvel[0], np.zeros(robot.model.nv))
     plan, frames = np.zeros((HORIZON // KNOT + 1, robot.num_joints)), [state.qpos]
     while len(frames) < len(track.qpos):
         first = len(frames) - 1
@@ -100,14 +101,14 @@ def _refined(clip: MotionClip, qpos: np.ndarray, robot: Robot) -> Refined:
     )
 
 
-def make_track(clip: MotionClip, robot: Robot) -> Track:
-    """What there is to follow of a clip."""
+def make_track(clip: MotionClip, robot: Robot) -> ReferenceTrack:
+    """Velocities and feet of a clip, by MuJoCo's kinematics."""
     feet = np.stack([data.geom_xpos[robot.pad_geoms].mean(axis=1) for data in robot.poses(clip.qpos)])
-    return Track(clip.qpos, robot.velocities(clip.qpos, 1.0 / clip.frequency), feet)
+    return ReferenceTrack(clip.qpos, robot.velocities(clip.qpos, 1.0 / clip.frequency), feet)
 
 
 class _Simulation:
-    """Robots in MuJoCo's batched engine."""
+    """Copies of a robot in MuJoCo's batched engine: one that walks, and SAMPLES that try out plans."""
 
     def __init__(self, robot: Robot, frequency: float):
         self.robot, self.substeps = robot, round(1.0 / (frequency * robot.model.opt.timestep))
@@ -118,13 +119,13 @@ class _Simulation:
         batch.bind("geom_xpos")
         return batch
 
-    def one(self, state: State, target: np.ndarray) -> State:
+    def one(self, state: RobotState, target: np.ndarray) -> RobotState:
         """The state one control step later under servo targets [J]."""
         self._load(self.single, state)
         self._step(self.single, target[None])
-        return State(self.single.qpos[0].copy(), self.single.qvel[0].copy(), self.single.qacc_warmstart[0].copy())
+        return RobotState(self.single.qpos[0].copy(), self.single.qvel[0].copy(), self.single.qacc_warmstart[0].copy())
 
-    def cost(self, state: State, targets: np.ndarray, track: Track, first: int) -> np.ndarray:
+    def cost(self, state: RobotState, targets: np.ndarray, track: ReferenceTrack, first: int) -> np.ndarray:
         """Costs [SAMPLES] of servo targets [SAMPLES, H, J] from `state`, which is at frame `first`."""
         self._load(self.many, state)
         total = np.zeros(len(targets))
@@ -133,14 +134,14 @@ class _Simulation:
             total += self._distance(track, min(first + step + 1, len(track.qpos) - 1))
         return total
 
-    def _load(self, batch: Batch, state: State) -> None:
+    def _load(self, batch: Batch, state: RobotState) -> None:
         batch.qpos[:], batch.qvel[:], batch.qacc_warmstart[:] = state.qpos, state.qvel, state.warmstart
 
     def _step(self, batch: Batch, targets: np.ndarray) -> None:
         batch.ctrl[:] = np.clip(targets, *self.robot.joint_range.T)
         batch.step(nstep=self.substeps, stage=mujoco.mjtStage.mjSTAGE_POS)
 
-    def _distance(self, track: Track, i: int) -> np.ndarray:
+    def _distance(self, track: ReferenceTrack, i: int) -> np.ndarray:
         """Squared distances [SAMPLES] from frame i, lengths in leg lengths."""
         batch, leg, w = self.many, self.robot.leg_length, WEIGHTS
         place = (batch.qpos[:, :3] - track.qpos[i, :3]) / leg
@@ -155,7 +156,12 @@ class _Simulation:
 
 
 def _improve(
-    plan: np.ndarray, state: State, track: Track, first: int, simulation: _Simulation, rng: np.random.Generator
+    plan: np.ndarray,
+    state: RobotState,
+    track: ReferenceTrack,
+    first: int,
+    simulation: _Simulation,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """A better plan [K, J]; the plan itself and none at all are among the samples."""
     for round_ in range(ROUNDS):
@@ -169,10 +175,10 @@ def _improve(
     return plan
 
 
-def _targets(plans: np.ndarray, track: Track, first: int) -> np.ndarray:
+def _targets(plans: np.ndarray, track: ReferenceTrack, first: int) -> np.ndarray:
     """Servo targets [S, HORIZON, J] of offsets [S, K, J] at the knots, linear between them."""
     steps = np.arange(HORIZON)
     knot, share = steps // KNOT, (steps % KNOT / KNOT)[:, None]
     offsets = (1.0 - share) * plans[:, knot] + share * plans[:, knot + 1]
-    rows = np.minimum(first + 1 + steps, len(track.qpos) - 1)
-    return track.qpos[rows, 7:] + offsets
+    frames = np.minimum(first + 1 + steps, len(track.qpos) - 1)
+    return track.qpos[frames, 7:] + offsets

@@ -17,22 +17,22 @@ import numpy as np
 import playground_amp
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
-from playground_amp.retargeting.clip_signals import Signals
-from playground_amp.retargeting.clip_verdict import ClipAssessment, as_json, examine, from_json, plain
+from playground_amp.retargeting.clip_signals import ClipSignals
+from playground_amp.retargeting.clip_verdict import ClipAssessment, as_json, assess_clip, from_json, plain
 from playground_amp.retargeting.physics_refinement import refine
-from playground_amp.retargeting.readers.any import read_source
+from playground_amp.retargeting.readers.any import read_recording
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
 from playground_amp.retargeting.trim import fastest_part, trim
 from playground_amp.robots import Robot, load_robot
 
 MIRRORED = "_mirrored"  # end of the names of mirrored copies
 MAKES_CLIPS = ("core", "motion", "metrics", "retargeting", "robots")  # folders whose code decides what a clip becomes
-STANDING = 0.05  # m/s; a person that is slower has no speed to compare with
+STANDING_SPEED = 0.05  # m/s; a person that is slower has no speed to compare with
 
 
 @dataclass(frozen=True)
 class RetargetOptions:
-    """What is done with every recording."""
+    """What is done with every recording; raises InputError for options that make no sense."""
 
     start: float = 0.0  # s of the source
     end: float | None = None  # s of the source
@@ -53,7 +53,7 @@ class RetargetOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """One recording to be made a clip of."""
+    """One recording to be made a clip of `robot`."""
 
     name: str  # of the clip
     path: Path  # of the recording
@@ -64,23 +64,23 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ClipView:
     """What a report shows of a clip."""
 
     clip: MotionClip
-    person: np.ndarray | None  # [N, 22, 3] m
-    signals: Signals
+    person: np.ndarray | None  # [N, 22, 3] m, joints of the person at the robot's size; None without a person
+    signals: ClipSignals
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class JobResult:
     """What became of one recording."""
 
     job: Job
     clips: list[tuple[MotionClip, dict[str, Any]]]  # with what stands in the JSON beside each; to be written
-    verdicts: list[ClipAssessment]  # on the clip and its mirrored copy, made now or before
+    assessments: list[ClipAssessment]  # on the clip and its mirrored copy, made now or before
     error: str = ""  # why nothing could be made
-    seen: Seen | None = None
+    view: ClipView | None = None  # where a report was asked for
 
     @property
     def unchanged(self) -> bool:
@@ -88,43 +88,43 @@ class Made:
         return not self.clips and not self.error
 
 
-def earlier(job: Job) -> Made | None:
+def earlier_result(job: Job) -> JobResult | None:
     """What an earlier run made of the same recording in the same way; None where it is to be made, or cannot be."""
     try:
-        verdicts = _earlier(job, provenance(job)["key"])
+        known = _earlier(job, provenance(job)["key"])
     except InputError:
         return None
-    return Made(job, [], verdicts) if verdicts else None
+    return JobResult(job, [], known) if known else None
 
 
-def make(job: Job) -> Made:
+def run_job(job: Job) -> JobResult:
     """Make the clips of a recording, or find that they are there; a bad recording becomes a sentence."""
     try:
         return _make(job)
     except InputError as error:
-        return Made(job, [], [], str(error))
+        return JobResult(job, [], [], str(error))
     except Exception as error:  # whatever else a damaged file can do must not end the others
-        return Made(job, [], [], f"'{job.path}' could not be retargeted ({type(error).__name__}: {error})")
+        return JobResult(job, [], [], f"'{job.path}' could not be retargeted ({type(error).__name__}: {error})")
 
 
-def _make(job: Job) -> Made:
-    record, robot, used = provenance(job), _robot(job.robot), _used(job.options)
-    known = _earlier(job, record["key"])
+def _make(job: Job) -> JobResult:
+    origin, robot, used = provenance(job), _robot(job.robot), _used(job.options)
+    known = _earlier(job, origin["key"])
     if known and not job.pictures:
-        return Made(job, [], known)
+        return JobResult(job, [], known)
     done = retargeted(job, robot)
     similar = similar_speed(done, robot, job.options)
-    judged = partial(examine, robot=robot, used=used, simulated=done.physics is not None)
-    verdict, seen = judged(done.clip, tracking=done.tracking_error, similar_speed=similar)
-    picture = Seen(done.clip, done.person, seen) if job.pictures else None
+    assess = partial(assess_clip, robot=robot, used=used, simulated=done.physics is not None)
+    assessment, signals = assess(done.clip, tracking=done.tracking_error, similar_speed=similar)
+    view = ClipView(done.clip, done.person, signals) if job.pictures else None
     if known:
-        return Made(job, [], known, seen=picture)
-    record |= {"physics": done.physics}
-    verdicts, clips = [verdict], [done.clip]
+        return JobResult(job, [], known, view=view)
+    assessments, clips = [assessment], [done.clip]
     if job.options.mirror:
-        clips.append(mirrored(done.clip, robot))
-        verdicts.append(judged(clips[1])[0])
-    return Made(job, [(c, as_json(v) | record) for c, v in zip(clips, verdicts, strict=True)], verdicts, seen=picture)
+        clips.append(mirrored_clip(done.clip, robot))
+        assessments.append(assess(clips[1])[0])
+    beside = [as_json(assessment) | origin | {"physics": done.physics} for assessment in assessments]
+    return JobResult(job, list(zip(clips, beside, strict=True)), assessments, view=view)
 
 
 def _used(options: RetargetOptions) -> list[str]:
@@ -134,9 +134,12 @@ def _used(options: RetargetOptions) -> list[str]:
 
 
 def retargeted(job: Job, robot: Robot) -> Retargeted:
-    """The recording's part that is asked for, as a motion of `robot` under the clip's name."""
+    """The part of the recording that is asked for, as a motion of `robot` under the clip's name.
+
+    Raises InputError for a recording that cannot be read, a part that is not there, and a motion that no robot can do.
+    """
     options = job.options
-    recording = trim(read_source(job.path), options.start, options.end)
+    recording = trim(read_recording(job.path), options.start, options.end)
     if options.speed_min is not None:
         recording = fastest_part(recording, options.speed_min)
     done = retarget(recording, robot, time_scaling=options.time_scale, source=options.source)
@@ -148,8 +151,8 @@ def retargeted(job: Job, robot: Robot) -> Retargeted:
     return dataclasses.replace(done, clip=walked.clip, tracking_error={}, physics=physics)
 
 
-def mirrored(clip: MotionClip, robot: Robot) -> MotionClip:
-    """The clip with left and right exchanged."""
+def mirrored_clip(clip: MotionClip, robot: Robot) -> MotionClip:
+    """The clip reflected through the world's x-z plane, left and right exchanged."""
     return dataclasses.replace(clip, name=clip.name + MIRRORED, qpos=robot.mirror_qpos(clip.qpos))
 
 
@@ -164,11 +167,14 @@ def similar_speed(done: Retargeted, robot: Robot, options: RetargetOptions) -> f
     speed = float(np.linalg.norm(way)) / done.clip.duration
     if not options.time_scale:  # the person was scaled in length alone
         speed /= math.sqrt(robot.leg_length / HUMAN_LEG)
-    return speed if speed > STANDING else math.nan
+    return speed if speed > STANDING_SPEED else math.nan
 
 
 def provenance(job: Job) -> dict[str, Any]:
-    """What a clip was made from and with, and a key that is another one when any of it is."""
+    """What a clip was made from and with, and a key (SHA-256) that is another one when any of it is.
+
+    It stands in the JSON beside the clip. Raises InputError for a recording or a robot that cannot be read.
+    """
     digest = _digest(job.path)
     options = dataclasses.asdict(job.options)
     version = {"package": playground_amp.__version__, "code": _code()}
@@ -194,18 +200,18 @@ def _digest(path: Path) -> str:
 
 
 def _earlier(job: Job, key: str) -> list[ClipAssessment]:
-    """The verdicts on the clips of an earlier run with the same key; nothing where one is missing or of another."""
+    """The assessments of an earlier run with the same key; nothing where a clip is missing or of another key."""
     names = [job.name, job.name + MIRRORED] if job.options.mirror else [job.name]
-    verdicts = []
+    found = []
     for path in (job.out / f"{name}.json" for name in names):
         try:
             values = json.loads(path.read_text())
             if values["key"] != key or not path.with_suffix(".npz").is_file():
                 return []
-            verdicts.append(from_json(values))
+            found.append(from_json(values))
         except (OSError, ValueError, KeyError, TypeError):  # none yet, or spoiled: it is made again
             return []
-    return verdicts
+    return found
 
 
 @cache
@@ -215,7 +221,7 @@ def _robot(name: str) -> Robot:
 
 @cache
 def _fingerprint(name: str) -> str:
-    """Of all that a robot's files say: its record and the compiled model, meshes included."""
+    """SHA-256 of all that a robot's files say: its record and the compiled model, meshes included."""
     robot = _robot(name)
     model = np.empty(mujoco.mj_sizeModel(robot.model), np.uint8)
     mujoco.mj_saveModel(robot.model, None, model)
@@ -224,7 +230,7 @@ def _fingerprint(name: str) -> str:
 
 @cache
 def _code() -> str:
-    """Of the code that makes clips."""
+    """Beginning of the SHA-256 of the code that makes clips."""
     folder = Path(playground_amp.__file__).parent
     files = sorted(path for room in MAKES_CLIPS for path in (folder / room).rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Whether legs reach their feet, how high the pelvis may be for it, and how high the feet."""
+"""Whether the robot's legs reach the feet, how high the pelvis may be for it, and how near to it the feet."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def at_reachable_height(
     `pitch` [N] rad is the pelvis's, `feet` [2, N, 4] are ankles and pitches. Very few frames (0.3 %) may be out of
     reach: the inverse kinematics moves the pelvis there. Also says whether a height was found within MOST_CROUCH.
     """
-    level, body = pelvis - pelvis[:, 2].mean() * UP, robot_geometry(robot)
-    lowest = body.height - MOST_CROUCH * robot.leg_length
-    for height in np.arange(body.height, lowest - 1e-9, -0.001 / 0.42 * robot.leg_length):
+    level, geometry = pelvis - pelvis[:, 2].mean() * UP, robot_geometry(robot)
+    lowest = geometry.height - MOST_CROUCH * robot.leg_length
+    for height in np.arange(geometry.height, lowest - 1e-9, -0.001 / 0.42 * robot.leg_length):
         raised = level + height * UP
-        missed = [_unreachable(raised, pitch, foot, leg) for leg, foot in zip(body.legs, feet, strict=True)]
+        missed = [_unreachable(raised, pitch, foot, leg) for leg, foot in zip(geometry.legs, feet, strict=True)]
         if np.mean(missed) < 0.003:
             return raised, True
     return raised, False

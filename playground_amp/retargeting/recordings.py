@@ -14,7 +14,7 @@ from playground_amp.retargeting.readers.any import READERS
 NO_MOTION = ("shape.npz", "stagei.npz")  # how files end that hold a body's shape and no motion
 
 
-def find_sources(sources: Iterable[str | Path], without: Path | None = None) -> tuple[dict[str, Path], list[Path]]:
+def find_recordings(sources: Iterable[str | Path], without: Path | None = None) -> tuple[dict[str, Path], list[Path]]:
     """Recordings by the name of their clip, and the files of body shapes that were met in folders.
 
     A folder stands for every file below it that can be a recording, except those below `without`, where clips are

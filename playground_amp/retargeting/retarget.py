@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.footsteps import Stance, dead_zone, pin, pinned_ankle
-from playground_amp.retargeting.human_motion import Motion, observe, resample, runs
+from playground_amp.retargeting.human_motion import HumanMotion, extract_motion, resample, runs
 from playground_amp.retargeting.inverse_kinematics import IKTargets
 from playground_amp.retargeting.reachability import at_reachable_height, unfolded
 from playground_amp.retargeting.readers.amass import Take
@@ -43,26 +43,27 @@ STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tri
 
 @dataclass(frozen=True, eq=False)
 class Retargeted:
-    """A clip and what it was made to follow."""
+    """A clip of the robot, and what it was made to follow."""
 
     clip: MotionClip
     person: np.ndarray | None  # [N, 22, 3] m, the scaled person frame by frame beside the clip; None without a person
     tracking_error: dict[str, float]  # m, root mean square distance of key bodies from where they should be
-    physics: dict[str, float] | None = None  # how it was walked through physics, of refine.Refined; None: it was not
+    physics: dict[str, float] | None = None  # how it was walked through physics, see Refined; None: it was not
 
 
 def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool = True, source: str = "") -> Retargeted:
-    """The motion of a person, or of such a robot, as a clip of `robot` at FREQUENCY; `source` is kept in the clip.
+    """The motion of a person, or of the robot itself, as a clip of `robot` at FREQUENCY; `source` is kept in the clip.
 
-    A person's has the speed and cadence of dynamic similarity, or with no `time_scaling` the person's own cadence.
-    Where the robot's legs do not reach as far as the person's, or it could not balance from side to side for as long as
-    a step takes, its steps are shorter and as much quicker: same speed.
+    A person's becomes one with the speed and cadence of dynamic similarity, or with no `time_scaling` the person's own
+    cadence. Where the robot's legs do not reach as far as the person's, or it could not balance from side to side for
+    as long as a step takes, its steps are shorter and as much quicker: same speed. Raises InputError for a recording
+    without a straight walk or standing long enough, and for a robot without `bodies` or with other joints.
     """
     if isinstance(recording, RobotMotion):
         return Retargeted(adopt(recording, robot, FREQUENCY, source or f"motion {recording.name}"), None, {})
     length_scale = robot.leg_length / HUMAN_LEG
     time_scale = float(np.sqrt(length_scale)) if time_scaling else 1.0
-    motion = observe(recording)
+    motion = extract_motion(recording)
     quickest = _balanced_stride(resample(motion, length_scale, time_scale, FREQUENCY), robot) if time_scaling else 1.0
     for stride in quickest * STRIDES:
         scaled = resample(motion, stride * length_scale, stride * time_scale, FREQUENCY)
@@ -77,9 +78,12 @@ def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool 
     return Retargeted(clip, targets.person - [start, 0.0, 0.0], errors)
 
 
-def plan(motion: Motion, robot: Robot, name: str) -> tuple[IKTargets, bool]:
-    """Targets of the whole body, cut to the frames in which both feet are known; whether the legs reach them."""
-    body = robot_geometry(robot)
+def plan(motion: HumanMotion, robot: Robot, name: str) -> tuple[IKTargets, bool]:
+    """Targets of the whole body for a motion at the robot's size, and whether the robot's legs reach them.
+
+    They are cut to the frames in which both feet are known; raises InputError where these are too few, naming `name`.
+    """
+    geometry = robot_geometry(robot)
     feet = np.stack([_foot_path(motion, side, robot) for side in (0, 1)])
     known = np.flatnonzero(np.isfinite(feet[..., 0]).all(axis=0))
     if len(known) < SHORTEST * FREQUENCY:
@@ -90,9 +94,10 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[IKTargets, bool]:
         )
     keep = slice(known[0], known[-1] + 1)
     feet = feet[:, keep]
-    euler = body.pelvis_gain * (motion.pelvis_euler - motion.pelvis_euler[keep].mean(axis=0))[keep] + [0, body.lean, 0]
+    turns = (motion.pelvis_euler - motion.pelvis_euler[keep].mean(axis=0))[keep]
+    euler = geometry.pelvis_gain * turns + [0.0, geometry.lean, 0.0]
     chest = (motion.chest_euler - motion.chest_euler[keep].mean(axis=0))[keep]
-    chest = np.where(body.chest_turns > 0.0, chest, euler)
+    chest = np.where(geometry.chest_turns > 0.0, chest, euler)
     pelvis = motion.pelvis.copy()
     pelvis[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
     pelvis, reached = at_reachable_height(pelvis[keep], euler[:, 1], feet, robot)
@@ -100,7 +105,7 @@ def plan(motion: Motion, robot: Robot, name: str) -> tuple[IKTargets, bool]:
     return IKTargets(pelvis, euler, chest, motion.arms[:, :, keep], feet, motion.joints[keep]), reached
 
 
-def _balanced_stride(motion: Motion, robot: Robot) -> float:
+def _balanced_stride(motion: HumanMotion, robot: Robot) -> float:
     """Length and time of steps, 1 for those of `motion`, at which a step takes no longer than the robot can balance."""
     strikes = _strikes(motion.contacts)
     if len(strikes) < 2:
@@ -108,15 +113,15 @@ def _balanced_stride(motion: Motion, robot: Robot) -> float:
     return min(1.0, robot_geometry(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
 
 
-def _foot_path(motion: Motion, side: int, robot: Robot) -> np.ndarray:
+def _foot_path(motion: HumanMotion, side: int, robot: Robot) -> np.ndarray:
     """Ankle and pitch [N, 4] of a foot that stands still in contact; NaN outside the first and last stance."""
     pitch = np.where(motion.pitches[side] < 0.0, HEEL_GAIN, TOE_GAIN) * motion.pitches[side]
-    body = robot_geometry(robot)
-    if body.legs[side].is_ball:
+    geometry = robot_geometry(robot)
+    if geometry.legs[side].is_ball:
         pitch = np.zeros_like(pitch)  # a ball's is that of the shank
     flat = gaussian_filter1d(dead_zone(pitch, *PITCH_ZONE), 1.0)
-    ankle = motion.ankles[side] + [body.foot_forward, 0.0, 0.0]
-    line, sole = body.foot_line * (1 - 2 * side), body.legs[side].sole
+    ankle = motion.ankles[side] + [geometry.foot_forward, 0.0, 0.0]
+    line, sole = geometry.foot_line * (1 - 2 * side), geometry.legs[side].sole
     flat_place = ankle[:, 0] - pinned_ankle(flat, sole)[:, 0]  # where the ankle would be with the foot level
     stances = []
     for first, last in runs(motion.contacts[side]):
@@ -144,7 +149,7 @@ def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
     return pendulum(zmp, robot_geometry(robot).height, FREQUENCY)[2 * len(head) : -2 * len(tail)]
 
 
-def _own_sway(motion: Motion) -> np.ndarray:
+def _own_sway(motion: HumanMotion) -> np.ndarray:
     """Lateral way [N] m of the pelvis of a person who stands, over the middle of the feet."""
     return motion.pelvis[:, 1] - motion.ankles[..., 1].mean()
 

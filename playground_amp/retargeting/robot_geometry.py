@@ -15,7 +15,7 @@ import numpy as np
 from playground_amp.core.errors import InputError
 from playground_amp.retargeting.footsteps import Sole
 from playground_amp.robots import KeyBodies, Robot
-from playground_amp.robots.kinematic_tree import ALONG, ancestors, kind_of, place
+from playground_amp.robots.kinematic_tree import ALONG, ancestors, kind_of, position_of
 from playground_amp.robots.symmetry import pose
 
 BENT = 0.25  # rad, bend of the knee that a reaching leg keeps
@@ -24,7 +24,7 @@ ROOM = 0.06  # rad, that a folded knee keeps to its limit
 
 @dataclass(frozen=True, eq=False)
 class Leg:
-    """One leg. The sagittal plane is (forward, up)."""
+    """One leg of a robot. Vectors of the sagittal plane are (forward, up)."""
 
     hip: np.ndarray  # [3] m, hip pitch axis from the pelvis body
     thigh: np.ndarray  # [2] m, hip pitch axis to knee axis in the sagittal plane, joints at zero
@@ -46,7 +46,7 @@ class Leg:
 
 @dataclass(frozen=True, eq=False)
 class RobotGeometry:
-    """A robot as retargeting sees it."""
+    """The measures of a robot that retargeting works with. Pairs are (left, right)."""
 
     pelvis: str  # body
     chest: str | None  # body; None where it is the pelvis
@@ -67,7 +67,7 @@ class RobotGeometry:
 
 @dataclass(frozen=True)
 class Arm:
-    """Bodies whose origins are the joints, and the lengths between them."""
+    """One arm of a robot: the bodies whose origins are its joints, and the lengths between them."""
 
     shoulder: str
     elbow: str
@@ -78,7 +78,10 @@ class Arm:
 
 @lru_cache(maxsize=8)
 def robot_geometry(robot: Robot) -> RobotGeometry:
-    """Read the model of `robot`; raises InputError where its robot.yaml does not name the key bodies."""
+    """The measures of `robot`, read from its model.
+
+    Raises InputError where its YAML does not name the key bodies, or they carry no pitch joints.
+    """
     if robot.bodies is None:
         raise InputError(
             f"robot '{robot.name}' has no `bodies` in its YAML, which retargeting needs; see docs/robots.md"
@@ -88,7 +91,7 @@ def robot_geometry(robot: Robot) -> RobotGeometry:
     legs = _leg(robot, bodies, zero, home, 0), _leg(robot, bodies, zero, home, 1)
     chest = bodies.chest if bodies.chest != bodies.pelvis else None
     table, pelvis = robot.retarget, home.body(bodies.pelvis).xpos
-    left = place(home, legs[0].foot)
+    left = position_of(home, legs[0].foot)
     return RobotGeometry(
         pelvis=bodies.pelvis,
         chest=chest,
@@ -123,7 +126,7 @@ def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjDa
     spheres = robot.pad_geoms.reshape(2, -1)[side]
     ball = not _joints_of(model, below) and len(set(spheres)) == 1
     foot = (model.geom(spheres[0]).name, "geom") if ball else (bodies.feet[side], "body")
-    hip, ankle = zero.xanchor[pitch], place(zero, foot)
+    hip, ankle = zero.xanchor[pitch], position_of(zero, foot)
     thigh, shank = (zero.xanchor[knee] - hip)[[0, 2]], (ankle - zero.xanchor[knee])[[0, 2]]
     direction = float(np.sign(zero.xaxis[pitch][1]))
     bend = float(np.sign(zero.xaxis[knee][1] * model.jnt_range[knee].mean()))
@@ -185,7 +188,7 @@ def _turns(robot: Robot, data: mujoco.MjData, bodies: list[int]) -> np.ndarray:
 
 def _sole(robot: Robot, home: mujoco.MjData, spheres: np.ndarray, foot: tuple[str, str]) -> Sole:
     """Contact lines of a foot, flat in the home pose, seen from its ankle."""
-    places = home.geom_xpos[spheres] - place(home, foot)
+    places = home.geom_xpos[spheres] - position_of(home, foot)
     radius = float(robot.model.geom_size[spheres[0], 0])
     return Sole(float(places[:, 0].min()), float(places[:, 0].max()), float(-places[:, 2].min()), radius)
 
@@ -204,7 +207,7 @@ def _arm(bodies: KeyBodies, home: mujoco.MjData, side: int) -> Arm:
         bodies.elbows[side],
         (bodies.hands[side], kind_of(home, bodies.hands[side])),
     )
-    joints = [home.body(shoulder).xpos, home.body(elbow).xpos, place(home, hand)]
+    joints = [home.body(shoulder).xpos, home.body(elbow).xpos, position_of(home, hand)]
     upper, fore = np.linalg.norm(np.diff(joints, axis=0), axis=1)
     return Arm(shoulder, elbow, hand, float(upper), float(fore))
 

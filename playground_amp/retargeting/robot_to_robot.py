@@ -13,12 +13,15 @@ from playground_amp.robots import Robot
 
 SHORTEST = 1.0  # s
 GROUND = 2.0  # percent of the frames whose lowest pad may be under the ground: noise of the recording
-STANDING = 0.5  # m of way below which a motion goes nowhere and its facing is that of the root
+SHORTEST_WAY = 0.5  # m of way below which a motion goes nowhere and its facing is that of the root
 MOST_OVER = 0.1  # rad by which joints may pass the robot's limits, where they are cut; more is another robot's motion
 
 
 def adopt(motion: RobotMotion, robot: Robot, frequency: float, source: str) -> MotionClip:
-    """The motion as a clip at `frequency` Hz; raises InputError when its joints are not those of `robot`."""
+    """A robot's motion as a clip of `robot` at `frequency` Hz, heading +x, its soles on the ground.
+
+    Raises InputError for less than SHORTEST seconds, and where the joints are not those of `robot`.
+    """
     if motion.duration < SHORTEST:
         raise InputError(
             f"'{motion.name}' lasts {motion.duration:.2f} s; a clip to learn from needs {SHORTEST:g} s or more"
@@ -66,4 +69,4 @@ def _heading(position: np.ndarray, rotation: Rotation) -> float:
     forward = rotation.apply([1.0, 0.0, 0.0])[:, :2].mean(axis=0)
     facing = float(np.arctan2(forward[1], forward[0]))
     heading = float(np.arctan2(way[1], way[0]))
-    return heading if np.linalg.norm(way) > STANDING and np.cos(heading - facing) > 0.5 else facing
+    return heading if np.linalg.norm(way) > SHORTEST_WAY and np.cos(heading - facing) > 0.5 else facing

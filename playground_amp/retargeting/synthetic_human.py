@@ -45,7 +45,7 @@ REST_TO_WORLD = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  #
 
 @dataclass(frozen=True)
 class WalkStyle:
-    """What to make."""
+    """A walk to make."""
 
     speed: float  # m/s, of the person
     seed: int  # variation, heading and place on the floor
@@ -55,7 +55,7 @@ class WalkStyle:
 
 @dataclass(frozen=True)
 class Stand:
-    """Standing to make: both feet still, side by side."""
+    """A person standing, to make: both feet still, side by side."""
 
     seed: int  # variation, heading and place on the floor
     seconds: float  # s
@@ -98,7 +98,7 @@ def held_out_walks() -> dict[str, WalkStyle]:
 
 
 def standing() -> dict[str, Stand]:
-    """The takes of data/standing_takes by name."""
+    """The takes of standing in data/standing_takes, by name."""
     return {f"stand_{letter}": Stand(seed=200 + i, seconds=10.5) for i, letter in enumerate("abc")}
 
 
@@ -108,18 +108,21 @@ def _human_speed(robot_speed: float) -> float:
 
 
 def write_takes(takes: Mapping[str, WalkStyle | Stand], folder: Path) -> Iterator[Path]:
-    """Write every take as an `.npz`, whole or not at all; yields the paths."""
+    """Write every take as NAME.npz into `folder`, whole or not at all; yields the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, take in takes.items():
         path = folder / f"{name}.npz"
         temporary = path.with_suffix(".tmp.npz")
-        np.savez_compressed(temporary, allow_pickle=False, **make_take(take))
+        np.savez_compressed(temporary, allow_pickle=False, **synthetic_take(take))
         os.replace(temporary, path)
         yield path
 
 
-def make_take(take: WalkStyle | Stand) -> dict[str, np.ndarray]:
-    """Arrays of an AMASS file: poses [N, 156] rad, trans [N, 3] m, betas, gender, mocap_framerate."""
+def synthetic_take(take: WalkStyle | Stand) -> dict[str, np.ndarray]:
+    """A take of synthetic walking or standing, as the arrays of an AMASS file.
+
+    poses [N, 156] rad, trans [N, 3] m, betas [16] (zero), gender (neutral), mocap_framerate (FPS).
+    """
     rng = np.random.default_rng(take.seed)
     gait = _gait(take, rng) if isinstance(take, WalkStyle) else _standing_gait(take, rng)
     feet = np.stack([_foot_path(gait, side) for side in (0, 1)])

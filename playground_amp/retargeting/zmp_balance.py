@@ -24,11 +24,13 @@ from playground_amp.robots import Robot
 
 GRAVITY = 9.81  # m/s^2
 ROUNDS = 2  # corrections; the model of one mass is not the robot, and every round turns flat feet a little more
-SMOOTHING = 0.03  # s; a foot takes the weight over some time, and a mass has no jumps
+SMOOTHING_TIME = 0.03  # s; a foot takes the weight over some time, and a mass has no jumps
 
 
 def balanced(targets: IKTargets, robot: Robot, frequency: float) -> tuple[np.ndarray, dict[str, float]]:
-    """`follow` with the pelvis moved ROUNDS times towards a zero moment point in the feet.
+    """qpos and distances of `follow`, with the pelvis moved ROUNDS times towards a zero moment point in the feet.
+
+    `frequency` is that of the targets, Hz.
 
     Only where the feet can take it: over flat feet whose ankles do not roll the pelvis would have to sway by more than
     the hips allow, and turn the feet on their edges.
@@ -50,7 +52,7 @@ def correction(qpos: np.ndarray, robot: Robot, frequency: float, height: float) 
     zmp = zero_moment_points(qpos, robot, 1.0 / frequency)
     wanted = nearest_in_hull(zmp, corners[..., :2], corners[..., 2] < contact_height(robot))
     error = np.nan_to_num(wanted - zmp)
-    return pendulum(gaussian_filter1d(error, SMOOTHING * frequency, axis=0), height, frequency)
+    return pendulum(gaussian_filter1d(error, SMOOTHING_TIME * frequency, axis=0), height, frequency)
 
 
 def pendulum(zmp: np.ndarray, height: float, frequency: float) -> np.ndarray:

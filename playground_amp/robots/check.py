@@ -1,4 +1,4 @@
-"""Whether a record fits the compiled model: the first thing that does not, as one sentence."""
+"""Whether the record of a robot fits its compiled model: the first thing that does not, as one sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
 
 
 def check_robot(robot: Robot, source: str) -> None:
-    """Raises InputError naming `source`, the key and what would be right."""
+    """Raise InputError for the first key of the record that does not fit, naming `source`, the key and what would."""
     for mistakes in (_of_home, _of_pads, _of_mirror, _of_bodies):  # the first compiles the model
         for mistake in mistakes(robot):
             raise InputError(f"{source}: {mistake}")

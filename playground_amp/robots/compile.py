@@ -29,7 +29,10 @@ WITHOUT_LIMITS = (-np.pi, np.pi)  # rad, for hinges that the MJCF gives no range
 
 
 def make_spec(record: RobotDescription, mjcf: Path, source: str) -> tuple[mujoco.MjSpec, list[str]]:
-    """The robot's MjSpec, compiled once, and a sentence for each thing left out; errors name `source` and the key."""
+    """The MjSpec of a record and its MJCF, compiled once, and a sentence for each thing of the MJCF left out.
+
+    Raises InputError, which names `source` and the key, for what does not fit or does not compile.
+    """
     spec, notes = read_spec(mjcf)
     _check_names(spec, record, source)
     _free_root(spec, record.root, source)

@@ -37,7 +37,10 @@ def load_robot(name_or_path: str | Path) -> Robot:
 
 
 def make_robot(record: RobotDescription, folder: Path, source: str) -> Robot:
-    """The robot of a record; its `mjcf` is relative to `folder`, and errors name `source`."""
+    """The robot of a record, compiled and checked; its `mjcf` is relative to `folder`.
+
+    Raises InputError, which names `source`, for the first thing that does not fit.
+    """
     joints, pads, mirror = record.joints, list(record.pads), record.mirror
     robot = Robot(
         name=record.name,
@@ -47,10 +50,10 @@ def make_robot(record: RobotDescription, folder: Path, source: str) -> Robot:
         pads=record.pads,
         home=tuple(float(record.home.get(joint, 0.0)) for joint in joints),
         mirror_joints=(
-            tuple(_place(joints, mirror.joints.get(joint, ("", 1))[0]) for joint in joints),
+            tuple(_index(joints, mirror.joints.get(joint, ("", 1))[0]) for joint in joints),
             tuple(float(mirror.joints.get(joint, ("", 1))[1]) for joint in joints),
         ),
-        mirror_pads=tuple(_place(pads, mirror.pads.get(pad)) for pad in pads),
+        mirror_pads=tuple(_index(pads, mirror.pads.get(pad)) for pad in pads),
         contact_clearance=record.contact_clearance,
         record=record,
         source=source,
@@ -61,8 +64,8 @@ def make_robot(record: RobotDescription, folder: Path, source: str) -> Robot:
     return robot
 
 
-def _place(names: Sequence[str], name: str | None) -> int:
-    """Index of a name, or -1 for the check to find."""
+def _index(names: Sequence[str], name: str | None) -> int:
+    """Index of a name; -1 where it is missing, which `check_robot` tells."""
     return names.index(name) if name in names else -1
 
 

@@ -128,7 +128,7 @@ class Mirror:
 
 @frozen
 class RobotDescription:
-    """Everything a robot's YAML file says."""
+    """The record of a robot: everything its YAML file says."""
 
     name: str
     """Name that clips are made for."""
@@ -170,12 +170,12 @@ def parse_record(values: dict[str, Any], source: str) -> RobotDescription:
     try:
         return TypeAdapter(RobotDescription).validate_python(values)
     except ValidationError as error:
-        places = {_place(mistake["loc"]): mistake["type"] for mistake in error.errors()}
+        places = {_location(mistake["loc"]): mistake["type"] for mistake in error.errors()}
         sentences = [f"{source}: {_mistake(values, place, kind)}" for place, kind in places.items()]
         raise InputError("\n".join(dict.fromkeys(sentences))) from None
 
 
-def _place(location: tuple) -> tuple:
+def _location(location: tuple) -> tuple:
     """Where a mistake is: entries of a pair or point belong to the whole, and a key is the value's place."""
     place = tuple(part for part in location if part != "[key]")
     while place and isinstance(place[-1], int) and not dataclasses.is_dataclass(_kind(place)):

@@ -19,7 +19,7 @@ FALLEN = 0.7  # share of the height at which it stands below which a root has fa
 
 @dataclass(frozen=True, eq=False)
 class Robot:
-    """A legged robot with a floating base and position servos. Arrays follow the order of `joints` and `pads`.
+    """A biped with a floating base and position servos. Arrays follow the order of `joints` and `pads`.
 
     qpos is (root position 3, root quaternion w x y z 4, joints J), qvel (root linear 3, root angular 3, joints J).
     """
@@ -45,7 +45,7 @@ class Robot:
 
     @property
     def model(self) -> mujoco.MjModel:
-        """The compiled model; angles in radians."""
+        """The compiled MuJoCo model; angles in radians."""
         return self._compiled[0]
 
     @property
@@ -59,6 +59,7 @@ class Robot:
 
     @property
     def num_joints(self) -> int:
+        """Number J of actuated joints."""
         return len(self.joints)
 
     @property
@@ -101,14 +102,14 @@ class Robot:
         return FALLEN * float(self.home_qpos[2])
 
     def pad_heights(self, qpos: np.ndarray) -> np.ndarray:
-        """Lowest point of each pad above the ground, in m: [N, nq] -> [N, P], by MuJoCo's kinematics."""
+        """Height [N, P] m of each pad's lowest point above the ground over a motion [N, nq], by MuJoCo's kinematics."""
         heights = np.empty((len(qpos), len(self.pads)))
         for row, data in zip(heights, self.poses(qpos), strict=True):
             row[:] = (data.geom_xpos[self.pad_geoms, 2] - self.model.geom_size[self.pad_geoms, 0]).min(axis=-1)
         return heights
 
     def poses(self, qpos: np.ndarray) -> Iterator[mujoco.MjData]:
-        """MuJoCo's kinematics in each state of a motion [N, nq]; the same data, filled anew."""
+        """MuJoCo's kinematics in each frame of a motion [N, nq]; one MjData, filled anew for every frame."""
         data = mujoco.MjData(self.model)
         for q in qpos:
             data.qpos[:] = q
@@ -116,7 +117,10 @@ class Robot:
             yield data
 
     def velocities(self, qpos: np.ndarray, dt: float) -> np.ndarray:
-        """Generalised velocities [N, nv] of a motion [N, nq], by central differences (one-sided at the ends)."""
+        """Generalised velocities [N, nv] of a motion [N, nq] at steps of `dt` s, by differences over two steps.
+
+        At the ends over one.
+        """
         before = np.concatenate([qpos[:1], qpos[:-1]]).astype(np.float64)
         after = np.concatenate([qpos[1:], qpos[-1:]]).astype(np.float64)
         span = np.full(len(qpos), 2.0 * dt)

@@ -18,7 +18,7 @@ NEEDED = ("kp", "kv", "torque")
 
 
 def servos_of(model: mujoco.MjModel) -> dict[str, Gains]:
-    """What the actuators say of each joint that one of them drives, at the joint: gears are multiplied in.
+    """The gains of each joint that an actuator of the MJCF drives, as the joint feels them: gears are multiplied in.
 
     A motor gives the torque only, a position servo all; limits of the joint's own torque count, too.
     """
@@ -51,13 +51,13 @@ def _servo(model: mujoco.MjModel, actuator: int, joint: int) -> Gains:
 
 
 def joint_torque(model: mujoco.MjModel, joint: int) -> list[float]:
-    """Limit of the torque that actuators may put on a joint, in N m, where there is one."""
+    """Limit of the torque that actuators may put on a joint (its id), [one] N m; empty where there is none."""
     limited = model.jnt_actfrclimited[joint]
     return [float(np.abs(model.jnt_actfrcrange[joint]).max())] if limited else []
 
 
 def merge(gains: Sequence[Gains]) -> Gains:
-    """Of each key the last value that is given."""
+    """Gains with the last value that is given of each key."""
     values = [{key: value for key in KEYS if (value := getattr(one, key)) is not None} for one in gains]
     return Gains(**{key: value for one in values for key, value in one.items()})
 
@@ -65,7 +65,10 @@ def merge(gains: Sequence[Gains]) -> Gains:
 def complete(
     own: Mapping[str, Gains], given: Mapping[str, Gains], joints: Sequence[str], source: str, mjcf: str
 ) -> dict[str, Gains]:
-    """Servo of each joint: the MJCF's `own` under the record's `given` (by name or pattern); nothing may be missing."""
+    """Servo of each joint: the MJCF's `own` gains under the record's `given` ones (by name or pattern).
+
+    Raises InputError, which names `source` and `mjcf`, for a pattern that fits no joint and for gains that are missing.
+    """
     for pattern in given:
         if not any(fnmatchcase(joint, pattern) for joint in joints):
             raise InputError(f"{source}: gains.{pattern} fits no joint; {nearest(pattern, joints)}")
@@ -83,7 +86,10 @@ def complete(
 
 
 def replace_actuators(spec: mujoco.MjSpec, servos: Mapping[str, Gains], limited: Collection[str]) -> None:
-    """One position servo a joint, in the order of `servos`; targets are held within the ranges of `limited` joints."""
+    """Put one position servo a joint in place of all actuators, in the order of `servos`.
+
+    Targets are held within the ranges of `limited` joints.
+    """
     for actuator in list(spec.actuators):
         spec.delete(actuator)
     for joint, gains in servos.items():

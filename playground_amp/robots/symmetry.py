@@ -18,7 +18,7 @@ SWING = 0.3  # rad, by which each joint is moved in the test of the reflection
 
 @dataclass(frozen=True)
 class Symmetry:
-    """What a reflection through the sagittal plane exchanges, and how well."""
+    """What a reflection through a robot's sagittal plane exchanges, and how exactly."""
 
     joints: dict[str, tuple[str, int]]  # partner and sign of each joint
     bodies: dict[int, int]  # partner of each body that has one, by id
@@ -68,8 +68,8 @@ def pose(model: mujoco.MjModel, angles: Mapping[str, float]) -> mujoco.MjData:
     return data
 
 
-def mirrored(symmetry: Symmetry, angles: Mapping[str, float]) -> dict[str, float]:
-    """Angles of the reflected pose."""
+def mirrored_angles(symmetry: Symmetry, angles: Mapping[str, float]) -> dict[str, float]:
+    """Joint angles of the reflected pose, rad."""
     return {symmetry.joints[joint][0]: symmetry.joints[joint][1] * angle for joint, angle in angles.items()}
 
 

@@ -43,7 +43,7 @@ JOINTS = (
 )
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 POSE_WIDTHS = {156: "SMPL-H", 165: "SMPL-X"}
-WANTED = ("poses", "root_orient", "pose_body", "trans", "mocap_framerate", "mocap_frame_rate")
+AMASS_KEYS = ("poses", "root_orient", "pose_body", "trans", "mocap_framerate", "mocap_frame_rate")
 
 _LEFT_AND_MIDDLE = {
     "pelvis": (0.0, -0.22, 0.03),  # J0, from the origin of the rest pose; `trans` is added to it unrotated
@@ -92,7 +92,7 @@ def load_take(path: Path) -> Take:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no file '{path}'; give an AMASS .npz take")
-    arrays = safe_npz.read(path, WANTED)
+    arrays = safe_npz.read(path, AMASS_KEYS)
     poses, trans, fps = _poses(arrays, path), _trans(arrays, path), _frame_rate(arrays, path)
     if len(trans) != len(poses):
         raise InputError(f"'{path}': trans has {len(trans)} frames and the poses {len(poses)}; they must be as many")

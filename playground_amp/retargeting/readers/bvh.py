@@ -1,6 +1,6 @@
 """BVH motions of persons -> Takes: joints found by name, units by the length of the legs, z up, SMPL's rest frames.
 
-The zero pose of the file is its rest pose where a person stands in it, arms anywhere; see `bvh_rest` for the others.
+The zero pose of the file is its rest pose where a person stands in it, arms anywhere; for others see `bvh_rest_pose`.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _standing_frame(pose: dict[str, np.ndarray]) -> np.ndarray | None:
 
 
 def _upright(frame: np.ndarray | None, positions: dict[str, np.ndarray]) -> np.ndarray:
-    """Rotation [3, 3] of the file's world into ours, z up: y is up in BVH, z in some."""
+    """Rotation [3, 3] of the file's world into one with z up: y is up in BVH, z in some."""
     if frame is not None:
         up = frame[:, 1]
     else:

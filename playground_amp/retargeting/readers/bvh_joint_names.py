@@ -1,4 +1,4 @@
-"""Which joint of a BVH skeleton is which of ours, by name: CMU, LAFAN1, Mixamo, MotionBuilder, 3ds Max, Poser.
+"""Which joint of a BVH skeleton is which of SMPL's, by name: CMU, LAFAN1, Mixamo, MotionBuilder, 3ds Max, Poser.
 
 Names are compared without prefix ('mixamorig:'), case, spaces and punctuation; the spine's joints are found by their
 place between pelvis and chest, whatever they are called.
@@ -35,7 +35,7 @@ _PREFIX = re.compile(r"^(.*:|mixamorig\d*[_ ]?|bip\d+[ _\-]*|character\d*_|def-|
 
 
 def match(names: Sequence[str], parents: Sequence[int]) -> dict[str, int]:
-    """Index of the BVH joint for each of our joints that the skeleton has."""
+    """Index of the BVH joint for each SMPL joint that the skeleton has, by SMPL's name."""
     sided = {_split(name): i for i, name in reversed(list(enumerate(names)))}
     found = {joint: i for joint, known in (("pelvis", PELVIS), *MIDDLE.items()) if (i := _first(sided, "", known)) >= 0}
     for side in ("left", "right"):

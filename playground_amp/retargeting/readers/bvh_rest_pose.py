@@ -18,27 +18,27 @@ ENDS |= {f"{side}_collar": f"{side}_shoulder" for side in ("left", "right")}
 ARM = ("collar", "shoulder", "elbow", "wrist")
 SNAP = np.cos(np.deg2rad(25.0))  # a direction nearer than this to an axis of the joint is meant to be that axis
 
-Tracks = dict[str, np.ndarray]
+JointTracks = dict[str, np.ndarray]
 
 
-def moving_rest(positions: Tracks, rotations: Tracks) -> dict[str, np.ndarray]:
-    """C [3, 3] of every joint from its positions [N, 3] and world rotations [N, 3, 3]; see `body`."""
+def moving_rest(positions: JointTracks, rotations: JointTracks) -> dict[str, np.ndarray]:
+    """C [3, 3] of every joint from its positions [N, 3] and world rotations [N, 3, 3]; see `smpl_skeleton`."""
     left = positions["left_hip"] - positions["right_hip"]
     forward = np.cross(left, trunk(positions))
     rest = {}
     for joint, rotation in rotations.items():
-        bone, ours = _bone(joint, positions)
+        bone, smpl_bone = _bone(joint, positions)
         arm = joint.endswith(ARM)
         along = mean_direction(rotation, bone)
         across = _snapped(mean_direction(rotation, forward if arm else left))
-        rest[joint] = _pair(along, across) @ _pair(ours, np.eye(3)[2 if arm else 0]).T
+        rest[joint] = _pair(along, across) @ _pair(smpl_bone, np.eye(3)[2 if arm else 0]).T
         if joint in TRUNK:
             rest[joint] = snap(rest[joint])
     return rest
 
 
-def trunk(positions: Tracks) -> np.ndarray:
-    """[N, 3] from between the hips to the highest joint there is, else from the ankles to the hips."""
+def trunk(positions: JointTracks) -> np.ndarray:
+    """Direction of the trunk [N, 3]: from between the hips to the highest joint there is, else from ankles to hips."""
     hips = 0.5 * (positions["left_hip"] + positions["right_hip"])
     top = next((positions[joint] for joint in ("head", "neck", "spine3", "left_shoulder") if joint in positions), None)
     return top - hips if top is not None else hips - 0.5 * (positions["left_ankle"] + positions["right_ankle"])
@@ -49,7 +49,7 @@ def mean_direction(rotation: np.ndarray, vector: np.ndarray) -> np.ndarray:
     return unit(np.einsum("nji,nj->i", rotation, vector))
 
 
-def _bone(joint: str, positions: Tracks) -> tuple[np.ndarray, np.ndarray]:
+def _bone(joint: str, positions: JointTracks) -> tuple[np.ndarray, np.ndarray]:
     """A direction [N, 3] that turns with the joint, and what it is [3] in SMPL's rest frame: trunk or bone."""
     if joint in TRUNK:
         return trunk(positions), np.array([0.0, 1.0, 0.0])
@@ -60,7 +60,7 @@ def _bone(joint: str, positions: Tracks) -> tuple[np.ndarray, np.ndarray]:
     return positions[joint] - positions[before], OFFSETS[JOINTS.index(joint)]
 
 
-def _parent(joint: str, positions: Tracks) -> str:
+def _parent(joint: str, positions: JointTracks) -> str:
     while True:
         joint = JOINTS[PARENTS[JOINTS.index(joint)]]
         if joint in positions:

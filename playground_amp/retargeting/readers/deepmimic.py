@@ -28,7 +28,7 @@ ENOUGH = 4.0  # s, of a cycle repeated: enough steps for a gait
 # by which numbers of a cycle's ends may differ (m, rad, and of a quaternion about half a rad): root, then joints
 CLOSED = np.repeat([0.1, 0.25], [8, WIDTH - 8])
 MADE_BY_HAND = 0.5  # by which the length of a quaternion may differ from one: some keyframes are sums of others
-# body of its humanoid -> joint of ours, parent, offset to it (m), first column of its rotation, None for no rotation
+# body of its humanoid by its SMPL joint -> parent, offset to it (m), first column of its rotation, None for none
 SKELETON: dict[str, tuple[str | None, tuple[float, float, float], int | None]] = {
     "pelvis": (None, (0.0, 0.0, 0.0), 4),
     "spine3": ("pelvis", (0.0, 0.236151, 0.0), 8),
@@ -128,7 +128,7 @@ def _repeated(frames: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _kinematics(frames: np.ndarray, root: np.ndarray, path: Path) -> tuple[dict, dict]:
-    """Positions [N, 3] and rotations [N, 3, 3] of the bodies by our names, in DeepMimic's world."""
+    """Positions [N, 3] and rotations [N, 3, 3] of the bodies by the names of SMPL's joints, in DeepMimic's world."""
     positions: dict[str, np.ndarray] = {}
     rotations: dict[str, np.ndarray] = {}
     for joint, (parent, offset, column) in SKELETON.items():

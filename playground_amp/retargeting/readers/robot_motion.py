@@ -28,9 +28,9 @@ from playground_amp.retargeting.readers.validation import (
     unit_quaternions,
 )
 
-RATES = ("fps", "frequency", "mocap_frame_rate", "mocap_framerate")
-NAMES = ("joint_names", "dof_names", "joints")
-WANTED = ("root_pos", "root_rot", "dof_pos", "qpos", *RATES, *NAMES)
+RATE_KEYS = ("fps", "frequency", "mocap_frame_rate", "mocap_framerate")
+NAME_KEYS = ("joint_names", "dof_names", "joints")
+ROBOT_KEYS = ("root_pos", "root_rot", "dof_pos", "qpos", *RATE_KEYS, *NAME_KEYS)
 CSV_RATE = 30.0  # Hz, of the whole data set and the default of tools that write alike; the files do not tell
 
 
@@ -89,7 +89,7 @@ def load_pickle(path: Path) -> RobotMotion:
 def load_npz(path: Path) -> RobotMotion:
     """Read an `.npz` with GMR's keys, or with `qpos` [N, 7 + J] as MuJoCo orders it (quaternion w x y z)."""
     check_file(path)
-    return _from_keys(safe_npz.read(path, WANTED), path)
+    return _from_keys(safe_npz.read(path, ROBOT_KEYS), path)
 
 
 def load_csv(path: Path) -> RobotMotion:
@@ -148,7 +148,7 @@ def _frames(content: Mapping[str, Any], key: str, width: int | None, path: Path)
 
 
 def _rate(content: Mapping[str, Any], path: Path) -> float:
-    key = next((key for key in RATES if content.get(key) is not None), None)
+    key = next((key for key in RATE_KEYS if content.get(key) is not None), None)
     if key is None:
         raise InputError(f"'{path}' has no fps, the frames per second of the motion")
     value = content[key]
@@ -157,7 +157,7 @@ def _rate(content: Mapping[str, Any], path: Path) -> float:
 
 def _names(content: Mapping[str, Any], count: int, path: Path) -> tuple[str, ...] | None:
     """Names of the joints as the file tells them; by their number for the G1, which GMR's files mostly are."""
-    key = next((key for key in NAMES if content.get(key) is not None), None)
+    key = next((key for key in NAME_KEYS if content.get(key) is not None), None)
     if key is None:
         return G1 if count == len(G1) else None
     value = content[key]

@@ -1,4 +1,4 @@
-"""A foreign skeleton becomes a Take: its joints under our names, its rest pose turned into SMPL's, gaps filled.
+"""A foreign skeleton becomes a Take: its joints under SMPL's names, its rest pose turned into SMPL's, gaps filled.
 
 A joint's rotation in a Take turns SMPL's rest frame (x left, y up, z forward, arms out) into the world: W C with W the
 rotation in the file and C, constant, from SMPL's rest frame into the joint's own axes.
@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, PARENTS, Take
 
-Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # a world with y up -> ours with z up
+Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # a world with y up -> the world with z up
 LIMBS = {  # joints whose rest direction is that of the bone to the next one
     f"{side}_{joint}": f"{side}_{child}"
     for side in ("left", "right")
@@ -46,7 +46,7 @@ def snap(rotation: np.ndarray) -> np.ndarray:
     return nearest if angle < SNAP_ANGLE else rotation
 
 
-def turn(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def shortest_rotation(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """The shortest rotation [3, 3] that turns direction `start` into `end`."""
     start, end = unit(start), unit(end)
     axis = np.cross(start, end)
@@ -66,8 +66,8 @@ def standing_rest(zero: Mapping[str, np.ndarray], frame: np.ndarray) -> dict[str
     rest = dict.fromkeys(zero, frame)
     for joint, child in LIMBS.items():
         if joint in zero and child in zero:
-            ours = frame @ OFFSETS[JOINTS.index(child)]
-            rest[joint] = turn(ours, zero[child] - zero[joint]) @ frame
+            bone = frame @ OFFSETS[JOINTS.index(child)]
+            rest[joint] = shortest_rotation(bone, zero[child] - zero[joint]) @ frame
     for side in ("left", "right"):
         if f"{side}_elbow" in rest and f"{side}_wrist" in rest:
             rest[f"{side}_wrist"] = rest[f"{side}_elbow"]
@@ -77,7 +77,7 @@ def standing_rest(zero: Mapping[str, np.ndarray], frame: np.ndarray) -> dict[str
 def make_take(name: str, positions: dict[str, np.ndarray], rotations: dict[str, np.ndarray], fps: float) -> Take:
     """A Take of the joints there are: positions [N, 3] m and rotations [N, 3, 3] by name, world z up.
 
-    A missing joint turns with its parent and stands where our mean skeleton, scaled by the length of the legs, has it.
+    A missing joint turns with its parent and stands where the mean skeleton, scaled by the length of the legs, has it.
     """
     scale = leg_length({joint: track[0] for joint, track in positions.items()}) / LEG
     for i, joint in enumerate(JOINTS):
@@ -90,6 +90,6 @@ def make_take(name: str, positions: dict[str, np.ndarray], rotations: dict[str, 
 
 
 def leg_length(pose: Mapping[str, np.ndarray]) -> float:
-    """Hip to knee to ankle, the mean of both legs."""
+    """Length from hip to knee to ankle, the mean of both legs, in the unit of `pose`: positions [3] by joint."""
     bones = [pose[child] - pose[joint] for joint, child in LIMBS.items() if joint.endswith(("hip", "knee"))]
     return 0.5 * float(sum(np.linalg.norm(bone) for bone in bones))

@@ -1,4 +1,4 @@
-"""Guesses of what a motor of an MJCF does not say: stiffness, damping and torque of a position servo."""
+"""Guesses of what the motors of an MJCF do not say: stiffness, damping, torque and armature of position servos."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REST = 3.0  # torque of other joints as a multiple of what holds up all that han
 def guess_gains(
     model: mujoco.MjModel, own: Mapping[str, Gains], symmetry: Symmetry, anatomy: LegAnatomy, leg: float
 ) -> dict[str, Gains]:
-    """Servo of each joint: what the MJCF says, else a guess, the same left and right; `leg` is its length, m.
+    """Gains of each joint: what the MJCF says (`own`), else a guess, the same left and right; `leg` is its length, m.
 
     Torque: of motors gear x range, else by the weight to carry. Armature, where there is none: by the torque.
     Stiffness: all torque at an error of GIVE, less where steps of 5 ms could not follow. Damping: DAMPING of critical
@@ -34,29 +34,29 @@ def guess_gains(
     joints, data = list(symmetry.joints), pose(model, {})
     said = {joint: own.get(joint, Gains()) for joint in joints}
     torques = [said[joint].torque or _torque(model, data, symmetry, joint, anatomy, leg) for joint in joints]
-    rows = [int(model.joint(joint).dofadr[0]) for joint in joints]
-    armature = np.where(model.dof_armature[rows] == 0.0, ARMATURE * np.array(torques), 0.0)
-    held, loose = inertias(model, rows, armature)
+    dofs = [int(model.joint(joint).dofadr[0]) for joint in joints]
+    armature = np.where(model.dof_armature[dofs] == 0.0, ARMATURE * np.array(torques), 0.0)
+    held, loose = inertias(model, dofs, armature)
     guesses: dict[str, Gains] = {}
     for i, joint in enumerate(joints):
         kp = said[joint].kp or min(torques[i] / GIVE, FASTEST * loose[i] / TIMESTEP**2)
-        kv = max(2.0 * DAMPING * np.sqrt(kp * held[i]) - model.dof_damping[rows[i]], LEAST_DAMPING * kp)
+        kv = max(2.0 * DAMPING * np.sqrt(kp * held[i]) - model.dof_damping[dofs[i]], LEAST_DAMPING * kp)
         guess = Gains(rounded(kp), rounded(kv), rounded(torques[i]), rounded(armature[i]) or None)
         guesses[joint] = merge([guesses.get(symmetry.joints[joint][0], guess), said[joint]])
     return guesses
 
 
-def inertias(model: mujoco.MjModel, rows: Sequence[int], armature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def inertias(model: mujoco.MjModel, dofs: Sequence[int], armature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inertia that each degree of freedom moves in the zero pose, the others held, and the others free: kg m^2.
 
-    `armature` [J] is added to that of the degrees of freedom in `rows`.
+    `armature` [J] is added to that of the degrees of freedom in `dofs`.
     """
     data = pose(model, {})
     mujoco.mj_forward(model, data)
     mass = np.zeros((model.nv, model.nv))
     mujoco.mj_fullM(model, data, mass)
-    mass[rows, rows] += armature
-    return mass.diagonal()[rows], 1.0 / np.linalg.inv(mass).diagonal()[rows]
+    mass[dofs, dofs] += armature
+    return mass.diagonal()[dofs], 1.0 / np.linalg.inv(mass).diagonal()[dofs]
 
 
 def rounded(value: float) -> float:

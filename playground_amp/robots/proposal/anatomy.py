@@ -21,7 +21,7 @@ TRUNK = re.compile("torso|chest|trunk|chassis|upper_body", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Limb:
-    """A left leg or arm: the joints from the trunk to its end."""
+    """A left leg or arm of a robot: the joints from the trunk to its end. Bodies by id."""
 
     joints: tuple[str, ...]
     bend: str  # knee or elbow: the joint whose bending shortens the limb most
@@ -31,7 +31,7 @@ class Limb:
 
 @dataclass(frozen=True)
 class LegAnatomy:
-    """Key bodies, and the joints of the left leg that set its stance."""
+    """The key bodies of a robot, and the joints of its left leg that set its stance."""
 
     bodies: KeyBodies
     leg: Limb
@@ -40,7 +40,7 @@ class LegAnatomy:
 
 
 class Tree:
-    """The bodies of a model and who hangs from whom."""
+    """The kinematic tree of a model, with its left and right sides. Bodies by id."""
 
     def __init__(self, model: mujoco.MjModel, symmetry: Symmetry):
         self.model, self.symmetry = model, symmetry
@@ -91,7 +91,7 @@ class Tree:
 
 
 def find_anatomy(model: mujoco.MjModel, symmetry: Symmetry, source: str) -> LegAnatomy:
-    """Legs and arms of the model; raises InputError where there are no two legs."""
+    """The legs and arms of a model; raises InputError, which names `source`, where there are no two legs."""
     tree = Tree(model, symmetry)
     if not tree.limbs:
         raise InputError(

@@ -24,12 +24,12 @@ CORNERS = [("toe", 1, "outer", 1), ("toe", 1, "inner", -1), ("heel", -1, "outer"
 
 
 @dataclass(frozen=True)
-class Soles:
-    """Pads of both feet, left first, the spheres that have to be added, and what was guessed."""
+class FootContacts:
+    """Where a robot's feet touch: pads, left foot first, contact spheres to be added, and what was guessed."""
 
-    pads: dict[str, tuple[str, ...]]
-    mirror: dict[str, str]
-    spheres: tuple[Sphere, ...]
+    pads: dict[str, tuple[str, ...]]  # names of the spheres of each pad
+    mirror: dict[str, str]  # partner of each pad
+    spheres: tuple[Sphere, ...]  # those that the MJCF does not have
     sentences: tuple[str, ...]
 
     def left_sole(self, flat: mujoco.MjData, foot: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -47,19 +47,20 @@ class Soles:
 
 
 @dataclass(frozen=True)
-class Touch:
-    """A place where a foot may touch the ground: a sphere, by its name if it is the robot's own."""
+class ContactCandidate:
+    """A place where a foot may touch the ground: a sphere, with its name if it is the robot's own."""
 
     centre: np.ndarray  # [3] m, world
-    radius: float
+    radius: float  # m
     name: str = ""
 
     @property
     def bottom(self) -> float:
+        """Height of its lowest point, m."""
         return float(self.centre[2]) - self.radius
 
 
-def find_soles(
+def find_foot_contacts(
     model: mujoco.MjModel,
     flat: mujoco.MjData,
     feet: tuple[str, str],
@@ -67,8 +68,12 @@ def find_soles(
     paired: Collection[str],
     leg_length: float,
     source: str,
-) -> Soles:
-    """Pads of `feet` (left, right) in the pose `flat`, in which they stand; `paired` geoms have contact pairs."""
+) -> FootContacts:
+    """The contacts of `feet` (left, right bodies) in the pose `flat`, in which they stand.
+
+    `paired` geoms have contact pairs in the MJCF; `leg_length` is in m. Raises InputError, which names `source`, for a
+    foot without geoms.
+    """
     left, right = (model.body(foot).id for foot in feet)
     geoms = foot_geoms(model, left, paired)
     if not geoms:
@@ -86,11 +91,11 @@ def find_soles(
     ]
     names = _pad_names(list(corners))
     pads = {f"{side}_{pad}": tuple(f"{side}_{c}{end}" for c in of) for side in SIDES for pad, of in names.items()}
-    return Soles(pads, _mirror(pads), tuple(spheres), tuple(sentences))
+    return FootContacts(pads, _mirror(pads), tuple(spheres), tuple(sentences))
 
 
 def foot_geoms(model: mujoco.MjModel, foot: int, paired: Collection[str] = ()) -> list[int]:
-    """Geoms of a foot and of what is fixed to it: those that collide, else primitives, else meshes."""
+    """Ids of the geoms of a foot and of what is fixed to it: those that collide, else primitives, else meshes."""
     rigid = [
         i for i in range(model.nbody) if model.body_weldid[i] == model.body_weldid[foot] and foot in ancestors(model, i)
     ]
@@ -100,22 +105,24 @@ def foot_geoms(model: mujoco.MjModel, foot: int, paired: Collection[str] = ()) -
     return colliding or unseen or geoms
 
 
-def _own_spheres(model: mujoco.MjModel, flat: mujoco.MjData, geoms: Sequence[int], leg_length: float) -> Soles | None:
+def _own_spheres(
+    model: mujoco.MjModel, flat: mujoco.MjData, geoms: Sequence[int], leg_length: float
+) -> FootContacts | None:
     """The feet's own spheres, where all that collides are named spheres with a partner on the other side."""
     names = [model.geom(i).name for i in range(model.ngeom)]
     if any(model.geom_type[i] != SPHERE or not partner_name(names[i], names) for i in geoms):
         return None
-    touches = [Touch(flat.geom_xpos[i], float(model.geom_size[i, 0]), names[i]) for i in geoms]
+    touches = [ContactCandidate(flat.geom_xpos[i], float(model.geom_size[i, 0]), names[i]) for i in geoms]
     corners = _corners(touches, FLAT * leg_length)
     left = {pad: tuple(corners[c].name for c in of) for pad, of in _pad_names(list(corners)).items()}
     pads = {f"left_{pad}": of for pad, of in left.items()}
     pads |= {f"right_{pad}": tuple(str(partner_name(geom, names)) for geom in of) for pad, of in left.items()}
-    return Soles(pads, _mirror(pads), (), ())
+    return FootContacts(pads, _mirror(pads), (), ())
 
 
 def _touches(
     model: mujoco.MjModel, flat: mujoco.MjData, geoms: Sequence[int], radius: float
-) -> tuple[list[Touch], list[str]]:
+) -> tuple[list[ContactCandidate], list[str]]:
     """Candidates for contact spheres, and what has to be said about them."""
     kinds = {int(model.geom_type[i]) for i in geoms}
     sentences = []
@@ -128,18 +135,18 @@ def _touches(
     return [touch for i in geoms for touch in _of_geom(model, flat, i, radius)], sentences
 
 
-def _of_geom(model: mujoco.MjModel, flat: mujoco.MjData, geom: int, radius: float) -> list[Touch]:
+def _of_geom(model: mujoco.MjModel, flat: mujoco.MjData, geom: int, radius: float) -> list[ContactCandidate]:
     centre, turn, size = flat.geom_xpos[geom], flat.geom_xmat[geom].reshape(3, 3), model.geom_size[geom]
     if model.geom_type[geom] == SPHERE:
-        return [Touch(centre, float(size[0]))]
+        return [ContactCandidate(centre, float(size[0]))]
     if model.geom_type[geom] == CAPSULE:
-        return [Touch(centre + sign * size[1] * turn[:, 2], float(size[0])) for sign in (-1.0, 1.0)]
+        return [ContactCandidate(centre + sign * size[1] * turn[:, 2], float(size[0])) for sign in (-1.0, 1.0)]
     if model.geom_type[geom] == MESH:
         points = centre + _vertices(model, geom) @ turn.T
-        return [Touch(point + radius * UP, radius) for point in _lower_box(points, radius)]
+        return [ContactCandidate(point + radius * UP, radius) for point in _lower_box(points, radius)]
     middle, half = model.geom_aabb[geom, :3], model.geom_aabb[geom, 3:]
     signs = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), axis=-1).reshape(-1, 3)
-    return [Touch(point + radius * UP, radius) for point in centre + (middle + signs * half) @ turn.T]
+    return [ContactCandidate(point + radius * UP, radius) for point in centre + (middle + signs * half) @ turn.T]
 
 
 def _vertices(model: mujoco.MjModel, geom: int) -> np.ndarray:
@@ -156,7 +163,7 @@ def _lower_box(points: np.ndarray, radius: float) -> np.ndarray:
     return np.array([[x, y, bottom] for x in (x0, x1) for y in (y0, y1)])
 
 
-def _corners(touches: Sequence[Touch], tolerance: float) -> dict[str, Touch]:
+def _corners(touches: Sequence[ContactCandidate], tolerance: float) -> dict[str, ContactCandidate]:
     """Of what touches the ground, the outermost towards each corner; one in all, or a toe and a heel, where it is few.
 
     Outer is +y: the foot is the left one.

@@ -14,7 +14,7 @@ from playground_amp.robots import Robot, available, make_robot
 from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
 from playground_amp.robots.proposal.actuator_gains import guess_gains
 from playground_amp.robots.proposal.anatomy import LegAnatomy, find_anatomy
-from playground_amp.robots.proposal.contact_points import find_soles
+from playground_amp.robots.proposal.contact_points import find_foot_contacts
 from playground_amp.robots.proposal.proposal import Proposal
 from playground_amp.robots.proposal.remarks import lacking, remarks, trial
 from playground_amp.robots.proposal.standing_pose import bent_knees, keyframe_pose
@@ -63,15 +63,18 @@ def write_proposal(mjcf: str | Path, folder: Path) -> tuple[Path, list[str]]:
 def _proposed(mjcf: str | Path, folder: Path | None) -> tuple[str, list[str], Robot]:
     """Text of a record, sentences on it, and the robot that it describes."""
     path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
-    found = find(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _reference(path.resolve(), folder))
+    found = find_proposal(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _mjcf_name(path.resolve(), folder))
     text = write_record(found)
     record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
     robot = make_robot(record, folder or Path.cwd(), str(path))
     return text, [*found.sentences, *trial(robot)], robot
 
 
-def find(path: Path, reference: str) -> Proposal:
-    """Everything that can be found of the robot in an MJCF; `reference` is how the record names the file."""
+def find_proposal(path: Path, mjcf: str) -> Proposal:
+    """What can be found of the robot in the MJCF at `path`, which the record will name `mjcf`.
+
+    Raises InputError as `propose` does.
+    """
     spec, notes = read_spec(path)
     root = _root(spec, path)
     if not spec.body(root).joints:
@@ -86,20 +89,20 @@ def find(path: Path, reference: str) -> Proposal:
     flat = pose(model, keyed)
     leg = _rough_leg(model, flat, anatomy)
     paired = {name for pair in spec.pairs for name in (pair.geomname1, pair.geomname2)}
-    soles = find_soles(model, flat, anatomy.bodies.feet, paired=paired, leg_length=leg, source=str(path))
-    left_sole = soles.left_sole(flat, anatomy.bodies.feet[0])
+    contacts = find_foot_contacts(model, flat, anatomy.bodies.feet, paired=paired, leg_length=leg, source=str(path))
+    left_sole = contacts.left_sole(flat, anatomy.bodies.feet[0])
     gains = lacking(model, guess_gains(model, servos_of(model), symmetry, anatomy, leg))
     return Proposal(
         name=_name(spec.modelname or path.stem),
-        mjcf=reference,
+        mjcf=mjcf,
         root=root,
         symmetry=symmetry,
         anatomy=anatomy,
         home=keyed or bent_knees(model, symmetry, anatomy, *left_sole),
-        soles=soles,
+        contacts=contacts,
         clearance=(round(CLEARANCE[0] * leg, 4), round(CLEARANCE[1] * leg, 4)),
         gains=gains,
-        sentences=(*notes, *remarks(model, symmetry, welded, key, gains), *soles.sentences),
+        sentences=(*notes, *remarks(model, symmetry, welded, key, gains), *contacts.sentences),
     )
 
 
@@ -109,7 +112,8 @@ def _name(given: str) -> str:
     return f"my_{name}" if name in available() else name
 
 
-def _reference(path: Path, folder: Path | None) -> str:
+def _mjcf_name(path: Path, folder: Path | None) -> str:
+    """How a record in `folder` names the MJCF: relative where it lies inside, else by its absolute path."""
     inside = folder is not None and path.is_relative_to(folder.resolve())
     return str(path.relative_to(folder.resolve())) if folder and inside else str(path)
 

@@ -34,7 +34,7 @@ def lacking(model: mujoco.MjModel, guesses: Mapping[str, Gains]) -> dict[str, Ga
 def remarks(
     model: mujoco.MjModel, symmetry: Symmetry, welded: Sequence[str], key: str, gains: Mapping[str, Gains]
 ) -> list[str]:
-    """What was guessed of joints, their mirror, the home pose (`key` is its keyframe) and the servos."""
+    """Sentences on what was guessed of joints, their mirror, the home pose (`key` is its keyframe) and the servos."""
     return [*_on_joints(model, list(symmetry.joints), welded), *_on_mirror(symmetry), _on_home(key), *_on_gains(gains)]
 
 
@@ -79,7 +79,7 @@ def _on_gains(gains: Mapping[str, Gains]) -> list[str]:
 
 
 def trial(robot: Robot) -> list[str]:
-    """What goes wrong in the home pose, and at which height a fall ends."""
+    """Sentences on what goes wrong with a proposed robot in its home pose, and on the height at which it has fallen."""
     heights = robot.pad_heights(robot.home_qpos[None])[0]
     sentences = []
     if heights.max() > LEVEL * robot.leg_length:

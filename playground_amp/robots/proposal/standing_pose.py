@@ -9,12 +9,12 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from playground_amp.robots.compile import joint_range
-from playground_amp.robots.kinematic_tree import ancestors, kind_of, place
+from playground_amp.robots.kinematic_tree import ancestors, kind_of, position_of
 from playground_amp.robots.proposal.anatomy import LegAnatomy
 from playground_amp.robots.record import KeyBodies
-from playground_amp.robots.symmetry import Symmetry, mirrored, pose
+from playground_amp.robots.symmetry import Symmetry, mirrored_angles, pose
 
-NAMES = ("home", "stand", "standing", "default", "neutral", "init", "knees_bent")  # keyframes, best first
+KEYFRAMES = ("home", "stand", "standing", "default", "neutral", "init", "knees_bent")  # keyframes, best first
 KNEE = 0.4  # rad
 UPRIGHT = 0.95  # cosine of the lean that a standing root may have
 ROUNDING = 1e-4  # rad
@@ -28,7 +28,10 @@ Angles = dict[str, float]
 
 
 def keyframe_pose(model: mujoco.MjModel, joints: Sequence[str], root: str, symmetry: Symmetry) -> tuple[str, Angles]:
-    """Name and angles of the keyframe that stands best: upright, symmetric, by its name, by its height; or nothing."""
+    """Name and joint angles, rad, of the keyframe that stands best: upright, symmetric, by its name, by its height.
+
+    Both are empty where none stands.
+    """
     standing = {}
     for i in range(model.nkey):
         angles = {joint: float(model.key_qpos[i, model.joint(joint).qposadr[0]]) for joint in joints}
@@ -38,19 +41,19 @@ def keyframe_pose(model: mujoco.MjModel, joints: Sequence[str], root: str, symme
             continue  # announced by <size nkey>, and empty
         if 1.0 - 2.0 * (x * x + y * y) > UPRIGHT * (w * w + x * x + y * y + z * z) and skew(angles, symmetry) < SKEW:
             standing[model.key(i).name] = (model.key_qpos[i, start + 2], angles)
-    named = next((name for name in NAMES if name in standing), None)
+    named = next((name for name in KEYFRAMES if name in standing), None)
     name = named or max(standing, key=lambda key: standing[key][0], default="")
     return name, within_ranges(model, standing[name][1]) if standing else {}
 
 
 def skew(angles: Mapping[str, float], symmetry: Symmetry) -> float:
     """Greatest difference between a pose and its reflection, rad."""
-    other = mirrored(symmetry, angles)
+    other = mirrored_angles(symmetry, angles)
     return max(abs(angles[joint] - other[joint]) for joint in angles)
 
 
 def within_ranges(model: mujoco.MjModel, angles: Mapping[str, float]) -> Angles:
-    """Angles cut to the joints' ranges, less what rounding may take."""
+    """Joint angles, rad, cut to the joints' ranges, less what rounding may take."""
     cut = {}
     for joint, angle in angles.items():
         low, high = joint_range(model, joint)
@@ -61,7 +64,7 @@ def within_ranges(model: mujoco.MjModel, angles: Mapping[str, float]) -> Angles:
 def bent_knees(
     model: mujoco.MjModel, symmetry: Symmetry, anatomy: LegAnatomy, middle: np.ndarray, ahead: np.ndarray | None
 ) -> Angles:
-    """Knees bent, feet flat, arms hanging, and the weight over the middle of the feet, by hips and ankles.
+    """Joint angles, rad, of a robot with bent knees, flat feet, hanging arms, its weight over the middle of its feet.
 
     middle: of the left sole, and ahead: from its heel to its toe, in the frame of the left foot [3] m. A foot without
     heel and toe is as flat as in the zero pose.
@@ -75,7 +78,7 @@ def bent_knees(
 
     def angles_of(x: np.ndarray) -> Angles:
         left = {anatomy.leg.bend: bent, **dict(zip(movable, x, strict=True))}
-        return {joint: 0.0 for joint in symmetry.joints} | arms | left | mirrored(symmetry, left)
+        return {joint: 0.0 for joint in symmetry.joints} | arms | left | mirrored_angles(symmetry, left)
 
     def miss(x: np.ndarray) -> np.ndarray:
         data = pose(model, within_ranges(model, angles_of(x)))
@@ -88,7 +91,7 @@ def bent_knees(
 
 
 def hanging_arms(model: mujoco.MjModel, symmetry: Symmetry, bodies: KeyBodies) -> Angles:
-    """Both arms down along the body, as far as shoulders and elbows let them; nothing where no arms are known.
+    """Joint angles, rad, of arms down along the body, as far as their joints let them; none where there are no arms.
 
     Inverse kinematics starts there: from arms stretched out ahead it may not find those of somebody who walks.
     """
@@ -103,14 +106,14 @@ def hanging_arms(model: mujoco.MjModel, symmetry: Symmetry, bodies: KeyBodies) -
 
     def miss(x: np.ndarray) -> np.ndarray:
         data = pose(model, dict(zip(chain, x, strict=True)))
-        along = np.diff([place(data, (name, kind_of(data, name))) for name in names], axis=0)
+        along = np.diff([position_of(data, (name, kind_of(data, name))) for name in names], axis=0)
         along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
         return np.append((along - DOWN).ravel(), EASY * x)
 
     starts = [np.clip(np.full(len(chain), start), low + 1e-6, high - 1e-6) for start in (0.0, TRY, -TRY)]
     found = min((least_squares(miss, start, bounds=(low, high)) for start in starts), key=lambda result: result.cost)
     angles = dict(zip(chain, (float(x) for x in found.x), strict=True))
-    return angles | mirrored(symmetry, angles)
+    return angles | mirrored_angles(symmetry, angles)
 
 
 def _bend_direction(model: mujoco.MjModel, anatomy: LegAnatomy) -> float:

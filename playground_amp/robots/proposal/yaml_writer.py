@@ -23,27 +23,29 @@ options:                          # 4 substeps of 5 ms a control step of 20 ms
 """
 
 
-def write_record(found: Proposal) -> str:
-    """The text of a record."""
-    clearance = list(found.clearance)
+def write_record(proposal: Proposal) -> str:
+    """The YAML text of the record that a proposal makes."""
+    clearance = list(proposal.clearance)
     return "".join(
         [
             "# Proposed by playground-amp retarget --propose-robot; docs/robots.md says what each key is.\n",
-            *(f"# Check: {line}\n" for line in _wrapped(found.sentences)),
-            _line("name", json.dumps(found.name), "clips are made for a robot of this name"),
-            _line("mjcf", json.dumps(found.mjcf)),
-            _line("root", json.dumps(found.root), "body with the free joint"),
-            _joints(found),
-            _section("home", "standing pose, rad; joints left out are at zero", _home(found)),
-            _section("pads", "left foot first: spheres that touch the floor", _lists(found.soles.pads)),
-            _section("spheres", "contact spheres added to the feet", map(_sphere, found.soles.spheres)),
+            *(f"# Check: {line}\n" for line in _wrapped(proposal.sentences)),
+            _line("name", json.dumps(proposal.name), "clips are made for a robot of this name"),
+            _line("mjcf", json.dumps(proposal.mjcf)),
+            _line("root", json.dumps(proposal.root), "body with the free joint"),
+            _joints(proposal),
+            _section("home", "standing pose, rad; joints left out are at zero", _home(proposal)),
+            _section("pads", "left foot first: spheres that touch the floor", _lists(proposal.contacts.pads)),
+            _section("spheres", "contact spheres added to the feet", map(_sphere, proposal.contacts.spheres)),
             "mirror:" + " " * (COLUMN - 7) + "# reflection through the sagittal plane: [partner, sign]\n",
-            _section("  joints", "found by name, signs by the axes", _mirror(found)),
-            _section("  pads", "", [f"    {pad}: {other}" for pad, other in found.soles.mirror.items()]),
+            _section("  joints", "found by name, signs by the axes", _mirror(proposal)),
+            _section("  pads", "", [f"    {pad}: {other}" for pad, other in proposal.contacts.mirror.items()]),
             _line("contact_clearance", str(clearance), "m; pads below the first touch, above the second do not"),
-            _section("gains", "what the MJCF does not say: N m/rad, N m s/rad, N m", map(_gains, found.gains.items())),
+            _section(
+                "gains", "what the MJCF does not say: N m/rad, N m s/rad, N m", map(_gains, proposal.gains.items())
+            ),
             OPTIONS,
-            _section("bodies", "what a person's motion is carried over to; [left, right]", _bodies(found)),
+            _section("bodies", "what a person's motion is carried over to; [left, right]", _bodies(proposal)),
         ]
     )
 
@@ -80,13 +82,15 @@ def _list(names: Iterable[str]) -> str:
     return f"[{', '.join(map(_name, names))}]"
 
 
-def _joints(found: Proposal) -> str:
-    names = textwrap.wrap(_list(found.symmetry.joints), 108, break_on_hyphens=False, break_long_words=False)
+def _joints(proposal: Proposal) -> str:
+    names = textwrap.wrap(_list(proposal.symmetry.joints), 108, break_on_hyphens=False, break_long_words=False)
     return _section("joints", "in the order of the MJCF", [f"  {' ' * (i > 0)}{line}" for i, line in enumerate(names)])
 
 
-def _home(found: Proposal) -> list[str]:
-    return [f"  {_name(joint)}: {_number(round(angle, 4))}" for joint, angle in found.home.items() if round(angle, 4)]
+def _home(proposal: Proposal) -> list[str]:
+    return [
+        f"  {_name(joint)}: {_number(round(angle, 4))}" for joint, angle in proposal.home.items() if round(angle, 4)
+    ]
 
 
 def _lists(pads: dict[str, tuple[str, ...]]) -> list[str]:
@@ -98,8 +102,8 @@ def _sphere(sphere: Sphere) -> str:
     return f"  - {{name: {_name(sphere.name)}, body: {_name(sphere.body)}, pos: [{pos}], radius: {radius}}}"
 
 
-def _mirror(found: Proposal) -> list[str]:
-    pairs = found.symmetry.joints.items()
+def _mirror(proposal: Proposal) -> list[str]:
+    pairs = proposal.symmetry.joints.items()
     return [f"    {_name(joint)}: [{_name(partner)}, {sign}]" for joint, (partner, sign) in pairs]
 
 
@@ -110,6 +114,6 @@ def _gains(item: tuple[str, Gains]) -> str:
     return f"  {_name(joint)}: {{{', '.join(given)}}}"
 
 
-def _bodies(found: Proposal) -> list[str]:
-    values = vars(found.anatomy.bodies).items()
+def _bodies(proposal: Proposal) -> list[str]:
+    values = vars(proposal.anatomy.bodies).items()
     return [f"  {key}: {_name(value) if isinstance(value, str) else _list(value)}" for key, value in values if value]
