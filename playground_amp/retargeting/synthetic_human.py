@@ -70,7 +70,6 @@ class _Gait:
     pelvis_x: np.ndarray  # [N] m
     size: float  # of the stride, relative to the natural one
     duty: float  # share of the cycle a foot is on the ground
-    speed: float  # m/s
     wobble: np.ndarray  # [8, N] slow variations around zero
     sway: np.ndarray  # [2, N] m, forward and to the left, of the pelvis over feet that stand
     chest: np.ndarray  # [2, N] rad, of standing: turned to the left, tilted back
@@ -160,7 +159,7 @@ def _gait(walk: WalkStyle, rng: np.random.Generator) -> _Gait:
     pelvis_x = np.cumsum(walk.speed * effort * (1.0 + wobble[0] + wobble[1])) / FPS + effort * surge
     duty = 0.60 + 0.03 * (NATURAL_SPEED - walk.speed)
     still = np.zeros((2, len(t)))
-    return _Gait(phase, effort, pelvis_x, size, duty, walk.speed, wobble, sway=still, chest=still)
+    return _Gait(phase, effort, pelvis_x, size, duty, wobble, sway=still, chest=still)
 
 
 def _standing_gait(stand: Stand, rng: np.random.Generator) -> _Gait:
@@ -172,7 +171,7 @@ def _standing_gait(stand: Stand, rng: np.random.Generator) -> _Gait:
     sway = np.array(SWAY)[:, None] * slow[:2]
     chest = np.deg2rad([[0.6], [0.4]]) * np.stack([slow[4], breath])
     phase, still = np.full_like(t, DOUBLE_SUPPORT), np.zeros_like(t)
-    return _Gait(phase, still, still, size=0.0, duty=0.64, speed=0.0, wobble=wobble, sway=sway, chest=chest)
+    return _Gait(phase, still, still, size=0.0, duty=0.64, wobble=wobble, sway=sway, chest=chest)
 
 
 def _ramp(s: np.ndarray) -> np.ndarray:
