@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import math
 import shutil
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,7 +32,11 @@ from playground_amp.config import (
 )
 from playground_amp.core.errors import InputError
 from playground_amp.evaluation import checkpoints as judging
-from playground_amp.evaluation.evaluate import BOUNDS, Pace, bounds, evaluate, faults, figures, pace, plain, speed_near
+from playground_amp.evaluation import reference_pace as pace_module
+from playground_amp.evaluation import style
+from playground_amp.evaluation.evaluate import BOUNDS, bounds, evaluate, faults, figures, plain, speed_near
+from playground_amp.evaluation.reference_cache import once_per_reference
+from playground_amp.evaluation.reference_pace import Pace, pace
 from playground_amp.evaluation.rollout import Recording, make_recorder
 from playground_amp.metrics.gait import (
     Footfalls,
@@ -45,7 +51,8 @@ from playground_amp.metrics.gait import (
     step_times,
 )
 from playground_amp.motion.clip import MotionClip, save_clip
-from playground_amp.motion.reference_builder import load_clips
+from playground_amp.motion.reference import ReferenceClips
+from playground_amp.motion.reference_builder import clip_motions, load_clips
 from playground_amp.robots import Robot
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, describe
@@ -261,6 +268,41 @@ def test_a_robot_that_plays_its_clips_has_their_gait_and_style(
     assert result.style_frechet < 0.03 < result.held_out_frechet
 
 
+def test_clips_are_read_and_measured_once_for_many_evaluations(
+    play: Play, clips: dict[str, MotionClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, place in (("walk_0.4_a", ""), ("walk_0.8_a", ""), ("walk_0.6_a", "held_out")):
+        save_clip(tmp_path / place / f"{name}.npz", clips[name])
+    amp, measured, cut = make_amp(tiny(tmp_path)), [], []
+    monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail(f"'{path}' is read again"))
+    monkeypatch.setattr(pace_module, "measure", lambda clip, robot: measured.append(clip.name) or measure(clip, robot))
+    monkeypatch.setattr(
+        style, "clip_motions", lambda some, *a, **k: cut.append(len(some)) or clip_motions(some, *a, **k)
+    )
+    recording = play([clips["walk_0.8_a"].qpos], [0.8])
+    first, second = evaluate(amp, recording), evaluate(amp, recording)
+    assert plain(first) == plain(second) and first.held_out_frechet > 0.0
+    assert sorted(measured) == ["walk_0.4_a", "walk_0.8_a"]
+    assert cut == [2, 1]
+
+
+def test_what_is_known_of_clips_is_forgotten_with_them(robot: Robot, clips: dict[str, MotionClip]) -> None:
+    asked: list[AMP] = []
+    count = once_per_reference(lambda amp: asked.append(amp) or len(amp.env.reference.clips.training))
+
+    def amp_of(some: ReferenceClips) -> AMP:
+        return SimpleNamespace(env=SimpleNamespace(reference=SimpleNamespace(clips=some)))
+
+    walks = ReferenceClips((clips["walk_0.4_a"], clips["walk_0.8_a"]))
+    assert [count(amp_of(some)) for some in (walks, ReferenceClips(()), walks)] == [2, 0, 2]
+    assert len(asked) == 2
+    asked.clear()
+    gone = weakref.ref(walks)
+    del walks
+    gc.collect()
+    assert gone() is None
+
+
 def test_style_feels_how_the_robot_moves(amp: AMP, play: Play, clips: dict[str, MotionClip], robot: Robot) -> None:
     clip = clips["walk_0.8_a"]
     stiff = clip.qpos.copy()
@@ -305,9 +347,8 @@ def test_cost_of_transport_by_hand(amp: AMP, play: Play, clips: dict[str, Motion
 
 def test_what_does_not_exist_is_nan(amp: AMP, play: Play, clips: dict[str, MotionClip], tmp_path: Path) -> None:
     save_clip(tmp_path / "walk.npz", clips["walk_0.8_a"])
-    alone = AMP(dataclasses.replace(amp.config, reference=ReferenceConfig(clips=(ClipSource(str(tmp_path)),))), amp.env)
     recording = play([clips["walk_0.8_a"].qpos], [0.8])
-    result = evaluate(alone, recording)
+    result = evaluate(make_amp(tiny(tmp_path)), recording)
     assert math.isnan(result.held_out_frechet) and math.isnan(result.held_out_kernel)
     assert not math.isnan(result.style_frechet)
     fallen = recording.replace(alive=recording.alive & (np.arange(len(recording.alive)) < 40)[:, None])

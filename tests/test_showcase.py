@@ -147,8 +147,9 @@ def test_verdict_stands_at_the_top_of_the_report(tmp_path):
     assert "<strong>" not in write_report(tmp_path, "a run", figures(), {}, ["a note"]).read_text()
 
 
-def test_showcase_writes_the_evaluation_and_tells_of_the_gait(amp, robot, clip, tmp_path):
+def test_showcase_writes_the_evaluation_and_tells_of_the_gait(amp, robot, clip, tmp_path, monkeypatch):
     played = recording(robot, clip.qpos, 0.6)
+    monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail(f"'{path}' is read again"))
     notes = showcase(run_folder(tmp_path), amp, played, evaluate(amp, played), "a verdict")
     written = json.loads((tmp_path / "evaluation.json").read_text())
     assert written["forward_velocity"] == pytest.approx(0.6)

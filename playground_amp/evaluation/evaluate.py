@@ -8,25 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.config import EnvConfig
-from playground_amp.core.types import Frame
-from playground_amp.envs.env import Env
+from playground_amp.evaluation.reference_pace import Pace, reference_pace, step_length
 from playground_amp.evaluation.rollout import Recording, settled
-from playground_amp.metrics import distribution_distance
+from playground_amp.evaluation.style import held_out_distances, recording_windows, training_distances
 from playground_amp.metrics.gait import Quality, measure
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.features import MOVING
-from playground_amp.motion.reference_builder import clip_motions, held_out_clips, load_clips, motion_features
 from playground_amp.robots import Robot
 
 SHORTEST_WALK = 2.0  # s of an episode, after its first second, below which it tells nothing of the gait
 SPEED_BINS = 5  # of the range of commands
-FEWEST_STEPS = 12  # of a clip that says how the reference walks at a speed: six strides
-WALKING_SHARE = 0.9  # of the seconds of such a clip that its steps take: it neither starts nor stops
 
 BOUNDS = {  # least and greatest figure of a robot that walks, and walks like its reference
     "episode_length": (0.9, 1.0),  # times the time limit
@@ -38,9 +33,6 @@ BOUNDS = {  # least and greatest figure of a robot that walks, and walks like it
     "cadence_error": (0.0, 0.15),
     "step_length_error": (0.0, 0.20),
 }
-
-
-_features = jax.jit(Env.features, static_argnums=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,27 +101,14 @@ class EpisodeGait:
         return step_length(self.speed, self.gait.cadence)
 
 
-@dataclasses.dataclass(frozen=True)
-class Pace:
-    """How the reference walks at its C speeds, slowest first."""
-
-    speed: np.ndarray  # [C] m/s
-    cadence: np.ndarray  # [C] steps a minute
-    step_length: np.ndarray  # [C] m
-
-    def at(self, speed: float) -> tuple[float, float]:
-        """Cadence and step length at `speed`, linear between the clips, those of the outermost clips beyond them."""
-        if not len(self.speed):
-            return math.nan, math.nan
-        cadence, length = (np.interp(speed, self.speed, values) for values in (self.cadence, self.step_length))
-        return float(cadence), float(length)
-
-
 def evaluate(amp: AMP, recording: Recording) -> Evaluation:
-    """Survival, speed, gait, style and effort of a recording; reads the reference's clips again."""
+    """Survival, speed, gait, style and effort of a recording."""
     recording = jax.tree.map(np.asarray, recording)
-    clips = load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.env.config.control_dt)
-    everything, reference = measure_walks(amp, recording), pace(clips, amp.env.robot)
+    everything, reference, windows = (
+        measure_walks(amp, recording),
+        reference_pace(amp),
+        recording_windows(amp, recording),
+    )
     walks = [walk for walk in everything if walk.command >= MOVING or not amp.env.labelled]  # the others stand
     speed, cadence = _mean([walk.speed for walk in walks]), _mean([walk.gait.cadence for walk in walks])
     paces = [reference.at(walk.speed) for walk in walks]
@@ -154,7 +133,8 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
         step_asymmetry=_mean([walk.gait.step_asymmetry for walk in walks]),
         asymmetry=_mean([walk.gait.asymmetry for walk in walks]),
         foot_skating=_mean([walk.gait.skating for walk in walks]),
-        **style_distances(amp, recording_windows(amp, recording), clips),
+        **training_distances(amp, windows),
+        **held_out_distances(amp, windows),
         action_rate=_mean([walk.action_rate for walk in walks]),
         cost_of_transport=_mean([walk.cost_of_transport for walk in walks]),
         speeds=_speed_rows(amp.env.speed_range, recording, everything, reference),
@@ -175,59 +155,6 @@ def speed_near(amp: AMP, recording: Recording, command: float, within: float = 0
     asked, velocity = np.asarray(recording.command), np.asarray(recording.forward_velocity)
     near = np.flatnonzero(long & (np.abs(asked - command) <= within + 1e-6))
     return _mean([velocity[frames[:, i], i].mean() for i in near])
-
-
-def pace(clips: Sequence[MotionClip], robot: Robot) -> Pace:
-    """Cadence and step length over speed, of the clips that walk steadily from end to end."""
-    gaits = sorted((measure(clip, robot) for clip in clips), key=lambda gait: gait.speed)
-    rows = [(gait.speed, gait.cadence, step_length(gait.speed, gait.cadence)) for gait in gaits if _steady(gait)]
-    return Pace(*np.array(rows, float).reshape(-1, 3).T)
-
-
-def step_length(speed: float, cadence: float) -> float:
-    """m, from m/s and steps a minute; NaN without steps."""
-    return speed * 60.0 / cadence if cadence else math.nan
-
-
-def recording_windows(amp: AMP, recording: Recording) -> np.ndarray:
-    """Windows [N, WINDOW * F] of normalised features of all episodes."""
-    qpos = jnp.asarray(recording.qpos)
-    frame = Frame(
-        root_pos=qpos[..., :3],
-        root_quat=qpos[..., 3:7],
-        joint_pos=qpos[..., 7:],
-        pad_height=jnp.asarray(recording.pad_height),
-    )
-    before, after = (jax.tree.map(lambda leaf, part=part: leaf[part], frame) for part in (slice(-1), slice(1, None)))
-    features = np.asarray(amp.env.reference.normalizer(_features(amp.env, before, after)))
-    frames = settled(amp, recording)
-    steps = frames[1:] & frames[:-1]
-    return distribution_distance.all_windows(features[steps[:, i], i] for i in range(steps.shape[1]))
-
-
-def clip_windows(amp: AMP, clips: Sequence[MotionClip]) -> np.ndarray:
-    """Windows [N, WINDOW * F] of normalised features of clips, mirrored where the reference is."""
-    if not clips:
-        return distribution_distance.all_windows([])
-    motions = clip_motions(clips, amp.env.robot, mirror=amp.config.reference.mirror)
-    features = motion_features(motions, amp.env.robot, control_dt=amp.env.config.control_dt)
-    return distribution_distance.all_windows(
-        np.asarray(amp.env.reference.normalizer(jnp.asarray(steps))) for steps in features
-    )
-
-
-def style_distances(amp: AMP, rows: np.ndarray, clips: Sequence[MotionClip]) -> dict[str, float]:
-    """Distances of windows `rows` from the training clips `clips` and from the held-out ones, as in Evaluation."""
-    held_out = held_out_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.env.config.control_dt)
-    known, unknown = clip_windows(amp, clips), clip_windows(amp, held_out)
-    distance, p = distribution_distance.kernel(rows, known)
-    return {
-        "style_frechet": distribution_distance.frechet(rows, known),
-        "style_kernel": distance,
-        "style_kernel_p": p,
-        "held_out_frechet": distribution_distance.frechet(rows, unknown),
-        "held_out_kernel": distribution_distance.kernel(rows, unknown)[0],
-    }
 
 
 def plain(evaluation: Evaluation) -> dict[str, Any]:
@@ -293,11 +220,6 @@ def _cost_of_transport(power: float, speed: float, robot: Robot) -> float:
     """P / (m g v), for power in W and speed in m/s; NaN for a robot that stays where it is."""
     weight = robot.model.body_mass.sum() * np.linalg.norm(robot.model.opt.gravity)
     return power / (weight * speed) if speed > 0.05 else math.nan
-
-
-def _steady(gait: Quality) -> bool:
-    walking = gait.steps * 60.0 / max(gait.cadence, 1.0)
-    return gait.speed >= 0.1 and gait.steps >= FEWEST_STEPS and walking >= WALKING_SHARE * gait.seconds
 
 
 def _speed_rows(

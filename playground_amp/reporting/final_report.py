@@ -12,21 +12,13 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.core.files import write_whole
-from playground_amp.evaluation.evaluate import (
-    Evaluation,
-    clip_windows,
-    faults,
-    figures,
-    pace,
-    plain,
-    style_distances,
-    without_nan,
-)
+from playground_amp.evaluation.evaluate import Evaluation, faults, figures, plain, without_nan
 from playground_amp.evaluation.gait_labels import GaitEvaluation, middle_speeds, sentences
+from playground_amp.evaluation.reference_pace import reference_pace
 from playground_amp.evaluation.rollout import Recording, parts_of
+from playground_amp.evaluation.style import held_out_windows, training_distances
 from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.reference_builder import held_out_clips, load_clips
 from playground_amp.reporting import render
 from playground_amp.reporting.run_report import write_report
 from playground_amp.runs.run_directory import read_restarts
@@ -118,7 +110,7 @@ def film(path: Path, amp: AMP, recording: Recording) -> None:
     best = int(longest[np.abs(command[longest] - command.mean()).argmin()])
     length, every = min(int(lengths[best]), video_steps(amp)), _steps_of_a_frame(amp)
     motion = np.asarray(recording.qpos[:length:every, best])
-    clip = _nearest_clip(_clips(amp), float(recording.command[best]))
+    clip = _nearest_clip(amp.env.reference.clips.training, float(recording.command[best]))
     reference = render.loop(clip.qpos[::every], len(motion))
     frames = render.render(amp.env.robot, motion, reference)
     render.write_video(path, frames)
@@ -133,7 +125,7 @@ def film_turns(path: Path, amp: AMP, recording: Recording) -> None:
     lengths, every = np.asarray(recording.alive).sum(axis=0), _steps_of_a_frame(amp)
     best, names = int(lengths.argmax()), amp.env.reference.gaits.names
     parts = np.asarray(parts_of(len(recording.alive), len(names)))[: lengths[best] : every]
-    clips, speeds = _clips(amp), np.asarray(middle_speeds(amp))
+    clips, speeds = amp.env.reference.clips.training, np.asarray(middle_speeds(amp))
     reference = []
     for part, (name, speed) in enumerate(zip(names, speeds, strict=True)):
         clip = _nearest_clip([clip for clip in clips if clip.label == name], speed)
@@ -161,9 +153,9 @@ def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
     Cadence and step length are those at the robot's speed, style distances those of the held-out clips: what can be
     hoped for. The rest is of the clip nearest to the command.
     """
-    quality = measure(_nearest_clip(_clips(amp), evaluation.command), amp.env.robot)
+    quality = measure(_nearest_clip(amp.env.reference.clips.training, evaluation.command), amp.env.robot)
     speed = evaluation.command if math.isnan(evaluation.forward_velocity) else evaluation.forward_velocity
-    cadence, step_length = pace(_clips(amp), amp.env.robot).at(speed)
+    cadence, step_length = reference_pace(amp).at(speed)
     return {
         "forward_velocity": quality.speed,
         "cadence": cadence,
@@ -174,22 +166,9 @@ def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
         "step_asymmetry": quality.step_asymmetry,
         "asymmetry": quality.asymmetry,
         "foot_skating": quality.skating,
-        **_yardstick(amp),
+        **(training_distances(amp, held_out_windows(amp)) if amp.env.reference.clips.held_out else {}),
     }
-
-
-def _yardstick(amp: AMP) -> dict[str, float]:
-    """How far the held-out clips are from the training clips; nothing without any."""
-    held_out = held_out_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.config.env.control_dt)
-    if not held_out:
-        return {}
-    distances = style_distances(amp, clip_windows(amp, held_out), _clips(amp))
-    return {name: value for name, value in distances.items() if name.startswith("style")}
 
 
 def _nearest_clip(clips: Sequence[MotionClip], speed: float) -> MotionClip:
     return min(clips, key=lambda clip: abs(clip.speed - speed))
-
-
-def _clips(amp: AMP) -> list[MotionClip]:
-    return load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.config.env.control_dt)
