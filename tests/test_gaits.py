@@ -20,7 +20,7 @@ from playground_amp.builder import make_amp
 from playground_amp.config import build, load_config, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.envs.env import Env
-from playground_amp.evaluation import checkpoints as judging
+from playground_amp.evaluation import command
 from playground_amp.evaluation.evaluate import evaluate
 from playground_amp.evaluation.gait_labels import (
     GaitEvaluation,
@@ -245,12 +245,13 @@ def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speed
     run_directory.write_config(tmp_path, amp.config)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(1, jax.jit(amp.init)(jax.random.key(0)), {"env_steps": 16})
-    asked = {"checkpoint": "newest", "episodes": 4, "seed": 1, "output": tmp_path / "figures.json"}
+    output = tmp_path / "figures.json"
+    words = [str(tmp_path), "--checkpoint", "newest", "--episodes", "4", "--seed", "1", "--json", str(output)]
     with pytest.raises(InputError, match=r"is asked for gaits, each at the speeds of its clips; leave --speeds out$"):
-        judging.main([str(tmp_path)], speeds=(0.4, 0.8), **asked)
+        command.evaluate([*words, "--speeds", "0.4", "0.8"])
     assert capsys.readouterr().out == ""
-    judging.main([str(tmp_path)], speeds=None, **asked)
-    (found,) = json.loads(asked["output"].read_text())
+    command.evaluate(words)
+    (found,) = json.loads(output.read_text())
     assert [(gait["label"], gait["episodes"]) for gait in found["gaits"]["gaits"]] == [("walk", 2), ("stand", 2)]
     assert found["gaits"]["switches"] == 4
     assert "another gait asked for half-way" in capsys.readouterr().out

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from playground_amp.core.errors import InputError
+from playground_amp.evaluation.bounds import BOUNDS
 from playground_amp.evaluation.checkpoints import CheckpointEvaluation, check_episodes, evaluate_checkpoints
-from playground_amp.evaluation.evaluate import BOUNDS
 from playground_amp.runs import run_directory
 from playground_amp.runs.metrics_log import read_metrics
 

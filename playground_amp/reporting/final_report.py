@@ -12,7 +12,9 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.core.files import write_whole
-from playground_amp.evaluation.evaluate import Evaluation, faults, figures, plain, without_nan
+from playground_amp.evaluation.bounds import faults, figures
+from playground_amp.evaluation.columns import without_nan
+from playground_amp.evaluation.evaluate import Evaluation
 from playground_amp.evaluation.gait_labels import GaitEvaluation, middle_speeds, sentences
 from playground_amp.evaluation.reference_pace import reference_pace
 from playground_amp.evaluation.rollout import Recording, parts_of
@@ -63,7 +65,7 @@ def showcase(
 def write_evaluation(run_dir: Path, evaluation: Evaluation, gaits: GaitEvaluation | None = None) -> Path:
     """Write evaluation.json, whole or not at all; what does not exist is null."""
     path = run_dir / "evaluation.json"
-    figures = plain(evaluation) | ({"gaits": without_nan(dataclasses.asdict(gaits))} if gaits else {})
+    figures = evaluation.to_json() | ({"gaits": without_nan(dataclasses.asdict(gaits))} if gaits else {})
     write_whole(path, json.dumps(figures, indent=2, allow_nan=False) + "\n")
     return path
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from playground_amp.core.files import write_whole
-from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS
+from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS, number
 from playground_amp.reporting.html_page import drawn, image, page
 from playground_amp.runs.metrics_log import read_metrics
 
@@ -108,9 +108,7 @@ def _restarts(restarts: Sequence[tuple[int, str]]) -> str:
 
 
 def _number(value: Any) -> str:
-    if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.3g}"
-    return escape(str(value))
+    return number(value) if isinstance(value, float) else escape(str(value))
 
 
 def _panel(columns: dict[str, np.ndarray], index: int) -> str:

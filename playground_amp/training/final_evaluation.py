@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from playground_amp.amp import AMP, TrainState
-from playground_amp.evaluation.evaluate import evaluate, plain
+from playground_amp.evaluation.evaluate import evaluate
 from playground_amp.evaluation.gait_labels import changes, evaluate_gaits, in_turn
 from playground_amp.evaluation.rollout import record
 
@@ -37,4 +37,4 @@ def evaluate_and_show(path: Path, amp: AMP, state: TrainState, verdict: str) -> 
         if steps := video_steps(amp):
             turns = record(amp, *policy, turn_key, FILMED, in_turn(amp, FILMED), steps)
     notes = showcase(path, amp, recording, evaluation, verdict, gaits, turns)
-    return {name: value for name, value in plain(evaluation).items() if name != "speeds"}, notes
+    return {name: value for name, value in evaluation.to_json().items() if name != "speeds"}, notes
