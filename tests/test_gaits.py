@@ -37,7 +37,7 @@ from playground_amp.evaluation.style import recording_windows
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.reference_builder import load_clips
 from playground_amp.reporting import render
-from playground_amp.reporting.final_report import film_turns
+from playground_amp.reporting.film import film_gaits
 from playground_amp.robots import Robot
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints
@@ -225,7 +225,7 @@ def test_the_video_shows_each_gait_in_turn_and_says_which(
     monkeypatch.setattr(render, "write_video", lambda path, frames: shown.update(frames=frames))
     recording = played(robot, [clips["stand"][:24], clips["fast"][:24]], [0.4, 0.4])
     alive = np.arange(24)[:, None] < np.array([10, 24])
-    film_turns(tmp_path / "final.mp4", amp, recording.replace(alive=alive))
+    film_gaits(tmp_path / "final.mp4", amp, recording.replace(alive=alive))
     np.testing.assert_array_equal(shown["motion"], clips["fast"][:24:2])
     walk, stand = shown["reference"][:6], shown["reference"][6:]
     assert any(np.allclose(walk, clips[name][:12:2], atol=1e-5) for name in ("fast", "slow"))
