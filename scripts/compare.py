@@ -31,14 +31,15 @@ def main() -> None:
     parser.add_argument("--costs", action="store_true", help="train nothing; measure the seconds of an iteration")
     options = parser.parse_args()
 
-    from playground_amp.experiments import discriminators  # imported late: --help answers at once
+    from playground_amp.experiments.discriminators.comparison import compare, measure_costs  # late: --help is quick
+    from playground_amp.experiments.discriminators.page import write_page
 
     if options.page:
-        discriminators.write_page(options.page, options.results)
+        write_page(options.page, options.results)
     elif options.costs:
-        discriminators.measure_costs(options.results, options.rows)
+        measure_costs(options.results, options.rows)
     else:
-        discriminators.main(options.results, options.rows, options.seeds, options.runs, reporter=ConsoleReporter())
+        compare(options.results, options.rows, options.seeds, options.runs, reporter=ConsoleReporter())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ example:
 
 import argparse
 
-from playground_amp.core.console import run
+from playground_amp.core.console import ConsoleReporter, run
 
 
 def main() -> None:
@@ -18,9 +18,9 @@ def main() -> None:
     parser.add_argument("--episodes", metavar="N", type=int, default=64, help="fresh episodes (default: 64)")
     options = parser.parse_args()
 
-    from playground_amp.experiments import seed_tables  # imported late: --help answers at once
+    from playground_amp.experiments.seed_tables import seed_tables  # imported late: --help answers at once
 
-    seed_tables.main(options.runs, options.baseline, episodes=options.episodes)
+    print(seed_tables(options.runs, options.baseline, episodes=options.episodes, reporter=ConsoleReporter()))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import pytest
 from playground_amp.config import load_config
 from playground_amp.core.errors import InputError
 from playground_amp.core.reporter import Reporter
-from playground_amp.experiments import discriminators
-from playground_amp.experiments.discriminators import folder, measure, walks_after
+from playground_amp.experiments.discriminators import comparison
+from playground_amp.experiments.discriminators.comparison import compare, folder, measure, measure_costs, walks_after
 from playground_amp.experiments.discriminators.page import table
 from playground_amp.experiments.discriminators.results import Result, read_costs, read_results
 from playground_amp.experiments.discriminators.rows import ROWS
@@ -167,10 +167,10 @@ def test_only_what_is_missing_is_trained_and_each_run_is_kept_at_once(
         assert path.parent == tmp_path / "runs"
         return result(row=name, seed=seed)
 
-    monkeypatch.setattr(discriminators, "run", train)
-    discriminators.main(out, ["no R1", "lsgan -1/1, quadratic"], 2, tmp_path / "runs")
+    monkeypatch.setattr(comparison, "train_row", train)
+    compare(out, ["no R1", "lsgan -1/1, quadratic"], 2, tmp_path / "runs")
     assert done == [("lsgan -1/1, quadratic", 0), ("no R1", 1), ("lsgan -1/1, quadratic", 1)]
-    discriminators.main(out, ["no R1"], 2, tmp_path / "runs")
+    compare(out, ["no R1"], 2, tmp_path / "runs")
     assert len(done) == 3 and len(read_results(out)) == 4
 
 
@@ -178,12 +178,12 @@ def test_costs_and_results_share_a_file_and_leave_each_other_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = written(tmp_path / "results.jsonl", result())
-    monkeypatch.setattr(discriminators, "seconds_of_iteration", lambda name: 2.0 if name == "default" else 3.0)
-    discriminators.measure_costs(out, ["default", "5 frames"])
+    monkeypatch.setattr(comparison, "seconds_of_iteration", lambda name: 2.0 if name == "default" else 3.0)
+    measure_costs(out, ["default", "5 frames"])
     assert read_costs(out) == {"default": 2.0, "5 frames": 3.0}
     assert len(read_results(out)) == 1
-    monkeypatch.setattr(discriminators, "run", lambda name, seed, path, reporter: result(row=name, seed=seed))
-    discriminators.main(out, ["5 frames"], 1, tmp_path)
+    monkeypatch.setattr(comparison, "train_row", lambda name, seed, path, reporter: result(row=name, seed=seed))
+    compare(out, ["5 frames"], 1, tmp_path)
     assert read_costs(out) == {"default": 2.0, "5 frames": 3.0}
     assert [one.row for one in read_results(out)] == ["default", "5 frames"]
 
@@ -208,8 +208,8 @@ def test_every_row_has_a_folder_of_its_own() -> None:
 
 def test_a_row_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> None:
     for ask in (
-        lambda: discriminators.main(tmp_path / "a", ["no R2"], 1, tmp_path),
-        lambda: discriminators.measure_costs(tmp_path / "a", ["no R2"]),
+        lambda: compare(tmp_path / "a", ["no R2"], 1, tmp_path),
+        lambda: measure_costs(tmp_path / "a", ["no R2"]),
     ):
         with pytest.raises(InputError, match=r"there is no row 'no R2'; did you mean 'no R1'"):
             ask()
@@ -218,8 +218,8 @@ def test_a_row_that_does_not_exist_is_named_with_the_nearest(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row_is_a_configuration_and_each_is_another(name: str) -> None:
-    config = load_config(discriminators.CONFIG, ROWS[name])
-    others = [load_config(discriminators.CONFIG, ROWS[other]) for other in ("default", "no replay") if other != name]
+    config = load_config(comparison.CONFIG, ROWS[name])
+    others = [load_config(comparison.CONFIG, ROWS[other]) for other in ("default", "no replay") if other != name]
     assert config not in others
 
 

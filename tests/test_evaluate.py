@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import math
 import shutil
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,9 +32,17 @@ from playground_amp.config import (
     resolve,
 )
 from playground_amp.core.errors import InputError
-from playground_amp.evaluation import checkpoints as judging
-from playground_amp.evaluation.evaluate import BOUNDS, Pace, bounds, evaluate, faults, figures, pace, plain, speed_near
+from playground_amp.core.reporter import Reporter
+from playground_amp.evaluation import checkpoints as checkpoints_module
+from playground_amp.evaluation import command, style
+from playground_amp.evaluation import reference_pace as pace_module
+from playground_amp.evaluation.bounds import BOUNDS, bounds, faults, figures
+from playground_amp.evaluation.checkpoints import choose_iterations, evaluate_checkpoints
+from playground_amp.evaluation.evaluate import evaluate, speed_near
+from playground_amp.evaluation.reference_cache import once_per_reference
+from playground_amp.evaluation.reference_pace import Pace, pace
 from playground_amp.evaluation.rollout import Recording, make_recorder
+from playground_amp.evaluation.tables import SHORT
 from playground_amp.metrics.gait import (
     Footfalls,
     alternation,
@@ -45,7 +56,8 @@ from playground_amp.metrics.gait import (
     step_times,
 )
 from playground_amp.motion.clip import MotionClip, save_clip
-from playground_amp.motion.reference_builder import load_clips
+from playground_amp.motion.reference import ReferenceClips
+from playground_amp.motion.reference_builder import clip_motions, load_clips
 from playground_amp.robots import Robot
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, describe
@@ -261,6 +273,41 @@ def test_a_robot_that_plays_its_clips_has_their_gait_and_style(
     assert result.style_frechet < 0.03 < result.held_out_frechet
 
 
+def test_clips_are_read_and_measured_once_for_many_evaluations(
+    play: Play, clips: dict[str, MotionClip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, place in (("walk_0.4_a", ""), ("walk_0.8_a", ""), ("walk_0.6_a", "held_out")):
+        save_clip(tmp_path / place / f"{name}.npz", clips[name])
+    amp, measured, cut = make_amp(tiny(tmp_path)), [], []
+    monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail(f"'{path}' is read again"))
+    monkeypatch.setattr(pace_module, "measure", lambda clip, robot: measured.append(clip.name) or measure(clip, robot))
+    monkeypatch.setattr(
+        style, "clip_motions", lambda some, *a, **k: cut.append(len(some)) or clip_motions(some, *a, **k)
+    )
+    recording = play([clips["walk_0.8_a"].qpos], [0.8])
+    first, second = evaluate(amp, recording), evaluate(amp, recording)
+    assert first.to_json() == second.to_json() and first.held_out_frechet > 0.0
+    assert sorted(measured) == ["walk_0.4_a", "walk_0.8_a"]
+    assert cut == [2, 1]
+
+
+def test_what_is_known_of_clips_is_forgotten_with_them(robot: Robot, clips: dict[str, MotionClip]) -> None:
+    asked: list[AMP] = []
+    count = once_per_reference(lambda amp: asked.append(amp) or len(amp.env.reference.clips.training))
+
+    def amp_of(some: ReferenceClips) -> AMP:
+        return SimpleNamespace(env=SimpleNamespace(reference=SimpleNamespace(clips=some)))
+
+    walks = ReferenceClips((clips["walk_0.4_a"], clips["walk_0.8_a"]))
+    assert [count(amp_of(some)) for some in (walks, ReferenceClips(()), walks)] == [2, 0, 2]
+    assert len(asked) == 2
+    asked.clear()
+    gone = weakref.ref(walks)
+    del walks
+    gc.collect()
+    assert gone() is None
+
+
 def test_style_feels_how_the_robot_moves(amp: AMP, play: Play, clips: dict[str, MotionClip], robot: Robot) -> None:
     clip = clips["walk_0.8_a"]
     stiff = clip.qpos.copy()
@@ -283,7 +330,7 @@ def test_the_first_second_and_what_follows_the_end_do_not_count(
     spoiled[:50, :, 7:] = 0.3
     spoiled[240:, :, 7:] = -0.3
     other = recording.replace(qpos=spoiled, pad_height=robot.pad_heights(spoiled[:, 0])[:, None])
-    assert plain(evaluate(amp, other)) == plain(evaluate(amp, recording))
+    assert evaluate(amp, other).to_json() == evaluate(amp, recording).to_json()
 
 
 def test_action_rate_is_that_of_the_servo_targets(amp: AMP, play: Play, clips: dict[str, MotionClip]) -> None:
@@ -305,9 +352,8 @@ def test_cost_of_transport_by_hand(amp: AMP, play: Play, clips: dict[str, Motion
 
 def test_what_does_not_exist_is_nan(amp: AMP, play: Play, clips: dict[str, MotionClip], tmp_path: Path) -> None:
     save_clip(tmp_path / "walk.npz", clips["walk_0.8_a"])
-    alone = AMP(dataclasses.replace(amp.config, reference=ReferenceConfig(clips=(ClipSource(str(tmp_path)),))), amp.env)
     recording = play([clips["walk_0.8_a"].qpos], [0.8])
-    result = evaluate(alone, recording)
+    result = evaluate(make_amp(tiny(tmp_path)), recording)
     assert math.isnan(result.held_out_frechet) and math.isnan(result.held_out_kernel)
     assert not math.isnan(result.style_frechet)
     fallen = recording.replace(alive=recording.alive & (np.arange(len(recording.alive)) < 40)[:, None])
@@ -315,8 +361,8 @@ def test_what_does_not_exist_is_nan(amp: AMP, play: Play, clips: dict[str, Motio
     missing = {name for name, value in dataclasses.asdict(result).items() if name != "speeds" and math.isnan(value)}
     assert {"forward_velocity", "cadence_error", "phase", "style_frechet", "style_kernel_p"} <= missing
     assert {"episodes", "episode_length", "survival", "command"}.isdisjoint(missing)
-    json.dumps(plain(result), allow_nan=False)
-    assert plain(result)["speeds"][0]["cadence"] is None
+    json.dumps(result.to_json(), allow_nan=False)
+    assert result.to_json()["speeds"][0]["cadence"] is None
 
 
 def test_rows_are_the_parts_of_the_range_of_commands(amp: AMP, play: Play, clips: dict[str, MotionClip]) -> None:
@@ -354,7 +400,7 @@ def test_faults_are_the_figures_out_of_bounds() -> None:
         "cadence_error": 0.1,
         "step_length_error": 0.1,
     }
-    assert set(good) == set(BOUNDS) == set(judging.SHORT)
+    assert set(good) == set(BOUNDS) == set(SHORT)
     good["cadence"] = 170.0
     assert faults(good, config) == []
     bad = {"episode_length": 449.0, "velocity_error": 0.11, "speed_at_0.6": 0.49, "alternation": 0.9}
@@ -393,9 +439,10 @@ def test_judging_a_run_compiles_once_and_writes_nothing_into_it(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made: list[Callable] = []
-    monkeypatch.setattr(judging, "make_recorder", lambda *a: made.append(make_recorder(*a)) or made[-1])
+    monkeypatch.setattr(checkpoints_module, "make_recorder", lambda *a: made.append(make_recorder(*a)) or made[-1])
     before, output = files(run), tmp_path / "figures.json"
-    judging.main([str(run)], checkpoint="all", episodes=3, speeds=(0.5, 0.7), seed=0, output=output)
+    words = "--checkpoint all --episodes 3 --speeds 0.5 0.7 --seed 0 --json"
+    command.evaluate([str(run), *words.split(), str(output)])
     assert len(made) == 1 and made[0]._cache_size() == 1
     assert files(run) == before
     found = json.loads(output.read_text())
@@ -415,7 +462,6 @@ def test_a_run_whose_clips_changed_is_judged_and_told_so_once(
     trained = amp.env.reference.clip_set
     others = dataclasses.replace(trained, sha256="0" * 64, clips=trained.clips[:1])
     state = jax.jit(amp.init)(jax.random.key(0))
-    settings = {"episodes": 2, "speeds": None, "seed": 0, "output": None}
     for folder, before in (("same", trained), ("others", others)):
         with Checkpoints(copy / folder, kept=3) as checkpoints:
             for i in (1, 2):
@@ -423,7 +469,7 @@ def test_a_run_whose_clips_changed_is_judged_and_told_so_once(
     for folder, times in (("same", 0), ("others", 1)):
         shutil.rmtree(copy / "checkpoints")
         (copy / folder).rename(copy / "checkpoints")
-        judging.main([str(copy)], checkpoint="all", **settings)
+        command.evaluate([str(copy), "--checkpoint", "all", "--episodes", "2", "--seed", "0"])
         told = " ".join(capsys.readouterr().err.split())
         assert told.count("are not those that iteration 1 was trained on (added: ") == times
         assert "iteration 2 was trained" not in told
@@ -435,7 +481,7 @@ def test_a_checkpoint_of_another_robot_is_one_sentence(amp: AMP, run: Path, tmp_
     with Checkpoints(copy / "checkpoints", kept=3) as checkpoints:
         checkpoints.save(3, jax.jit(amp.init)(jax.random.key(0)), about | {"features": about["features"][1:]})
     with pytest.raises(InputError, match=r"3' was made for 28 features \(8 joints, 4 pads.*now gives 29") as error:
-        judging.main([str(copy)], checkpoint="newest", episodes=2, speeds=None, seed=0, output=None)
+        command.evaluate([str(copy), "--checkpoint", "newest", "--episodes", "2", "--seed", "0"])
     assert "\n" not in str(error.value)
 
 
@@ -459,27 +505,62 @@ def of(kept: list[int], best: int | None) -> SimpleNamespace:
 def test_checkpoints_are_chosen_by_name() -> None:
     kept = of([100, 200, 300], 200)
     expected = {"all": [100, 200, 300], "newest": [300], "best": [200], "100": [100]}
-    assert {which: judging.choose(kept, which) for which in expected} == expected
-    assert judging.choose(of([100, 300], None), "best") == [300]
+    assert {which: choose_iterations(kept, which) for which in expected} == expected
+    assert choose_iterations(of([100, 300], None), "best") == [300]
     for wrong, what in {"150": "not there", "last": "no word for one", "²": "no word", "": "no word"}.items():
         with pytest.raises(InputError, match=rf"{what}.* keeps 100, 200, 300 \(newest\), the best of them is 200$"):
-            judging.choose(kept, wrong)
+            choose_iterations(kept, wrong)
 
 
 def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:
-    settings = {"checkpoint": "newest", "episodes": 2, "speeds": None, "seed": 0, "output": None}
-    for name, changes, message in (
-        (str(tmp_path / "gone"), {}, r"there is no run '.*gone'"),
-        (str(run), {"episodes": 0}, r"--episodes is 0; expected at least 1"),
-        (str(run), {"speeds": (0.7, 0.4)}, r"--speeds are 0.7 0.4; expected two numbers, the lowest first"),
-        (str(run), {"output": tmp_path / "no" / "a.json"}, r"there is no folder '.*no' that can be written to"),
-        (str(run), {"output": tmp_path}, r"that is a folder; give the name of a file"),
-        (str(run), {"speeds": (math.nan, 0.5)}, r"--speeds are nan 0.5; expected two numbers"),
-        (str(run), {"checkpoint": "7"}, r"--checkpoint 7: it is not there; .* keeps 1, 2 \(newest\)$"),
+    usual = ["--checkpoint", "newest", "--episodes", "2", "--seed", "0"]
+    for name, words, message in (
+        (str(tmp_path / "gone"), [], r"there is no run '.*gone'"),
+        (str(run), ["--episodes", "0"], r"--episodes is 0; expected at least 1"),
+        (str(run), ["--speeds", "0.7", "0.4"], r"--speeds are 0.7 0.4; expected two numbers, the lowest first"),
+        (str(run), ["--json", str(tmp_path / "no" / "a.json")], r"there is no folder '.*no' that can be written to"),
+        (str(run), ["--json", str(tmp_path)], r"that is a folder; give the name of a file"),
+        (str(run), ["--speeds", "nan", "0.5"], r"--speeds are nan 0.5; expected two numbers"),
+        (str(run), ["--checkpoint", "7"], r"--checkpoint 7: it is not there; .* keeps 1, 2 \(newest\)$"),
     ):
         with pytest.raises(InputError, match=message) as error:
-            judging.main([name], **(settings | changes))
+            command.evaluate([name, *usual, *words])
         assert "\n" not in str(error.value)
     run_directory.write_config(tmp_path, Config())
     with pytest.raises(InputError, match=r"holds no checkpoint"):
-        judging.main([str(tmp_path)], **settings)
+        command.evaluate([str(tmp_path), *usual])
+
+
+def test_from_python_the_evaluation_of_a_checkpoint_says_what_passed_and_prints_nothing(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An untrained robot has fallen within the 20 steps, or they are too few to tell."""
+    with pytest.raises(InputError, match="expected at least 1"):
+        evaluate_checkpoints(run, episodes=0)
+    capsys.readouterr()
+    reporter = Told()
+    (found,) = evaluate_checkpoints(run, episodes=2, speeds=(0.6, 0.6), reporter=reporter)
+    assert capsys.readouterr().out == ""
+    assert reporter.told == [f"evaluating {run}", f"evaluating {run}, iteration 2"], "the newest where none is best"
+    assert not found.passed and dataclasses.replace(found, faults=[]).passed
+    line = repr(found)
+    assert line.startswith(f"<CheckpointEvaluation of {run}, iteration 2, 0.00M steps, 1.0 minutes: failed by ")
+    assert "velocity_error –" in line and "\n" not in line
+    assert repr(dataclasses.replace(found, faults=[])).endswith("minutes: passed>")
+    title, *figures = str(found).splitlines()
+    assert title == f"{found.title}: failed"
+    assert len(figures) == len(found.limits)
+    (shown,) = [line.split() for line in figures if "velocity error" in line]
+    assert shown == ["velocity", "error", "–", "at", "most", "0.1", "fail"]
+
+
+class Told(Reporter):
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @contextmanager
+    def status(self, text: str) -> Generator[Callable[[str], None]]:
+        self.told.append(text)
+        yield self.told.append

@@ -20,9 +20,8 @@ from playground_amp.builder import make_amp
 from playground_amp.config import build, load_config, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.envs.env import Env
-from playground_amp.evaluation import checkpoints as judging
-from playground_amp.evaluation import gait_labels
-from playground_amp.evaluation.evaluate import evaluate, recording_windows
+from playground_amp.evaluation import command
+from playground_amp.evaluation.evaluate import evaluate
 from playground_amp.evaluation.gait_labels import (
     GaitEvaluation,
     GaitLabelEvaluation,
@@ -34,10 +33,11 @@ from playground_amp.evaluation.gait_labels import (
     windows_by_label,
 )
 from playground_amp.evaluation.rollout import Recording, make_recorder, one_each, parts_of, record
+from playground_amp.evaluation.style import recording_windows
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.reference_builder import load_clips
 from playground_amp.reporting import render
-from playground_amp.reporting.final_report import film_turns
+from playground_amp.reporting.film import film_gaits
 from playground_amp.robots import Robot
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints
@@ -154,13 +154,13 @@ def test_robots_start_as_the_gait_that_is_asked_for_first(amp: AMP) -> None:
 def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(
     amp: AMP, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state, read = jax.jit(amp.init)(jax.random.key(0)), []
+    state = jax.jit(amp.init)(jax.random.key(0))
     policy = state.policy.params.actor, state.statistics
     steady = record(amp, *policy, jax.random.key(0), 6)
     changed = record(amp, *policy, jax.random.key(1), 6, changes(amp, 6))
-    monkeypatch.setattr(gait_labels, "load_clips", lambda *a, **k: read.append(a) or load_clips(*a, **k))
+    monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail(f"'{path}' is read again"))
     found = evaluate_gaits(amp, steady, changed)
-    assert len(read) == 1
+    assert windows_by_label(amp) is windows_by_label(amp), "the clips are cut into windows once"
     assert [gait.label for gait in found.gaits] == ["walk", "stand"]
     assert [gait.episodes for gait in found.gaits] == [3, 3]
     assert [gait.command for gait in found.gaits] == pytest.approx([0.4, 0.0], abs=0.01)
@@ -225,7 +225,7 @@ def test_the_video_shows_each_gait_in_turn_and_says_which(
     monkeypatch.setattr(render, "write_video", lambda path, frames: shown.update(frames=frames))
     recording = played(robot, [clips["stand"][:24], clips["fast"][:24]], [0.4, 0.4])
     alive = np.arange(24)[:, None] < np.array([10, 24])
-    film_turns(tmp_path / "final.mp4", amp, recording.replace(alive=alive))
+    film_gaits(tmp_path / "final.mp4", amp, recording.replace(alive=alive))
     np.testing.assert_array_equal(shown["motion"], clips["fast"][:24:2])
     walk, stand = shown["reference"][:6], shown["reference"][6:]
     assert any(np.allclose(walk, clips[name][:12:2], atol=1e-5) for name in ("fast", "slow"))
@@ -245,12 +245,13 @@ def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speed
     run_directory.write_config(tmp_path, amp.config)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(1, jax.jit(amp.init)(jax.random.key(0)), {"env_steps": 16})
-    asked = {"checkpoint": "newest", "episodes": 4, "seed": 1, "output": tmp_path / "figures.json"}
+    output = tmp_path / "figures.json"
+    words = [str(tmp_path), "--checkpoint", "newest", "--episodes", "4", "--seed", "1", "--json", str(output)]
     with pytest.raises(InputError, match=r"is asked for gaits, each at the speeds of its clips; leave --speeds out$"):
-        judging.main([str(tmp_path)], speeds=(0.4, 0.8), **asked)
+        command.evaluate([*words, "--speeds", "0.4", "0.8"])
     assert capsys.readouterr().out == ""
-    judging.main([str(tmp_path)], speeds=None, **asked)
-    (found,) = json.loads(asked["output"].read_text())
+    command.evaluate(words)
+    (found,) = json.loads(output.read_text())
     assert [(gait["label"], gait["episodes"]) for gait in found["gaits"]["gaits"]] == [("walk", 2), ("stand", 2)]
     assert found["gaits"]["switches"] == 4
     assert "another gait asked for half-way" in capsys.readouterr().out

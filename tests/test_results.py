@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,14 +14,15 @@ import pytest
 
 from playground_amp.core.errors import InputError
 from playground_amp.evaluation.evaluate import SpeedRow
+from playground_amp.experiments import seed_tables as seed_tables_module
 from playground_amp.experiments.seed_tables import (
     CURVES,
     curve_figures,
     limit,
-    main,
     markdown,
     moving_mean,
     number,
+    seed_tables,
     speed_table,
     spread,
 )
@@ -74,17 +78,53 @@ def test_a_table_in_markdown() -> None:
     assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
 
 
+def test_the_minutes_of_a_run_and_those_to_its_first_checkpoint_that_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run passes after 2 of 10 minutes, one after 6 of 12, one never."""
+    passes, runs = {"a": [1, 2], "b": [3], "c": []}, [tmp_path / name for name in "abc"]
+    for run, minutes in zip(runs, (10, 12, 11), strict=True):
+        run.mkdir()
+        (run / "metrics.jsonl").write_text(json.dumps({"iteration": 4, "seconds": 60.0 * minutes}) + "\n")
+
+    def evaluations(run: Path, **_: object) -> Iterator[SimpleNamespace]:
+        for i in range(4):
+            yield SimpleNamespace(passed=i in passes[run.name], minutes=2.0 * i, env_steps=1_000_000 * i)
+
+    monkeypatch.setattr(seed_tables_module, "evaluate_checkpoints", evaluations)
+    lines = seed_tables_module.time_table(runs, 4).splitlines()[2:]
+    assert lines[:3] == ["| a | 10 | 2 | 1 |", "| b | 12 | 6 | 3 |", "| c | 11 | none | none |"]
+    assert lines[3:] == ["| median | 11 | 6 | 3 |", "| worst | 12 | none | none |"]
+
+
+def test_a_page_has_a_heading_over_every_table_and_is_returned_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run without a discriminator has no table of it."""
+    (tmp_path / "metrics.jsonl").write_text('{"iteration": 1, "seconds": 60}\n')
+    monkeypatch.setattr(seed_tables_module, "check_run", Path)
+    monkeypatch.setattr(seed_tables_module, "evaluate_checkpoints", lambda *_, **__: iter([None]))
+    for name in ("end_table", "speed_table", "style_table", "time_table"):
+        monkeypatch.setattr(seed_tables_module, name, lambda *_, name=name, **__: f"| {name} |")
+    page = seed_tables([str(tmp_path)], episodes=4)
+    assert page.startswith(
+        "### At the end\n\n| end_table |\n\n### By the speed asked for\n\n| speed_table |\n\n### Style"
+    )
+    assert page.endswith("\n\n### Minutes\n\n| time_table |")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_run_without_its_metrics_is_refused_before_anything_is_shown(tmp_path, capsys) -> None:
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.yaml").write_text("")
     with pytest.raises(InputError, match=r"run' has no metrics.jsonl"):
-        main([str(run)], [], episodes=4)
+        seed_tables([str(run)], [], episodes=4)
     (run / "metrics.jsonl").write_text("")
     with pytest.raises(InputError, match=r"run' holds no checkpoint"):
-        main([str(run)], [], episodes=4)
+        seed_tables([str(run)], [], episodes=4)
     with pytest.raises(InputError, match="--episodes is 0"):
-        main([str(run)], [], episodes=0)
+        seed_tables([str(run)], [], episodes=0)
     with pytest.raises(InputError, match="there is no run"):
-        main([str(tmp_path / "gone")], [], episodes=4)
+        seed_tables([str(tmp_path / "gone")], [], episodes=4)
     assert capsys.readouterr().out == ""

@@ -17,7 +17,7 @@ from playground_amp.evaluation.rollout import Recording
 from playground_amp.motion.clip import load_clip
 from playground_amp.motion.reference_builder import find_clips
 from playground_amp.reporting import render
-from playground_amp.reporting.final_report import _gait, showcase, write_evaluation
+from playground_amp.reporting.final_report import _gait, write_evaluation, write_final_report
 from playground_amp.reporting.run_report import write_report
 from playground_amp.robots import Robot, load_robot
 from playground_amp.runs.metrics_log import read_metrics
@@ -141,15 +141,16 @@ def test_report_shows_every_figure_in_its_group_and_by_speed(tmp_path):
     assert "<td>181 (167)</td>" in page
 
 
-def test_verdict_stands_at_the_top_of_the_report(tmp_path):
+def test_the_health_stands_at_the_top_of_the_report(tmp_path):
     page = write_report(run_folder(tmp_path), "a run", figures(), {}, ["a note"], "healthy: D < 1").read_text()
     assert page.index("a run</h1>") < page.index("healthy: D &lt; 1") < page.index("a note")
     assert "<strong>" not in write_report(tmp_path, "a run", figures(), {}, ["a note"]).read_text()
 
 
-def test_showcase_writes_the_evaluation_and_tells_of_the_gait(amp, robot, clip, tmp_path):
+def test_the_final_report_writes_the_evaluation_and_tells_of_the_gait(amp, robot, clip, tmp_path, monkeypatch):
     played = recording(robot, clip.qpos, 0.6)
-    notes = showcase(run_folder(tmp_path), amp, played, evaluate(amp, played), "a verdict")
+    monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail(f"'{path}' is read again"))
+    notes = write_final_report(run_folder(tmp_path), amp, played, evaluate(amp, played), health="a verdict")
     written = json.loads((tmp_path / "evaluation.json").read_text())
     assert written["forward_velocity"] == pytest.approx(0.6)
     assert [row["command"] for row in written["speeds"]] == [0.5]
@@ -166,9 +167,9 @@ def test_clips_too_short_to_show_a_pace_leave_it_out(amp, robot, clip):
     assert "reference" not in line and "nan" not in line
 
 
-def test_showcase_of_a_robot_that_fell_at_once(amp, robot, clip, tmp_path):
+def test_the_final_report_of_a_robot_that_fell_at_once(amp, robot, clip, tmp_path):
     played = recording(robot, clip.qpos, 0.6, fell=True, steps=40)
-    notes = showcase(run_folder(tmp_path), amp, played, evaluate(amp, played))
+    notes = write_final_report(run_folder(tmp_path), amp, played, evaluate(amp, played))
     assert "none long enough" in notes[0] and len(notes) == 2
     written = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=pytest.fail)
     assert written["cadence"] is None

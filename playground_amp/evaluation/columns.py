@@ -1,4 +1,9 @@
-"""What the figures of an evaluation are called where they are shown, in their order, with their units."""
+"""How the figures of an evaluation are shown and written: order, names, units and digits, in tables and in JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
 
 GROUPS = {  # heading -> figures of the evaluation and their units
     "task": {
@@ -45,3 +50,24 @@ SPEED_COLUMNS = {  # heading -> figure of a part of the range of commands, the r
     "duty factor": ("duty_factor", None),
     "step asym.": ("step_asymmetry", None),
 }
+
+
+def number(value: float | None) -> str:
+    """Three digits, or a dash for what does not exist."""
+    return "–" if value is None or math.isnan(value) else f"{value:.3g}"
+
+
+def between(low: float, high: float) -> str:
+    """Bounds in words."""
+    if math.isinf(high):
+        return f"at least {low:g}"
+    return f"at most {high:g}" if low == 0.0 else f"{low:g} to {high:g}"
+
+
+def without_nan(value: Any) -> Any:
+    """Nested dictionaries and sequences with None for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,11 +1,14 @@
-"""The command `playground-amp evaluate`: its arguments, and one call."""
+"""The command `playground-amp evaluate`: its arguments, the evaluation of each run, and its tables."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from playground_amp.core.console import make_parser
+from playground_amp.core.console import ConsoleReporter, make_parser
+from playground_amp.core.errors import InputError
 
 EVALUATE = """Evaluate runs: fresh episodes of the mean policy, measured and held against bounds.
 
@@ -40,13 +43,42 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
 
-    from playground_amp.evaluation import checkpoints  # imported late: --help answers at once
+    from rich.console import Console  # imported late: --help answers at once
 
-    checkpoints.main(
-        options.runs,
-        checkpoint=options.checkpoint,
-        episodes=options.episodes,
-        speeds=tuple(options.speeds) if options.speeds else None,
-        seed=options.seed,
-        output=options.json,
-    )
+    from playground_amp.core.files import write_whole
+    from playground_amp.evaluation.checkpoints import check_episodes, check_speeds, evaluate_checkpoints
+    from playground_amp.evaluation.tables import checkpoint_tables, history_tables
+    from playground_amp.runs.run_directory import find_run
+
+    speeds = tuple(options.speeds) if options.speeds else None
+    check_episodes(options.episodes)
+    check_speeds(speeds, ())
+    _check_output(options.json)
+    paths = [find_run(name) for name in options.runs]
+    check_speeds(speeds, paths)
+    console, found = Console(), []
+    for path in paths:
+        evaluations = list(
+            evaluate_checkpoints(
+                path,
+                checkpoint=options.checkpoint,
+                episodes=options.episodes,
+                speeds=speeds,
+                seed=options.seed,
+                reporter=ConsoleReporter(),
+            )
+        )
+        whole_run = options.checkpoint == "all"
+        for part in history_tables(evaluations) if whole_run else checkpoint_tables(evaluations[0]):
+            console.print(part, highlight=False)
+        found += evaluations
+    if options.json:
+        write_whole(options.json, json.dumps([evaluation.to_json() for evaluation in found], indent=2) + "\n")
+
+
+def _check_output(file: Path | None) -> None:
+    """Raise InputError, before hours of work, for a file that cannot be written."""
+    if file and file.is_dir():
+        raise InputError(f"--json {file}: that is a folder; give the name of a file")
+    if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        raise InputError(f"--json {file}: there is no folder '{file.parent}' that can be written to")

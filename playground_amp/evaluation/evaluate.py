@@ -1,4 +1,4 @@
-"""Evaluation: what recorded episodes say of survival, speed, gait, style and effort, and the bounds of good ones."""
+"""Evaluation: what recorded episodes of a policy say of survival, speed, gait, style and effort."""
 
 from __future__ import annotations
 
@@ -8,39 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from playground_amp.amp import AMP
-from playground_amp.config import EnvConfig
-from playground_amp.core.types import Frame
-from playground_amp.envs.env import Env
+from playground_amp.evaluation.columns import without_nan
+from playground_amp.evaluation.reference_pace import Pace, reference_pace, step_length
 from playground_amp.evaluation.rollout import Recording, settled
-from playground_amp.metrics import distribution_distance
+from playground_amp.evaluation.style import held_out_distances, recording_windows, training_distances
 from playground_amp.metrics.gait import Quality, measure
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.features import MOVING
-from playground_amp.motion.reference_builder import clip_motions, held_out_clips, load_clips, motion_features
 from playground_amp.robots import Robot
 
 SHORTEST_WALK = 2.0  # s of an episode, after its first second, below which it tells nothing of the gait
 SPEED_BINS = 5  # of the range of commands
-FEWEST_STEPS = 12  # of a clip that says how the reference walks at a speed: six strides
-WALKING_SHARE = 0.9  # of the seconds of such a clip that its steps take: it neither starts nor stops
-
-BOUNDS = {  # least and greatest figure of a robot that walks, and walks like its reference
-    "episode_length": (0.9, 1.0),  # times the time limit
-    "velocity_error": (0.0, 0.1),
-    "speed_at_0.6": (0.5, math.inf),  # where 0.6 m/s is asked for
-    "alternation": (0.95, 1.0),
-    "step_asymmetry": (0.0, 0.10),
-    "duty_factor": (0.5, 0.75),
-    "cadence_error": (0.0, 0.15),
-    "step_length_error": (0.0, 0.20),
-}
-
-
-_features = jax.jit(Env.features, static_argnums=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,198 +73,92 @@ class Evaluation:
     cost_of_transport: float  # mechanical work, positive and negative, over weight times distance
     speeds: tuple[SpeedRow, ...] = ()  # slowest commands first
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON knows it: NaN is null."""
+        return without_nan(dataclasses.asdict(self))
+
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeGait:
-    """What one episode says, its first second left out."""
+    """How the robot walks in one episode, its first second left out."""
 
     command: float  # m/s
     speed: float  # m/s
-    gait: Quality
+    figures: Quality  # of its steps and joints
     action_rate: float  # rad
     cost_of_transport: float
 
     @property
     def step_length(self) -> float:
         """m; NaN without steps."""
-        return step_length(self.speed, self.gait.cadence)
-
-
-@dataclasses.dataclass(frozen=True)
-class Pace:
-    """How the reference walks at its C speeds, slowest first."""
-
-    speed: np.ndarray  # [C] m/s
-    cadence: np.ndarray  # [C] steps a minute
-    step_length: np.ndarray  # [C] m
-
-    def at(self, speed: float) -> tuple[float, float]:
-        """Cadence and step length at `speed`, linear between the clips, those of the outermost clips beyond them."""
-        if not len(self.speed):
-            return math.nan, math.nan
-        cadence, length = (np.interp(speed, self.speed, values) for values in (self.cadence, self.step_length))
-        return float(cadence), float(length)
+        return step_length(self.speed, self.figures.cadence)
 
 
 def evaluate(amp: AMP, recording: Recording) -> Evaluation:
-    """Survival, speed, gait, style and effort of a recording; reads the reference's clips again."""
+    """Survival, speed, gait, style and effort of the episodes of a recording."""
     recording = jax.tree.map(np.asarray, recording)
-    clips = load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.env.config.control_dt)
-    everything, reference = measure_walks(amp, recording), pace(clips, amp.env.robot)
-    walks = [walk for walk in everything if walk.command >= MOVING or not amp.env.labelled]  # the others stand
-    speed, cadence = _mean([walk.speed for walk in walks]), _mean([walk.gait.cadence for walk in walks])
-    paces = [reference.at(walk.speed) for walk in walks]
+    gaits, reference = measure_gaits(amp, recording), reference_pace(amp)
+    windows = recording_windows(amp, recording)
+    walking = [gait for gait in gaits if gait.command >= MOVING or not amp.env.labelled]  # the others shall stand
+    speed, cadence = _mean([gait.speed for gait in walking]), _mean([gait.figures.cadence for gait in walking])
     return Evaluation(
         episodes=len(recording.command),
         episode_length=float(recording.alive.sum(axis=0).mean()),
         survival=float(1.0 - recording.fell.mean()),
         command=float(recording.command.mean()),
-        forward_velocity=_mean([walk.speed for walk in everything]),
-        velocity_error=_mean([abs(walk.speed - walk.command) for walk in everything]),
+        forward_velocity=_mean([gait.speed for gait in gaits]),
+        velocity_error=_mean([abs(gait.speed - gait.command) for gait in gaits]),
         cadence=cadence,
-        cadence_error=_mean(
-            [abs(walk.gait.cadence / there - 1.0) for walk, (there, _) in zip(walks, paces, strict=True)]
-        ),
+        cadence_error=_mean([abs(gait.figures.cadence / reference.at(gait.speed)[0] - 1.0) for gait in walking]),
         step_length=step_length(speed, cadence),
-        step_length_error=_mean(
-            [abs(walk.step_length / there - 1.0) for walk, (_, there) in zip(walks, paces, strict=True)]
-        ),
-        duty_factor=_mean([walk.gait.duty for walk in walks]),
-        alternation=_mean([walk.gait.alternation for walk in walks]),
-        phase=_mean([walk.gait.phase for walk in walks]),
-        step_asymmetry=_mean([walk.gait.step_asymmetry for walk in walks]),
-        asymmetry=_mean([walk.gait.asymmetry for walk in walks]),
-        foot_skating=_mean([walk.gait.skating for walk in walks]),
-        **style_distances(amp, recording_windows(amp, recording), clips),
-        action_rate=_mean([walk.action_rate for walk in walks]),
-        cost_of_transport=_mean([walk.cost_of_transport for walk in walks]),
-        speeds=_speed_rows(amp.env.speed_range, recording, everything, reference),
+        step_length_error=_mean([abs(gait.step_length / reference.at(gait.speed)[1] - 1.0) for gait in walking]),
+        duty_factor=_mean([gait.figures.duty for gait in walking]),
+        alternation=_mean([gait.figures.alternation for gait in walking]),
+        phase=_mean([gait.figures.phase for gait in walking]),
+        step_asymmetry=_mean([gait.figures.step_asymmetry for gait in walking]),
+        asymmetry=_mean([gait.figures.asymmetry for gait in walking]),
+        foot_skating=_mean([gait.figures.skating for gait in walking]),
+        **training_distances(amp, windows),
+        **held_out_distances(amp, windows),
+        action_rate=_mean([gait.action_rate for gait in walking]),
+        cost_of_transport=_mean([gait.cost_of_transport for gait in walking]),
+        speeds=_speed_rows(amp.env.speed_range, recording, gaits, reference),
     )
 
 
-def measure_walks(amp: AMP, recording: Recording) -> list[EpisodeGait]:
-    """Figures of every episode that is long enough."""
-    frames = settled(amp, recording)
-    long = frames.sum(axis=0) >= round(SHORTEST_WALK / amp.env.config.control_dt)
-    return [_walk(amp, recording, frames[:, i], i) for i in np.flatnonzero(long)]
+def measure_gaits(amp: AMP, recording: Recording) -> list[EpisodeGait]:
+    """The gait of every episode that is long enough to tell."""
+    measured, long_enough = _measured_steps(amp, recording)
+    return [_episode_gait(amp, recording, measured[:, i], i) for i in np.flatnonzero(long_enough)]
 
 
 def speed_near(amp: AMP, recording: Recording, command: float, within: float = 0.03) -> float:
-    """Mean speed, m/s, of the long enough episodes asked for `command` give or take `within` m/s; NaN without one."""
-    frames = settled(amp, recording)
-    long = frames.sum(axis=0) >= round(SHORTEST_WALK / amp.env.config.control_dt)
-    asked, velocity = np.asarray(recording.command), np.asarray(recording.forward_velocity)
-    near = np.flatnonzero(long & (np.abs(asked - command) <= within + 1e-6))
-    return _mean([velocity[frames[:, i], i].mean() for i in near])
+    """Mean speed, m/s, of the long enough episodes whose command is `command` m/s give or take `within`, or NaN."""
+    measured, long_enough = _measured_steps(amp, recording)
+    distance, velocity = np.abs(np.asarray(recording.command) - command), np.asarray(recording.forward_velocity)
+    near = np.flatnonzero(long_enough & (distance <= within + 1e-6))
+    return _mean([velocity[measured[:, i], i].mean() for i in near])
 
 
-def pace(clips: Sequence[MotionClip], robot: Robot) -> Pace:
-    """Cadence and step length over speed, of the clips that walk steadily from end to end."""
-    gaits = sorted((measure(clip, robot) for clip in clips), key=lambda gait: gait.speed)
-    rows = [(gait.speed, gait.cadence, step_length(gait.speed, gait.cadence)) for gait in gaits if _steady(gait)]
-    return Pace(*np.array(rows, float).reshape(-1, 3).T)
+def _measured_steps(amp: AMP, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
+    """The settled steps [T, B] of the episodes, and which episodes [B] have enough of them to show a gait."""
+    measured = settled(amp, recording)
+    return measured, measured.sum(axis=0) >= round(SHORTEST_WALK / amp.env.config.control_dt)
 
 
-def step_length(speed: float, cadence: float) -> float:
-    """m, from m/s and steps a minute; NaN without steps."""
-    return speed * 60.0 / cadence if cadence else math.nan
-
-
-def recording_windows(amp: AMP, recording: Recording) -> np.ndarray:
-    """Windows [N, WINDOW * F] of normalised features of all episodes."""
-    qpos = jnp.asarray(recording.qpos)
-    frame = Frame(
-        root_pos=qpos[..., :3],
-        root_quat=qpos[..., 3:7],
-        joint_pos=qpos[..., 7:],
-        pad_height=jnp.asarray(recording.pad_height),
-    )
-    before, after = (jax.tree.map(lambda leaf, part=part: leaf[part], frame) for part in (slice(-1), slice(1, None)))
-    features = np.asarray(amp.env.reference.normalizer(_features(amp.env, before, after)))
-    frames = settled(amp, recording)
-    steps = frames[1:] & frames[:-1]
-    return distribution_distance.all_windows(features[steps[:, i], i] for i in range(steps.shape[1]))
-
-
-def clip_windows(amp: AMP, clips: Sequence[MotionClip]) -> np.ndarray:
-    """Windows [N, WINDOW * F] of normalised features of clips, mirrored where the reference is."""
-    if not clips:
-        return distribution_distance.all_windows([])
-    motions = clip_motions(clips, amp.env.robot, mirror=amp.config.reference.mirror)
-    features = motion_features(motions, amp.env.robot, control_dt=amp.env.config.control_dt)
-    return distribution_distance.all_windows(
-        np.asarray(amp.env.reference.normalizer(jnp.asarray(steps))) for steps in features
-    )
-
-
-def style_distances(amp: AMP, rows: np.ndarray, clips: Sequence[MotionClip]) -> dict[str, float]:
-    """Distances of windows `rows` from the training clips `clips` and from the held-out ones, as in Evaluation."""
-    held_out = held_out_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.env.config.control_dt)
-    known, unknown = clip_windows(amp, clips), clip_windows(amp, held_out)
-    distance, p = distribution_distance.kernel(rows, known)
-    return {
-        "style_frechet": distribution_distance.frechet(rows, known),
-        "style_kernel": distance,
-        "style_kernel_p": p,
-        "held_out_frechet": distribution_distance.frechet(rows, unknown),
-        "held_out_kernel": distribution_distance.kernel(rows, unknown)[0],
-    }
-
-
-def plain(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as JSON knows it: NaN is null."""
-    return without_nan(dataclasses.asdict(evaluation))
-
-
-def without_nan(value: Any) -> Any:
-    """Nested dictionaries and sequences with None for NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def bounds(config: EnvConfig, *, labelled: bool = False) -> dict[str, tuple[float, float]]:
-    """BOUNDS for an environment: lengths in control steps, nothing of a speed that is not asked for.
-
-    With `labelled` gaits the speeds asked for are those of their clips.
-    """
-    low, high = config.command_speed
-    shortest, longest = BOUNDS["episode_length"]
-    asked = low <= 0.6 <= high and not labelled
-    found = {name: limits for name, limits in BOUNDS.items() if name != "speed_at_0.6" or asked}
-    return found | {"episode_length": (shortest * config.episode_length, longest * config.episode_length)}
-
-
-def figures(amp: AMP, recording: Recording, evaluation: Evaluation) -> dict[str, float]:
-    """The numbers of an evaluation, and the speed at 0.6 m/s asked for, which BOUNDS names, too."""
-    numbers = {name: value for name, value in dataclasses.asdict(evaluation).items() if name != "speeds"}
-    return numbers | {"speed_at_0.6": speed_near(amp, recording, 0.6)}
-
-
-def faults(figures: dict[str, float], config: EnvConfig, *, labelled: bool = False) -> list[str]:
-    """Names of the figures that are out of bounds; what does not exist is.
-
-    A robot that walks is not held to the pace of clips that are too short to have one.
-    """
-    limits = bounds(config, labelled=labelled)
-    if math.isnan(figures["cadence_error"]) and figures["cadence"] > 0.0:
-        limits = {name: limit for name, limit in limits.items() if name not in ("cadence_error", "step_length_error")}
-    return [name for name, (low, high) in limits.items() if not low <= figures[name] <= high]
-
-
-def _walk(amp: AMP, recording: Recording, frames: np.ndarray, i: int) -> EpisodeGait:
-    """Figures of the steps `frames` [T] of episode `i`."""
+def _episode_gait(amp: AMP, recording: Recording, steps: np.ndarray, i: int) -> EpisodeGait:
+    """Of the control steps `steps` [T] (bool) of episode `i`."""
     robot, config = amp.env.robot, amp.env.config
-    qpos, speed = np.asarray(recording.qpos)[frames, i], float(recording.forward_velocity[frames, i].mean())
-    target = np.asarray(amp.env.reference.mean_pose) + config.action_scale * recording.action[frames, i]
-    change = np.diff(np.clip(target, *robot.joint_range.T), axis=0)
-    power = np.abs(recording.torque[frames, i] * recording.qvel[frames, i, 6:]).sum(axis=-1).mean()
+    qpos, speed = np.asarray(recording.qpos)[steps, i], float(recording.forward_velocity[steps, i].mean())
+    target = np.asarray(amp.env.reference.mean_pose) + config.action_scale * recording.action[steps, i]
+    lower, upper = robot.joint_range.T
+    change = np.diff(np.clip(target, lower, upper), axis=0)
+    power = np.abs(recording.torque[steps, i] * recording.qvel[steps, i, 6:]).sum(axis=-1).mean()
+    clip = MotionClip("episode", robot.name, robot.joints, qpos, 1.0 / config.control_dt, "policy")
     return EpisodeGait(
         command=float(recording.command[i]),
         speed=speed,
-        gait=measure(MotionClip("episode", robot.name, robot.joints, qpos, 1.0 / config.control_dt, "policy"), robot),
+        figures=measure(clip, robot),
         action_rate=float(np.sqrt(np.mean(change**2))),
         cost_of_transport=_cost_of_transport(float(power), speed, robot),
     )
@@ -295,38 +170,33 @@ def _cost_of_transport(power: float, speed: float, robot: Robot) -> float:
     return power / (weight * speed) if speed > 0.05 else math.nan
 
 
-def _steady(gait: Quality) -> bool:
-    walking = gait.steps * 60.0 / max(gait.cadence, 1.0)
-    return gait.speed >= 0.1 and gait.steps >= FEWEST_STEPS and walking >= WALKING_SHARE * gait.seconds
-
-
 def _speed_rows(
-    speed_range: tuple[float, float], recording: Recording, walks: list[EpisodeGait], reference: Pace
+    speed_range: tuple[float, float], recording: Recording, gaits: list[EpisodeGait], reference: Pace
 ) -> tuple[SpeedRow, ...]:
-    edges = np.linspace(*speed_range, SPEED_BINS + 1)[1:-1]
-    mine = np.digitize(recording.command, edges)
-    theirs = np.digitize([walk.command for walk in walks], edges)
+    low, high = speed_range
+    edges = np.linspace(low, high, SPEED_BINS + 1)[1:-1]
+    bin_of_episode = np.digitize(recording.command, edges)
+    bin_of_gait = np.digitize([gait.command for gait in gaits], edges)
     return tuple(
-        _speed_row(recording, mine == part, [walks[j] for j in np.flatnonzero(theirs == part)], reference)
-        for part in np.unique(mine)
+        _speed_row(recording, bin_of_episode == i, [gaits[j] for j in np.flatnonzero(bin_of_gait == i)], reference)
+        for i in np.unique(bin_of_episode)
     )
 
 
-def _speed_row(recording: Recording, episodes: np.ndarray, walks: list[EpisodeGait], reference: Pace) -> SpeedRow:
-    """Of the `episodes` [B] (bool), of which `walks` were long enough."""
-    paces = [reference.at(walk.speed) for walk in walks]
+def _speed_row(recording: Recording, episodes: np.ndarray, gaits: list[EpisodeGait], reference: Pace) -> SpeedRow:
+    """Of the `episodes` [B] (bool) of one part of the range, `gaits` of those that are long enough."""
     return SpeedRow(
         episodes=int(episodes.sum()),
         command=float(recording.command[episodes].mean()),
-        forward_velocity=_mean([walk.speed for walk in walks]),
-        velocity_error=_mean([abs(walk.speed - walk.command) for walk in walks]),
+        forward_velocity=_mean([gait.speed for gait in gaits]),
+        velocity_error=_mean([abs(gait.speed - gait.command) for gait in gaits]),
         survival=float(1.0 - recording.fell[episodes].mean()),
-        cadence=_mean([walk.gait.cadence for walk in walks]),
-        reference_cadence=_mean([cadence for cadence, _ in paces]),
-        step_length=_mean([walk.step_length for walk in walks]),
-        reference_step_length=_mean([length for _, length in paces]),
-        duty_factor=_mean([walk.gait.duty for walk in walks]),
-        step_asymmetry=_mean([walk.gait.step_asymmetry for walk in walks]),
+        cadence=_mean([gait.figures.cadence for gait in gaits]),
+        reference_cadence=_mean([reference.at(gait.speed)[0] for gait in gaits]),
+        step_length=_mean([gait.step_length for gait in gaits]),
+        reference_step_length=_mean([reference.at(gait.speed)[1] for gait in gaits]),
+        duty_factor=_mean([gait.figures.duty for gait in gaits]),
+        step_asymmetry=_mean([gait.figures.step_asymmetry for gait in gaits]),
     )
 
 

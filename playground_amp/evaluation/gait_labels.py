@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from playground_amp.amp import AMP
-from playground_amp.evaluation.evaluate import clip_windows, recording_windows
+from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.rollout import CommandSchedule, Recording, one_each, settled
+from playground_amp.evaluation.style import clip_windows, recording_windows
 from playground_amp.metrics import distribution_distance
-from playground_amp.motion.reference_builder import load_clips
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +105,10 @@ def _gait(
     )
 
 
+@once_per_reference
 def windows_by_label(amp: AMP) -> dict[str, np.ndarray]:
-    """Windows [N, WINDOW * F] of the clips of each label; reads the clips again."""
-    clips = load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.env.config.control_dt)
+    """Windows [N, WINDOW * F] of the training clips of each gait."""
+    clips = amp.env.reference.clips.training
     by_label = {name: [clip for clip in clips if clip.label == name] for name in amp.env.reference.gaits.names}
     return {name: clip_windows(amp, group) for name, group in by_label.items()}
 

@@ -33,13 +33,17 @@ class Policy:
 def load_policy(run: str | Path, checkpoint: str = "best") -> Policy:
     """The policy of a run (its folder, or its name in runs/) at a checkpoint: newest, best or an iteration.
 
-    Best is the newest of a run that kept no scores. Raises InputError where there is none, and for a damaged one.
+    Raises InputError where there is none, and for a damaged one.
     """
     path = run_directory.find_run(str(run))
     amp = make_amp(resolve_here(run_directory.read_config(path, [])))
     with Checkpoints(path / "checkpoints", read_only=True) as checkpoints:
-        newest = checkpoint == "best" and checkpoints.best is None
-        state, about = checkpoints.restore(amp, checkpoints.choose("newest" if newest else checkpoint))
+        state, about = checkpoints.restore(amp, choose_iteration(checkpoints, checkpoint))
     tell_clips(about, amp)
     params, statistics = state.policy.params.actor, state.statistics
     return Policy(amp.env, int(state.iteration), lambda observation: amp.policy(params, statistics, observation)[0])
+
+
+def choose_iteration(checkpoints: Checkpoints, which: str) -> int:
+    """Iteration of the checkpoint that `which` names; best is the newest of a run that kept no scores."""
+    return checkpoints.choose("newest" if which == "best" and checkpoints.best is None else which)

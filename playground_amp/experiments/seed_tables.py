@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from playground_amp.core.errors import InputError
+from playground_amp.core.reporter import SILENT, Reporter
+from playground_amp.evaluation.bounds import BOUNDS
 from playground_amp.evaluation.checkpoints import CheckpointEvaluation, check_episodes, evaluate_checkpoints
-from playground_amp.evaluation.evaluate import BOUNDS
 from playground_amp.runs import run_directory
 from playground_amp.runs.metrics_log import read_metrics
 
@@ -31,23 +32,23 @@ CURVES = {  # name -> bounds
 Columns = dict[str, np.ndarray]
 
 
-def main(runs: Sequence[str], baseline: Sequence[str], *, episodes: int) -> None:
-    """Print the tables for runs of one configuration that differ by their seeds, and for `baseline` beside them."""
+def seed_tables(
+    runs: Sequence[str], baseline: Sequence[str] = (), *, episodes: int = 64, reporter: Reporter = SILENT
+) -> str:
+    """Markdown of what runs of one configuration reach, which differ by their seeds, with `baseline` beside them.
+
+    Runs are folders, or names in runs/. Every checkpoint of `runs` is evaluated over `episodes` fresh episodes; raises
+    InputError before, for a run that lacks something.
+    """
     check_episodes(episodes)
     paths, others = [check_run(run) for run in runs], [check_run(run) for run in baseline]
-    verdicts = [judge_newest(path, episodes) for path in paths]
-    beside = [judge_newest(path, episodes) for path in others]
-    print("### At the end\n")
-    print(end_table(verdicts))
-    print("\n### By the speed asked for\n")
-    print(speed_table(verdicts))
+    found, beside = ([_evaluate_newest(path, episodes, reporter) for path in side] for side in (paths, others))
+    parts = {"At the end": end_table(found), "By the speed asked for": speed_table(found)}
     if all("disc_acc" in read_metrics(path / "metrics.jsonl") for path in paths):
-        print("\n### The discriminator\n")
-        print(curve_table(paths))
-    print("\n### Style\n")
-    print(style_table(verdicts, beside))
-    print("\n### Minutes\n")
-    print(time_table(paths, episodes))
+        parts["The discriminator"] = curve_table(paths)
+    parts["Style"] = style_table(found, beside)
+    parts["Minutes"] = time_table(paths, episodes, reporter=reporter)
+    return "\n\n".join(f"### {heading}\n\n{table}" for heading, table in parts.items())
 
 
 def check_run(name: str) -> Path:
@@ -60,26 +61,26 @@ def check_run(name: str) -> Path:
     return path
 
 
-def judge_newest(run: Path, episodes: int) -> CheckpointEvaluation:
-    """Evaluation of the newest checkpoint of a run, over fresh episodes."""
-    return next(iter(evaluate_checkpoints(run, checkpoint="newest", episodes=episodes, speeds=None, seed=1)))
+def _evaluate_newest(run: Path, episodes: int, reporter: Reporter) -> CheckpointEvaluation:
+    return next(evaluate_checkpoints(run, checkpoint="newest", episodes=episodes, reporter=reporter))
 
 
-def end_table(verdicts: Sequence[CheckpointEvaluation]) -> str:
-    """One row a run: the figures that BOUNDS names, and whether all are within."""
-    names = [name for name in BOUNDS if name in verdicts[0].limits]
-    rows = [
-        [Path(v.run).name, *(number(v.figures[name]) for name in names), "yes" if not v.faults else ", ".join(v.faults)]
-        for v in verdicts
-    ]
-    limits = ["within", *(limit(*verdicts[0].limits[name]) for name in names), ""]
-    return markdown(["run", *(name.replace("_", " ") for name in names), "passes"], [*rows, limits])
-
-
-def speed_table(verdicts: Sequence[CheckpointEvaluation]) -> str:
-    """One row a part of the range of commands: means over the runs, the reference's at the speeds walked beside."""
+def end_table(evaluations: Sequence[CheckpointEvaluation]) -> str:
+    """One row for each run: the figures that BOUNDS names, and whether all are within."""
+    names = [name for name in BOUNDS if name in evaluations[0].limits]
     rows = []
-    for parts in zip(*(v.evaluation.speeds for v in verdicts), strict=True):
+    for found in evaluations:
+        outcome = "yes" if found.passed else ", ".join(found.faults)
+        rows.append([Path(found.run).name, *(number(found.figures[name]) for name in names), outcome])
+    within = [limit(low, high) for low, high in (evaluations[0].limits[name] for name in names)]
+    headings = ["run", *(name.replace("_", " ") for name in names), "passes"]
+    return markdown(headings, [*rows, ["within", *within, ""]])
+
+
+def speed_table(evaluations: Sequence[CheckpointEvaluation]) -> str:
+    """One row for each part of the range of commands: means over the runs, the reference's in brackets."""
+    rows = []
+    for parts in zip(*(found.evaluation.speeds for found in evaluations), strict=True):
         means = {name: float(np.mean([getattr(part, name) for part in parts])) for name in vars(parts[0])}
         pairs = [(means[name], means[f"reference_{name}"]) for name in ("cadence", "step_length")]
         cells = [f"{number(mine)} ({number(theirs)}), {mine / theirs - 1.0:+.0%}" for mine, theirs in pairs]
@@ -90,9 +91,9 @@ def speed_table(verdicts: Sequence[CheckpointEvaluation]) -> str:
 
 
 def curve_table(runs: Sequence[Path]) -> str:
-    """One row a run: what the curves of its discriminator show, means over SMOOTHING iterations."""
+    """One row for each run: what the curves of its discriminator show, means over SMOOTHING iterations."""
     rows = [[run.name, *map(number, curve_figures(read_metrics(run / "metrics.jsonl")).values())] for run in runs]
-    return markdown(["run", *CURVES], [*rows, ["within", *(limit(*bounds) for bounds in CURVES.values())]])
+    return markdown(["run", *CURVES], [*rows, ["within", *(limit(low, high) for low, high in CURVES.values())]])
 
 
 def curve_figures(columns: Columns) -> dict[str, float]:
@@ -113,31 +114,30 @@ def moving_mean(values: np.ndarray) -> np.ndarray:
     return np.convolve(values, np.full(width, 1.0 / width), mode="valid")
 
 
-def style_table(verdicts: Sequence[CheckpointEvaluation], baseline: Sequence[CheckpointEvaluation]) -> str:
+def style_table(evaluations: Sequence[CheckpointEvaluation], baseline: Sequence[CheckpointEvaluation]) -> str:
     """Distances from the training and the held-out clips: mean (least, most) over the seeds, and the ratio of means."""
     rows = []
     for name in STYLE:
-        mine, theirs = ([v.figures[name] for v in side] for side in (verdicts, baseline))
+        mine, theirs = ([found.figures[name] for found in side] for side in (evaluations, baseline))
         ratio = number(float(np.mean(mine) / np.mean(theirs))) if theirs else ""
         rows.append([name.replace("_", " "), spread(mine), spread(theirs), ratio])
     return markdown(["distance", "runs", "baseline", "ratio"], rows)
 
 
-def time_table(runs: Sequence[Path], episodes: int) -> str:
+def time_table(runs: Sequence[Path], episodes: int, *, reporter: Reporter = SILENT) -> str:
     """Minutes of training in all, and until the first checkpoint that passes; median and worst."""
-    rows = []
-    for run in runs:
-        verdicts = evaluate_checkpoints(run, checkpoint="all", episodes=episodes, speeds=None, seed=1)
-        first = next((v for v in verdicts if not v.faults), None)
-        total = read_metrics(run / "metrics.jsonl")["seconds"][-1] / 60.0
-        rows.append(
-            (run.name, total, first.minutes if first else math.inf, first.env_steps / 1e6 if first else math.inf)
-        )
-    figures = [(name, *map(number, values)) for name, *values in rows]
-    summaries = [
-        (name, *(number(float(of([row[i] for row in rows]))) for i in (1, 2, 3))) for name, of in SUMMARIES.items()
-    ]
-    return markdown(["run", "minutes", "minutes to the first that passes", "M steps to it"], [*figures, *summaries])
+    rows = [_times(run, episodes, reporter) for run in runs]
+    lines = [[run.name, *map(number, row)] for run, row in zip(runs, rows, strict=True)]
+    lines += [[name, *map(number, summary(rows, axis=0))] for name, summary in SUMMARIES.items()]
+    return markdown(["run", "minutes", "minutes to the first that passes", "M steps to it"], lines)
+
+
+def _times(run: Path, episodes: int, reporter: Reporter) -> tuple[float, float, float]:
+    """Minutes in all, and minutes and millions of steps to the first checkpoint that passes; infinite without one."""
+    minutes = float(read_metrics(run / "metrics.jsonl")["seconds"][-1] / 60.0)
+    found = evaluate_checkpoints(run, checkpoint="all", episodes=episodes, reporter=reporter)
+    first = next((one for one in found if one.passed), None)
+    return (minutes, first.minutes, first.env_steps / 1e6) if first else (minutes, math.inf, math.inf)
 
 
 SUMMARIES: dict[str, Callable] = {"median": np.median, "worst": np.max}

@@ -1,82 +1,64 @@
-"""What a run shows at its end: the video of the robot beside its reference, stills, and the report."""
+"""What a run says at its end: its evaluation in sentences, in evaluation.json, and in the report."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.core.files import write_whole
-from playground_amp.evaluation.evaluate import (
-    Evaluation,
-    clip_windows,
-    faults,
-    figures,
-    pace,
-    plain,
-    style_distances,
-    without_nan,
-)
-from playground_amp.evaluation.gait_labels import GaitEvaluation, middle_speeds, sentences
-from playground_amp.evaluation.rollout import Recording, parts_of
+from playground_amp.evaluation.bounds import faults, figures
+from playground_amp.evaluation.columns import without_nan
+from playground_amp.evaluation.evaluate import Evaluation
+from playground_amp.evaluation.gait_labels import GaitEvaluation, sentences
+from playground_amp.evaluation.reference_pace import reference_pace
+from playground_amp.evaluation.rollout import Recording
+from playground_amp.evaluation.style import held_out_windows, training_distances
 from playground_amp.metrics.gait import measure
-from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.reference_builder import held_out_clips, load_clips
-from playground_amp.reporting import render
+from playground_amp.reporting.film import film, film_gaits, nearest_clip
 from playground_amp.reporting.run_report import write_report
 from playground_amp.runs.run_directory import read_restarts
 
 
-def showcase(
+def write_final_report(
     run_dir: Path,
     amp: AMP,
     recording: Recording,
     evaluation: Evaluation,
-    verdict: str = "",
+    *,
+    health: str = "",
     gaits: GaitEvaluation | None = None,
-    turns: Recording | None = None,
+    gaits_in_turn: Recording | None = None,
 ) -> list[str]:
-    """Write videos/, evaluation.json and report.html of a run; returns what to tell the user.
+    """Write videos/, evaluation.json and report.html of a run; returns sentences that tell of them.
 
-    `verdict` is a paragraph for the top of the report: what became of the run. `gaits` are those of a policy that is
-    asked for one of several, and `turns` episodes that were asked for all of them in turn, to be filmed.
+    `evaluation` is that of `recording`. `health` is the paragraph at the top of the report: what became of the run.
+    `gaits` are those of a policy that is asked for one of several, and `gaits_in_turn` episodes that were asked for all
+    of them in turn, to be filmed.
     """
     write_evaluation(run_dir, evaluation, gaits)
     reference = _reference(amp, evaluation)
     numbers = figures(amp, recording, evaluation)
-    out = faults(numbers, amp.env.config, labelled=amp.env.labelled)
-    notes = [_sentence(evaluation), *_gait(evaluation, reference), *_bounds(numbers, out)]
+    out_of_bounds = faults(numbers, amp.env.config, labelled=amp.env.labelled)
+    notes = [_survival(evaluation), *_gait(evaluation, reference), *_bounds(numbers, out_of_bounds)]
     notes += sentences(gaits) if gaits else []
-    if amp.config.logging.video_seconds > 0.0:
-        try:
-            path = run_dir / "videos" / "final.mp4"
-            if turns:
-                film_turns(path, amp, turns)
-            else:
-                film(path, amp, recording)
-            notes.append(f"video: {path}")
-        except Exception as error:  # no OpenGL on this machine must not cost the report
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            notes.append(f"no video: {reason}; on Debian or Ubuntu install libegl1 and libgl1-mesa-dri")
+    notes += _film(run_dir / "videos" / "final.mp4", amp, recording, gaits_in_turn)
     restarts = [(restart.iteration, restart.sentence) for restart in read_restarts(run_dir)]
-    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes, verdict, restarts)
+    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes, health, restarts)
     return [*notes, f"report: {report}"]
 
 
 def write_evaluation(run_dir: Path, evaluation: Evaluation, gaits: GaitEvaluation | None = None) -> Path:
     """Write evaluation.json, whole or not at all; what does not exist is null."""
     path = run_dir / "evaluation.json"
-    figures = plain(evaluation) | ({"gaits": without_nan(dataclasses.asdict(gaits))} if gaits else {})
+    figures = evaluation.to_json() | ({"gaits": without_nan(dataclasses.asdict(gaits))} if gaits else {})
     write_whole(path, json.dumps(figures, indent=2, allow_nan=False) + "\n")
     return path
 
 
-def _sentence(evaluation: Evaluation) -> str:
+def _survival(evaluation: Evaluation) -> str:
     survived = (
         f"evaluation: {evaluation.episodes} episodes, {evaluation.survival:.0%} without a fall, "
         f"mean length {evaluation.episode_length:.0f} steps"
@@ -111,48 +93,19 @@ def _bounds(numbers: dict[str, float], faults: list[str]) -> list[str]:
     return [f"out of the bounds that playground-amp evaluate shows: {', '.join(wrong)}"]
 
 
-def film(path: Path, amp: AMP, recording: Recording) -> None:
-    """Of the longest episodes the one with the middlemost command, beside the clip nearest to its speed."""
-    lengths, command = np.asarray(recording.alive).sum(axis=0), np.asarray(recording.command)
-    longest = np.flatnonzero(lengths == lengths.max())
-    best = int(longest[np.abs(command[longest] - command.mean()).argmin()])
-    length, every = min(int(lengths[best]), video_steps(amp)), _steps_of_a_frame(amp)
-    motion = np.asarray(recording.qpos[:length:every, best])
-    clip = _nearest_clip(_clips(amp), float(recording.command[best]))
-    reference = render.loop(clip.qpos[::every], len(motion))
-    frames = render.render(amp.env.robot, motion, reference)
-    render.write_video(path, frames)
-    render.write_strip(path.with_suffix(".png"), frames)
-
-
-def film_turns(path: Path, amp: AMP, recording: Recording) -> None:
-    """Of episodes that were asked for what `in_turn` says one of the longest, with the words for what is asked for.
-
-    Beside the robot is a clip of that gait.
-    """
-    lengths, every = np.asarray(recording.alive).sum(axis=0), _steps_of_a_frame(amp)
-    best, names = int(lengths.argmax()), amp.env.reference.gaits.names
-    parts = np.asarray(parts_of(len(recording.alive), len(names)))[: lengths[best] : every]
-    clips, speeds = _clips(amp), np.asarray(middle_speeds(amp))
-    reference = []
-    for part, (name, speed) in enumerate(zip(names, speeds, strict=True)):
-        clip = _nearest_clip([clip for clip in clips if clip.label == name], speed)
-        reference.append(render.loop(clip.qpos[::every], int((parts == part).sum())))
-    motion = np.asarray(recording.qpos[: lengths[best] : every, best])
-    frames = render.render(amp.env.robot, motion, np.concatenate(reference))
-    words = [f"asked for {name}, {speed:.2f} m/s" for name, speed in zip(names, speeds, strict=True)]
-    frames = [render.caption(frame, words[part]) for frame, part in zip(frames, parts, strict=True)]
-    render.write_video(path, frames)
-    render.write_strip(path.with_suffix(".png"), frames, seconds=len(frames) / render.FPS)
-
-
-def video_steps(amp: AMP) -> int:
-    """Control steps that the video shows, if the episode lasts."""
-    return round(amp.config.logging.video_seconds / amp.config.env.control_dt)
-
-
-def _steps_of_a_frame(amp: AMP) -> int:
-    return max(1, round(1.0 / (render.FPS * amp.config.env.control_dt)))
+def _film(path: Path, amp: AMP, recording: Recording, gaits_in_turn: Recording | None) -> list[str]:
+    """Write the video, if one is wanted; where it is, or why there is none."""
+    if amp.config.logging.video_seconds == 0.0:
+        return []
+    try:
+        if gaits_in_turn:
+            film_gaits(path, amp, gaits_in_turn)
+        else:
+            film(path, amp, recording)
+    except Exception as error:  # no OpenGL on this machine must not cost the report
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return [f"no video: {reason}; on Debian or Ubuntu install libegl1 and libgl1-mesa-dri"]
+    return [f"video: {path}"]
 
 
 def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
@@ -161,9 +114,9 @@ def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
     Cadence and step length are those at the robot's speed, style distances those of the held-out clips: what can be
     hoped for. The rest is of the clip nearest to the command.
     """
-    quality = measure(_nearest_clip(_clips(amp), evaluation.command), amp.env.robot)
+    quality = measure(nearest_clip(amp.env.reference.clips.training, evaluation.command), amp.env.robot)
     speed = evaluation.command if math.isnan(evaluation.forward_velocity) else evaluation.forward_velocity
-    cadence, step_length = pace(_clips(amp), amp.env.robot).at(speed)
+    cadence, step_length = reference_pace(amp).at(speed)
     return {
         "forward_velocity": quality.speed,
         "cadence": cadence,
@@ -174,22 +127,5 @@ def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
         "step_asymmetry": quality.step_asymmetry,
         "asymmetry": quality.asymmetry,
         "foot_skating": quality.skating,
-        **_yardstick(amp),
+        **(training_distances(amp, held_out_windows(amp)) if amp.env.reference.clips.held_out else {}),
     }
-
-
-def _yardstick(amp: AMP) -> dict[str, float]:
-    """How far the held-out clips are from the training clips; nothing without any."""
-    held_out = held_out_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.config.env.control_dt)
-    if not held_out:
-        return {}
-    distances = style_distances(amp, clip_windows(amp, held_out), _clips(amp))
-    return {name: value for name, value in distances.items() if name.startswith("style")}
-
-
-def _nearest_clip(clips: Sequence[MotionClip], speed: float) -> MotionClip:
-    return min(clips, key=lambda clip: abs(clip.speed - speed))
-
-
-def _clips(amp: AMP) -> list[MotionClip]:
-    return load_clips(amp.config.reference.clips, amp.env.robot, control_dt=amp.config.env.control_dt)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from playground_amp.core.files import write_whole
-from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS
+from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS, number
 from playground_amp.reporting.html_page import drawn, image, page
 from playground_amp.runs.metrics_log import read_metrics
 
@@ -35,17 +35,19 @@ def write_report(
     evaluation: dict[str, Any],
     reference: dict[str, float],
     notes: list[str],
-    verdict: str = "",
+    health: str = "",
     restarts: Sequence[tuple[int, str]] = (),
 ) -> Path:
     """Write `report.html` of a run from its metrics.jsonl, its config.yaml and what its videos folder holds.
 
-    `reference` has figures of the reference motion under the names of those of the evaluation they stand beside;
-    `verdict` says at the top what became of the run; `restarts` are iterations and what changed there.
+    `evaluation` has the figures of Evaluation by their names, `reference` those of the reference motion that stand
+    beside them. `health` says at the top what became of the run, `notes` are sentences under it; `restarts` are
+    iterations and what changed there.
     """
     columns = read_metrics(run_dir / "metrics.jsonl")
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(columns)}</p>"]
-    parts += [f"<p>{mark(escape(text))}</p>" for mark, text in [(_strong, verdict), *((str, n) for n in notes)] if text]
+    parts += [f"<p><strong>{escape(health)}</strong></p>"] if health else []
+    parts += [f"<p>{escape(note)}</p>" for note in notes]
     parts += [_media(run_dir), _table(evaluation, reference), _speeds(evaluation.get("speeds", ()))]
     parts += ['<h2>Curves</h2><div class="grid">']
     parts += [_panel(columns, index) for index in range(len(PANELS))]
@@ -54,10 +56,6 @@ def write_report(
     path = run_dir / "report.html"
     write_whole(path, page(title, parts))
     return path
-
-
-def _strong(text: str) -> str:
-    return f"<strong>{text}</strong>"
 
 
 def _summary(columns: dict[str, np.ndarray]) -> str:
@@ -108,9 +106,7 @@ def _restarts(restarts: Sequence[tuple[int, str]]) -> str:
 
 
 def _number(value: Any) -> str:
-    if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.3g}"
-    return escape(str(value))
+    return number(value) if isinstance(value, float) else escape(str(value))
 
 
 def _panel(columns: dict[str, np.ndarray], index: int) -> str:

@@ -1,0 +1,66 @@
+"""The video at the end of a run: one episode of the robot, beside the reference clip that it should look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from playground_amp.amp import AMP
+from playground_amp.evaluation.gait_labels import middle_speeds
+from playground_amp.evaluation.rollout import Recording, parts_of
+from playground_amp.motion.clip import MotionClip
+from playground_amp.reporting import render
+
+
+def film(path: Path, amp: AMP, recording: Recording) -> None:
+    """Write the video `path`, and stills beside it, of one episode and of the clip nearest to its command.
+
+    The episode is, of the longest ones, that with the middlemost command.
+    """
+    lengths, command = np.asarray(recording.alive).sum(axis=0), np.asarray(recording.command)
+    longest = np.flatnonzero(lengths == lengths.max())
+    episode = int(longest[np.abs(command[longest] - command.mean()).argmin()])
+    length, every = min(int(lengths[episode]), video_steps(amp)), _steps_per_frame(amp)
+    motion = np.asarray(recording.qpos[:length:every, episode])
+    clip = nearest_clip(amp.env.reference.clips.training, float(command[episode]))
+    frames = render.render(amp.env.robot, motion, render.loop(clip.qpos[::every], len(motion)))
+    render.write_video(path, frames)
+    render.write_strip(path.with_suffix(".png"), frames)
+
+
+def film_gaits(path: Path, amp: AMP, recording: Recording) -> None:
+    """Write the video `path`, and stills beside it, of one of the longest of the episodes that `in_turn` asks for.
+
+    It is asked for every gait in turn; words say for which, and a clip of that gait walks beside the robot.
+    """
+    lengths, every = np.asarray(recording.alive).sum(axis=0), _steps_per_frame(amp)
+    episode = int(lengths.argmax())
+    names, speeds = amp.env.reference.gaits.names, np.asarray(middle_speeds(amp))
+    gait_of_frame = np.asarray(parts_of(len(recording.alive), len(names)))[: lengths[episode] : every]
+    reference = []
+    for gait, (name, speed) in enumerate(zip(names, speeds, strict=True)):
+        clip = nearest_clip([clip for clip in amp.env.reference.clips.training if clip.label == name], speed)
+        reference.append(render.loop(clip.qpos[::every], int((gait_of_frame == gait).sum())))
+    motion = np.asarray(recording.qpos[: lengths[episode] : every, episode])
+    frames = render.render(amp.env.robot, motion, np.concatenate(reference))
+    words = [f"asked for {name}, {speed:.2f} m/s" for name, speed in zip(names, speeds, strict=True)]
+    frames = [render.caption(frame, words[gait]) for frame, gait in zip(frames, gait_of_frame, strict=True)]
+    render.write_video(path, frames)
+    render.write_strip(path.with_suffix(".png"), frames, seconds=len(frames) / render.FPS)
+
+
+def video_steps(amp: AMP) -> int:
+    """Control steps that the video shows, if the episode lasts."""
+    return round(amp.config.logging.video_seconds / amp.config.env.control_dt)
+
+
+def nearest_clip(clips: Sequence[MotionClip], speed: float) -> MotionClip:
+    """The clip whose mean speed is nearest to `speed` m/s."""
+    return min(clips, key=lambda clip: abs(clip.speed - speed))
+
+
+def _steps_per_frame(amp: AMP) -> int:
+    """Control steps from one frame of the video to the next."""
+    return max(1, round(1.0 / (render.FPS * amp.config.env.control_dt)))
