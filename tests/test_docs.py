@@ -11,9 +11,12 @@ import runpy
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from test_layers import LAYERS
 from training_runs import SMALL
 
 import playground_amp as pga
@@ -21,7 +24,10 @@ from playground_amp import __main__ as command_line
 from playground_amp.config import Config, load_config, to_dict
 from playground_amp.config.validation import VALID_REWARDS
 from playground_amp.core.reporter import LOGGER
+from playground_amp.envs.observations import actor_terms, critic_terms, label_terms
 from playground_amp.experiments.discriminators.rows import ROWS
+from playground_amp.motion.features import group_sizes
+from playground_amp.robots import Robot
 from playground_amp.training.sweep_grid import parse_grid
 
 ROOT = Path(__file__).parents[1]
@@ -154,7 +160,7 @@ def test_settings_that_are_spoken_of_exist(page: Path) -> None:
     text = FENCE.sub(lambda block: "" if block[1] == "python" else block[0], page.read_text())
     words = re.findall(rf"\b({'|'.join(sections)})\.(?!py\b|yaml\b|png\b|json\b)([a-z][a-z0-9_]+)\b(?!\()", text)
     unknown = {f"{section}.{key}" for section, key in words if key not in sections[section]}
-    assert unknown - {"env.task"} == set()  # which is documented before it exists
+    assert unknown == set()
 
 
 def test_the_table_of_pairs_is_the_one_that_is_checked() -> None:
@@ -180,6 +186,40 @@ def test_every_preset_and_configuration_that_ships_is_named() -> None:
     page = (DOCS / "training.md").read_text()
     names = {path.stem for path in (ROOT / "configs").glob("**/*.yaml")}
     assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+# Tables
+
+
+def table(page: str, first: str) -> list[list[str]]:
+    """Cells of every row of the tables of a page whose first heading is `first`."""
+    text = (DOCS / page).read_text()
+    found = re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip(" `") for cell in row.strip("|").split("|")] for rows in found for row in rows.splitlines()]
+
+
+def test_observations_are_those_of_the_tables(robot: Robot) -> None:
+    gaits = ["stand", "walk"]
+    terms = [*actor_terms(robot), *label_terms(gaits), *critic_terms(robot)]
+    sizes = {"J": robot.num_joints, "P": len(robot.pads), "L": len(gaits)}
+    rows = [
+        (name, sizes.get(size) or int(size), unit, frame)
+        for name, size, _, unit, frame in table("tasks.md", "observation term")
+    ]
+    assert rows == [(term.name, len(term.labels), term.unit.partition(",")[0], term.frame) for term in terms]
+
+
+def test_features_are_those_of_the_table(robot: Robot) -> None:
+    rows = [(group, index) for index, group, *_ in table("design.md", "index")]
+    ends = np.cumsum([0, *group_sizes(robot).values()])
+    spans = [f"{a}-{b - 1}" if b - a > 1 else f"{a}" for a, b in pairwise(ends)]
+    assert rows == list(zip(group_sizes(robot), spans, strict=True))
+
+
+def test_every_room_is_in_its_layer_in_the_design() -> None:
+    rooms = [(int(number), name) for number, names, _ in table("design.md", "layer") for name in names.split("`")[:1]]
+    assert {name for _, name in rooms} == set().union(*LAYERS) - {""}
+    assert all(name in LAYERS[number - 1] for number, name in rooms)
 
 
 # Links, files and tests
