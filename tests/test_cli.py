@@ -1,6 +1,5 @@
 """Scripts end with the right exit code and without a traceback, and every one explains itself."""
 
-import re
 import subprocess
 import sys
 import textwrap
@@ -9,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from playground_amp.__main__ import COMMANDS
-from playground_amp.config import Config
 from playground_amp.core.console import run
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.core.reporter import say
@@ -137,29 +135,3 @@ def test_a_checkpoint_wants_a_run_that_is_named(start, tmp_path):
 def test_nearest_names_one_choice_or_all():
     assert nearest("discriminator_rl", ["discriminator_lr", "hidden"]) == "did you mean 'discriminator_lr'?"
     assert nearest("zzz", ["b", "a"]) == "valid: a, b"
-
-
-# What the documents name
-
-
-def test_tests_named_in_the_design_exist():
-    named = re.findall(r"`(test_\w+)::(test_\w+)`", (ROOT / "docs/design.md").read_text())
-    assert len(named) > 20
-    for file, test in named:
-        assert f"def {test}(" in (ROOT / "tests" / f"{file}.py").read_text(), f"{file}::{test}"
-
-
-@pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/performance.md", "docs/results.md"]
-)
-def test_files_named_in_a_document_exist(document):
-    folders = "configs|docs|playground_amp|scripts|tests"
-    named = re.findall(rf"(?<![\w/])(?:{folders})/[\w./]*\w", (ROOT / document).read_text())
-    assert [name for name in named if not (ROOT / name).exists()] == []
-
-
-def test_settings_named_in_the_readme_exist():
-    assignments = re.findall(r"--set (\w+)\.(\w+)=", (ROOT / "README.md").read_text())
-    assert assignments
-    for section, key in assignments:
-        assert hasattr(getattr(Config(), section), key), f"{section}.{key}"
