@@ -68,8 +68,8 @@ class AMP:
         """The same algorithm with other values for numeric settings such as 'amp.r1_gamma', which may be traced."""
         changed = copy.copy(self)
         changed.config = with_hyperparams(self.config, numbers)
-        changed.prior, changed.env = copy.copy(self.prior), copy.copy(self.env)
-        changed.prior.config, changed.env.config = changed.config.amp, changed.config.env
+        changed.prior, changed.env = copy.copy(self.prior), self.env.with_hyperparams(changed.config.env)
+        changed.prior.config = changed.config.amp
         return changed
 
     def init(self, key: jax.Array) -> TrainState:

@@ -10,6 +10,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.core.reporter import say
 from playground_amp.envs.env import Env
 from playground_amp.envs.physics import make_physics
+from playground_amp.envs.task import find_task
 from playground_amp.motion.reference import GaitLabels, Reference
 from playground_amp.motion.reference_builder import held_out_clips, load_clips, make_reference
 from playground_amp.robots import Robot, load_robot
@@ -21,13 +22,13 @@ def make_amp(config: Config) -> AMP:
     One that is not resolved yet gets the numbers of this machine.
     """
     config = config if isinstance(config, ResolvedConfig) else resolve_here(config)
-    robot = load_robot(config.env.robot)
+    task, robot = find_task(config.env.task), load_robot(config.env.robot)
     physics = make_physics(config.env.physics, robot, control_dt=config.env.control_dt)
     reference = load_reference(config, robot)
     labelled = asks_for_gaits(config.amp)
     if labelled:
         _check_gaits(config, reference.gaits)
-    return AMP(config, Env(config.env, robot, physics, reference, labelled=labelled))
+    return AMP(config, Env(config.env, robot, physics, reference, labelled=labelled, task=task))
 
 
 def resolve_here(config: Config) -> ResolvedConfig:

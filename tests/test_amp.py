@@ -21,6 +21,7 @@ from playground_amp.config import Config, build, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.core.types import Transition
 from playground_amp.discriminator.motion_prior import DiscriminatorState
+from playground_amp.discriminator.motion_prior.control import update_control_factor
 from playground_amp.envs.env import Env
 from playground_amp.learning import ppo, replay
 from playground_amp.learning.networks import gaussian_log_prob
@@ -350,7 +351,7 @@ def test_discriminator_metrics_are_those_of_fresh_samples(amp: AMP, third: Simpl
 
 
 @pytest.mark.parametrize(
-    ("weakening", "accuracy", "expected"),
+    ("control_factor", "accuracy", "expected"),
     [
         (1.0, 0.72, 1.0),
         (1.0, 0.92, np.exp(0.2 * 0.2)),  # too sure: weaker
@@ -362,11 +363,10 @@ def test_discriminator_metrics_are_those_of_fresh_samples(amp: AMP, third: Simpl
 def test_the_controller_holds_the_target_accuracy(
     amp: AMP, control_factor: float, accuracy: float, expected: float
 ) -> None:
-    steered = with_amp(amp, control_range=(0.5, 4.0)).prior.update_control_factor(
-        jnp.float32(control_factor), jnp.float32(accuracy)
-    )
+    factor, seen = jnp.float32(control_factor), jnp.float32(accuracy)
+    steered = update_control_factor(with_amp(amp, control_range=(0.5, 4.0)).config.amp, factor, seen)
     assert float(steered) == pytest.approx(expected, rel=1e-5)
-    kept = with_amp(amp, control="off").prior.update_control_factor(jnp.float32(control_factor), jnp.float32(accuracy))
+    kept = update_control_factor(with_amp(amp, control="off").config.amp, factor, seen)
     assert float(kept) == control_factor
 
 

@@ -13,7 +13,8 @@ import pytest
 from playground_amp.config import EnvConfig
 from playground_amp.core.rotations import from_yaw, multiply, rotate
 from playground_amp.core.types import Frame, Outcome, PhysicsState
-from playground_amp.envs.env import Env, EnvState, frame_of, has_fallen, track_speed
+from playground_amp.envs.env import Env, EnvState, frame_of
+from playground_amp.envs.task import has_fallen, track_speed
 from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
 

@@ -344,7 +344,7 @@ HOT = {"discriminator_lr": 3e-3, "update_steps": 4}
 
 
 def recorded(prior: MotionPrior, key: jax.Array) -> jax.Array:
-    return prior.real_inputs(key, SAMPLES, jnp.zeros((SAMPLES, prior.shape.width)))
+    return prior.builder.of_reference(key, SAMPLES, jnp.zeros((SAMPLES, prior.shape.width)))
 
 
 def near(offset: float, noise: float) -> Policy:

@@ -30,7 +30,7 @@ def about_of(robot: Robot, *overrides: str) -> dict:
 
 def refusal(about: dict, config: Config, robot: Robot, gaits: tuple[str, ...] = GAITS) -> str:
     with pytest.raises(InputError) as error:
-        check_layout(about, config, robot, gaits, PLACE)
+        check_layout(about, config, robot, gaits, (), PLACE)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -94,25 +94,25 @@ def test_settings_that_shape_an_input_are_named(robot: Robot, before: tuple, now
     ],
 )
 def test_settings_that_shape_nothing_may_change(robot: Robot, before: tuple, now: tuple) -> None:
-    check_layout(about_of(robot, *before), config_of(*now), robot, GAITS, PLACE)
+    check_layout(about_of(robot, *before), config_of(*now), robot, GAITS, (), PLACE)
 
 
 def test_gaits_in_another_order_are_refused_where_they_are_asked_for(robot: Robot, walk: np.ndarray) -> None:
     clips = [make_clip(robot, walk, name, label=name) for name in GAITS]
     told = config_of("amp.condition=label")
     about = about_of(robot, "amp.condition=label") | {"reference": describe_clips(clips, mirror=True).to_json()}
-    check_layout(about, told, robot, GAITS, PLACE)
+    check_layout(about, told, robot, GAITS, (), PLACE)
     sentence = refusal(about, told, robot, ("walk", "stand"))
     assert (
         "was made for the gaits 'stand', 'walk', in this order, but reference.clips now gives 'walk', 'stand'"
         in sentence
     )
-    check_layout(about | {"config": to_dict(config_of())}, config_of(), robot, ("walk", "stand"), PLACE)
+    check_layout(about | {"config": to_dict(config_of())}, config_of(), robot, ("walk", "stand"), (), PLACE)
 
 
 def test_what_an_older_checkpoint_does_not_say_is_not_held_against_it(robot: Robot) -> None:
-    check_layout({}, config_of(), robot, GAITS, PLACE)
+    check_layout({}, config_of(), robot, GAITS, (), PLACE)
     about = about_of(robot)
     del about["config"]["reference"], about["config"]["amp"]["condition"]
-    check_layout(about, config_of(), robot, GAITS, PLACE)
+    check_layout(about, config_of(), robot, GAITS, (), PLACE)
     assert trained_on(about) is trained_on({"reference": {"sha256": "0"}}) is None

@@ -90,7 +90,7 @@ def test_inputs_are_windows_normalised_by_the_reference(make_prior: MakePrior) -
 
 
 def test_drawn_inputs_are_normalised_windows(plain: MotionPrior) -> None:
-    drawn = np.asarray(plain.real_inputs(jax.random.key(0), 6000, jnp.zeros((6000, FEATURES))))
+    drawn = np.asarray(plain.builder.of_reference(jax.random.key(0), 6000, jnp.zeros((6000, FEATURES))))
     assert drawn.shape == (6000, FEATURES)
     allowed = np.asarray(plain.reference.normalizer(plain.reference.windows)).reshape(-1, FEATURES)
     rows = {row.tobytes() for row in drawn}
@@ -109,7 +109,7 @@ def test_a_dilated_window_is_every_dth_step_up_to_the_newest(make_prior: MakePri
     assert frames[-1] == span - 1 and frames[0] == 0
     expected = normalised(prior.reference, rollout.amp_window[:, :, frames]).reshape(4, 6, -1)
     np.testing.assert_allclose(prior.inputs(rollout), expected, atol=1e-4)
-    drawn = np.asarray(prior.real_inputs(jax.random.key(0), 5, jnp.zeros((5, prior.shape.width))))
+    drawn = np.asarray(prior.builder.of_reference(jax.random.key(0), 5, jnp.zeros((5, prior.shape.width))))
     windows = normalised(prior.reference, prior.reference.windows)[:, frames].reshape(len(prior.reference.windows), -1)
     assert np.abs(drawn[:, None] - windows).max(axis=-1).min(axis=-1).max() < 1e-4
 
@@ -124,7 +124,7 @@ def test_a_weight_of_zero_drops_a_group_and_another_scales_it(make_prior: MakePr
     expected = normalised(prior.reference, rollout.amp_window)[..., :24] * scale
     np.testing.assert_allclose(prior.inputs(rollout), expected.reshape(4, 6, 48), atol=1e-4)
     assert (prior.shape.features, prior.shape.width) == (24, 48)
-    real = prior.real_inputs(jax.random.key(0), 7, jnp.zeros((7, 48)))
+    real = prior.builder.of_reference(jax.random.key(0), 7, jnp.zeros((7, 48)))
     assert real.shape == (7, 48)
     assert prior.init(jax.random.key(0)).params["params"]["Dense_0"]["kernel"].shape == (48, 16)
 
@@ -199,8 +199,8 @@ def test_body_parts_are_places_among_the_features_that_are_kept(make_prior: Make
 def test_mirrored_twice_is_the_motion_itself(make_prior: MakePrior, settings: dict) -> None:
     prior = make_prior(window=3, dilation=2, **settings)
     inputs = prior.inputs(outcome(prior.reference, label=STAND))
-    once = prior.mirrored(inputs)
-    np.testing.assert_allclose(prior.mirrored(once), inputs, atol=1e-6)
+    once = prior.builder.mirrored(inputs)
+    np.testing.assert_allclose(prior.builder.mirrored(once), inputs, atol=1e-6)
     assert np.abs(once - inputs).max() > 0.5
     condition = prior.shape.condition
     if condition:
@@ -215,7 +215,7 @@ def test_mirrored_windows_of_a_clip_are_those_of_the_mirrored_clip(make_prior: M
     windows = prior.reference.windows[first : first + 2 * count]
     rows = SimpleNamespace(amp_window=windows, label=jnp.zeros(2 * count, jnp.int32), command=jnp.zeros(2 * count))
     inputs = np.asarray(prior.inputs(rows))
-    np.testing.assert_allclose(prior.mirrored(inputs[:count]), inputs[count:], atol=5e-3)
+    np.testing.assert_allclose(prior.builder.mirrored(inputs[:count]), inputs[count:], atol=5e-3)
     assert np.abs(inputs[:count] - inputs[count:]).max() > 1.0
 
 
@@ -237,7 +237,9 @@ def test_half_of_the_policys_samples_are_shown_mirrored(make_prior: MakePrior) -
     old = 0.5 * fresh
     fake = shown(prior, fresh, replay.add(replay.init(64, prior.shape.width), old), seeds=20).fake
     known = jnp.concatenate([fresh, old])
-    plain, mirrored = ({row.tobytes() for row in np.asarray(rows)} for rows in (known, jax.jit(prior.mirrored)(known)))
+    plain, mirrored = (
+        {row.tobytes() for row in np.asarray(rows)} for rows in (known, jax.jit(prior.builder.mirrored)(known))
+    )
     reflected = np.array([row.tobytes() in mirrored for row in fake])
     assert (reflected ^ [row.tobytes() in plain for row in fake]).all()
     reflected = reflected.reshape(20, 2, SIZE // 2)  # 640 fresh and 640 replayed
@@ -288,7 +290,7 @@ def shown(
 def conditioned(prior: MotionPrior, label: int, command: float, count: int) -> jax.Array:
     """Policy inputs [count, D] that were asked for one thing."""
     frames = jnp.zeros((count, prior.shape.frames * prior.shape.features))
-    condition = prior.condition(jnp.full(count, label, jnp.int32), jnp.full(count, command))
+    condition = prior.builder.condition(jnp.full(count, label, jnp.int32), jnp.full(count, command))
     return jnp.concatenate([frames, condition], axis=-1)
 
 
@@ -326,7 +328,7 @@ def test_a_speed_alone_is_answered_by_clips_of_every_gait(make_prior: MakePrior)
     """Labels of the clips say nothing to a discriminator that is told the command only."""
     prior = make_prior(condition="command")
     for speed, gait in ((0.0, STAND), (0.55, WALK)):
-        real = prior.real_inputs(jax.random.key(0), 40, conditioned(prior, WALK, speed, 40))
+        real = prior.builder.of_reference(jax.random.key(0), 40, conditioned(prior, WALK, speed, 40))
         rows = rows_of(prior, np.asarray(real)[:, :-1])
         assert (np.asarray(prior.reference.gaits.of)[rows] == gait).mean() > 0.9
 
@@ -356,7 +358,7 @@ def test_samples_follow_the_command_though_nobody_is_told_it(make_prior: MakePri
 
 def test_without_it_samples_do_not_follow(make_prior: MakePrior) -> None:
     prior = make_prior(condition="label")
-    real = prior.real_inputs(jax.random.key(0), 200, conditioned(prior, WALK, 0.55, 200))
+    real = prior.builder.of_reference(jax.random.key(0), 200, conditioned(prior, WALK, 0.55, 200))
     speed = np.asarray(prior.reference.speed)[rows_of(prior, np.asarray(real)[:, :FEATURES])]
     assert (speed < 0.4).mean() > 0.2
 
@@ -397,7 +399,7 @@ def test_a_rollout_is_remembered_with_its_commands(make_prior: MakePrior) -> Non
     inputs = np.asarray(prior.inputs(rollout))
     assert inputs.shape == (4, 6, FEATURES + 1)
     np.testing.assert_allclose(inputs[..., -1] * SPEED_UNIT, rollout.command, rtol=1e-5)
-    mirrored = np.asarray(prior.mirrored(jnp.asarray(inputs)))
+    mirrored = np.asarray(prior.builder.mirrored(jnp.asarray(inputs)))
     np.testing.assert_array_equal(mirrored[..., -1], inputs[..., -1])
     assert set(prior.diversity(prior.inputs(rollout).reshape(-1, FEATURES + 1))) == {
         "feature_diversity",
@@ -536,7 +538,7 @@ def test_spectral_statistics_go_on_with_every_step_and_stay_while_scoring(make_p
         state, _ = step(state, hyperparams(prior), fresh, buffer, jax.random.key(i))
         if i == 0:
             assert all((a != b).any() for a, b in vectors(state, first))
-    inputs = prior.real_inputs(jax.random.key(1), 200, jnp.zeros((200, FEATURES)))
+    inputs = prior.builder.of_reference(jax.random.key(1), 200, jnp.zeros((200, FEATURES)))
     slopes = jax.jit(jax.vmap(jax.grad(lambda x: prior.score(state, x))))(inputs)
     assert np.abs(flat_change(state, first)).max() > 0.05
     norms = np.linalg.norm(slopes, axis=1)
@@ -621,7 +623,7 @@ def test_the_controller_weakens_a_sure_discriminator_whatever_the_loss(make_prio
     assert float(metrics["disc_real_mean"]) > float(metrics["disc_fake_mean"])
     reward = {
         side: float(prior.style(state, prior.score(state, inputs), jnp.int32(8)).mean())
-        for side, inputs in (("fake", fresh), ("real", prior.real_inputs(jax.random.key(9), 64, fresh)))
+        for side, inputs in (("fake", fresh), ("real", prior.builder.of_reference(jax.random.key(9), 64, fresh)))
     }
     assert reward["real"] > reward["fake"] + 0.2
 
@@ -672,7 +674,9 @@ def test_style_is_the_reward_of_the_settings(make_prior: MakePrior, settings: di
 def test_first_scores_lie_at_the_midpoint_of_the_loss(make_prior: MakePrior, settings: dict, midpoint: float) -> None:
     prior = make_prior(**settings)
     state = prior.init(jax.random.key(0))
-    scores = np.asarray(prior.score(state, prior.real_inputs(jax.random.key(0), 200, jnp.zeros((200, FEATURES)))))
+    scores = np.asarray(
+        prior.score(state, prior.builder.of_reference(jax.random.key(0), 200, jnp.zeros((200, FEATURES))))
+    )
     assert prior.midpoint == float(state.scores.mean) == midpoint
     assert scores.shape == (200,)
     assert abs(scores.mean() - midpoint) < 0.3 and np.abs(scores - midpoint).max() < 1.2

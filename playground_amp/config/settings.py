@@ -71,6 +71,8 @@ class EnvConfig:
 
     robot: str = "wildrobot"
     """Name of the robot, a folder of playground_amp/robots, or the path of its YAML file."""
+    task: str = "walk"
+    """What the robots are asked to do: walk, or package.module:Class of your own (docs/tasks.md)."""
     physics: Literal["auto", "native", "mjx"] = "auto"
     """Physics engine: native is MuJoCo on CPU threads, mjx its JAX version; auto picks mjx on an accelerator."""
     num_envs: Size = AUTO

@@ -13,7 +13,7 @@ from flax import struct
 
 FeatureGroup = Literal[
     "joint_positions", "joint_velocities", "root_direction", "root_angular_velocity", "root_height", "foot_contacts"
-]  # in the order of the AMP features
+]  # groups of AMP features: motion.features.FEATURES has the table
 
 
 class Frame(struct.PyTreeNode):
@@ -39,7 +39,7 @@ class Outcome(struct.PyTreeNode):
     """What one control step led to: the truth, taken before any reset."""
 
     privileged: jax.Array  # [..., C] what the critic sees after the step
-    amp_window: jax.Array  # [..., K, F] the last K AMP features, oldest first
+    amp_window: jax.Array  # [..., S, F] AMP features of the last S steps, oldest first; a window and its dilation
     task_reward: jax.Array  # [...] 0..1
     cost: jax.Array  # [...] at least 0, of the action
     terminated: jax.Array  # [...] bool, the robot fell: its future is worth nothing

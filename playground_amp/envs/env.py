@@ -1,4 +1,4 @@
-"""The environment: a batch of robots that follow a forward speed. Pure functions over frozen states.
+"""The environment: a batch of robots that do a task. Pure functions over frozen states.
 
 `step` returns the true outcome of the action, taken before the auto-reset, beside the state to go on from.
 """
@@ -9,13 +9,15 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
 from playground_amp.config import EnvConfig
 from playground_amp.core import rotations
+from playground_amp.core.terms import mirror_of
 from playground_amp.core.types import Frame, Outcome, PhysicsState
+from playground_amp.envs.observations import View, actor_terms, critic_terms, label_terms, observe
 from playground_amp.envs.physics import Physics
+from playground_amp.envs.task import TaskFactory, TaskStep, WalkingTask
 from playground_amp.motion.features import amp_features
 from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
@@ -35,21 +37,32 @@ class EnvState(struct.PyTreeNode):
 
 
 class Env:
-    """Binds robot, physics, reference and settings; holds no state.
+    """Binds robot, physics, reference, task and settings; holds no state.
 
     With `labelled` a gait is asked for beside the speed: one of the reference's labels, at a speed of its clips.
     """
 
     def __init__(
-        self, config: EnvConfig, robot: Robot, physics: Physics, reference: Reference, *, labelled: bool = False
+        self,
+        config: EnvConfig,
+        robot: Robot,
+        physics: Physics,
+        reference: Reference,
+        *,
+        labelled: bool = False,
+        task: TaskFactory = WalkingTask,
     ):
-        self.labelled = labelled
+        self.labelled, self._task_factory = labelled, task
         self.config, self.robot, self.physics, self.reference = config, robot, physics, reference
+        self.task = task(config, robot, reference, labelled=labelled)
         self.num_actions = robot.model.nu
         self.joint_range = jnp.asarray(robot.joint_range, jnp.float32)
         self._home = jnp.asarray(robot.home_qpos, jnp.float32)
-        self.num_labels = len(reference.gaits.names) if labelled else 0
-        self._mirror = _observation_mirror(robot, self.num_labels)
+        labels = reference.gaits.names if labelled else ()
+        self.num_labels = len(labels)
+        self.actor_terms = [*actor_terms(robot), *label_terms(labels), *self.task.observation_terms()]
+        self.critic_terms = [*self.actor_terms, *critic_terms(robot)]
+        self._actor_mirror, self._critic_mirror = mirror_of(self.actor_terms), mirror_of(self.critic_terms)
 
     @property
     def speed_range(self) -> tuple[float, float]:
@@ -61,13 +74,19 @@ class Env:
 
     def with_config(self, **changes: object) -> Env:
         """The same environment under other settings."""
-        config = dataclasses.replace(self.config, **changes)
-        return Env(config, self.robot, self.physics, self.reference, labelled=self.labelled)
+        return self._with(dataclasses.replace(self.config, **changes))
+
+    def with_hyperparams(self, config: EnvConfig) -> Env:
+        """The same environment under a configuration whose numbers may be traced."""
+        return self._with(config)
+
+    def _with(self, config: EnvConfig) -> Env:
+        return Env(config, self.robot, self.physics, self.reference, labelled=self.labelled, task=self._task_factory)
 
     def reset(self, key: jax.Array, num_envs: int, asked: tuple[jax.Array, jax.Array] | None = None) -> EnvState:
         """Fresh episodes for `num_envs` robots, `asked` for gaits [B] and speeds [B] m/s or random; consumes `key`."""
         key, start_key, command_key = jax.random.split(key, 3)
-        label, command = asked or self._draw_command(command_key, num_envs)
+        label, command = asked or self.task.sample_command(command_key, num_envs)
         physics, history = self._start(start_key, label)
         zeros = jnp.zeros(num_envs)
         return EnvState(
@@ -83,35 +102,19 @@ class Env:
 
     def observe(self, state: EnvState) -> tuple[jax.Array, jax.Array]:
         """What the actor sees [B, O] and what the critic sees [B, C] (that and the simulator's knowledge)."""
-        physics = state.physics
-        gravity = rotations.rotate_inverse(physics.qpos[:, 3:7], jnp.array([0.0, 0.0, -1.0]))
-        observation = jnp.concatenate(
-            [
-                gravity,
-                physics.qvel[:, 3:6],
-                physics.qpos[:, 7:] - self.reference.mean_pose,
-                physics.qvel[:, 6:],
-                state.previous_action,
-                state.command[:, None],
-                jax.nn.one_hot(state.label, self.num_labels),
-            ],
-            axis=-1,
-        )
-        velocity = rotations.to_heading(physics.qpos[:, 3:7], physics.qvel[:, :3])
-        return observation, jnp.concatenate([observation, velocity, physics.qpos[:, 2:3], physics.pad_height], axis=-1)
+        mean_pose = self.reference.mean_pose
+        view = View(state.physics, state.previous_action, state.command, state.label, mean_pose)
+        return observe(self.actor_terms, view), observe(self.critic_terms, view)
 
     def mirror(self, observation: jax.Array) -> jax.Array:
         """What the actor [..., O] would see of the robot's reflection through its own sagittal plane."""
-        partner, sign = self._mirror
+        partner, sign = self._actor_mirror
         return observation[..., partner] * sign
 
     def mirror_privileged(self, privileged: jax.Array) -> jax.Array:
         """What the critic [..., C] would see of the reflection."""
-        width = len(self._mirror[0])
-        observation, velocity, height, pads = jnp.split(privileged, [width, width + 3, width + 4], axis=-1)
-        velocity = velocity * jnp.array([1.0, -1.0, 1.0])
-        pads = pads[..., np.asarray(self.robot.mirror_pads)]
-        return jnp.concatenate([self.mirror(observation), velocity, height, pads], axis=-1)
+        partner, sign = self._critic_mirror
+        return privileged[..., partner] * sign
 
     def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
         """One control step of every robot under action [B, A]; those whose episode ended start anew."""
@@ -120,7 +123,19 @@ class Env:
         physics = self.physics.step(state.physics, jnp.clip(target, *self.joint_range.T))
         previous, current = frame_of(state.physics), frame_of(physics)
         velocity, turn = _heading_velocity(previous, current, config.control_dt)
-        task_reward = track_speed(velocity, turn, state.command, config.speed_tolerance)
+        step = TaskStep(
+            previous=previous,
+            current=current,
+            physics=physics,
+            velocity=velocity,
+            turn=turn,
+            action=action,
+            previous_action=state.previous_action,
+            command=state.command,
+            label=state.label,
+            steps=state.steps + 1,
+        )
+        task_reward = self.task.reward(step)
         key, reset_key, command_key = jax.random.split(state.key, 3)
         moved = state.replace(
             physics=physics,
@@ -130,7 +145,7 @@ class Env:
             returns=state.returns + task_reward,
             key=key,
         )
-        terminated = has_fallen(current, config.min_height, config.max_tilt)
+        terminated = self.task.terminated(step)
         truncated = (moved.steps >= config.episode_length) & ~terminated
         outcome = Outcome(
             privileged=self.observe(moved)[1],
@@ -177,33 +192,10 @@ class Env:
 
         return jax.lax.cond(jnp.any(done), restart, lambda state: state, state)
 
-    def _draw_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """Gait [count] and speed [count] asked for: without labels any speed of `command_speed`."""
-        if not self.labelled:
-            low, high = self.config.command_speed
-            return jnp.zeros(count, jnp.int32), jax.random.uniform(key, (count,), minval=low, maxval=high)
-        label_key, speed_key = jax.random.split(key)
-        label = jax.random.randint(label_key, (count,), 0, self.num_labels)
-        low, high = self.reference.gaits.speed_range[label].T
-        return label, low + (high - low) * jax.random.uniform(speed_key, (count,))
-
     def _resample_command(self, state: EnvState, key: jax.Array) -> EnvState:
         due = state.steps % self.config.command_interval == 0
-        label, command = self._draw_command(key, len(due))
+        label, command = self.task.sample_command(key, len(due))
         return state.replace(command=jnp.where(due, command, state.command), label=jnp.where(due, label, state.label))
-
-
-def _observation_mirror(robot: Robot, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each number of the actor's observation is found in its reflection, and its sign: [O] each.
-
-    Speed and gait are the same for the reflection.
-    """
-    joints, signs = (np.asarray(values) for values in robot.mirror_joints)
-    triples = len(joints) * np.arange(3)[:, None]  # positions, velocities, previous action
-    asked = 6 + 3 * len(joints) + np.arange(1 + num_labels)
-    partner = np.concatenate([np.arange(6), (6 + triples + joints).ravel(), asked])
-    sign = np.concatenate([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], np.tile(signs, 3), np.ones(len(asked))])
-    return partner, sign.astype(np.float32)
 
 
 def frame_of(physics: PhysicsState) -> Frame:
@@ -212,24 +204,6 @@ def frame_of(physics: PhysicsState) -> Frame:
     return Frame(
         root_pos=qpos[..., :3], root_quat=qpos[..., 3:7], joint_pos=qpos[..., 7:], pad_height=physics.pad_height
     )
-
-
-def track_speed(velocity: jax.Array, turn: jax.Array, command: jax.Array, tolerance: float) -> jax.Array:
-    """Task reward [...] in 0..1: exp(-(vx - command)^2 / tolerance) exp(-2 vy^2 - wz^2 / 10).
-
-    The lateral term is wide: a walk sways at 0.1-0.2 m/s, and a reward for less would be one for hurried short steps.
-
-    velocity [..., 3] m/s in the heading frame, turn [...] rad/s about the vertical, command [...] m/s.
-    """
-    forward = jnp.exp(-((velocity[..., 0] - command) ** 2) / tolerance)
-    straight = jnp.exp(-2.0 * velocity[..., 1] ** 2 - 0.1 * turn**2)
-    return forward * straight
-
-
-def has_fallen(frame: Frame, min_height: float, max_tilt: float) -> jax.Array:
-    """Whether the root is too low, or leans too far from upright [...]; a state that is not a number has fallen."""
-    up = rotations.rotate(frame.root_quat, jnp.array([0.0, 0.0, 1.0]))[..., 2]
-    return ~(frame.root_pos[..., 2] >= min_height) | ~(up >= jnp.cos(max_tilt))
 
 
 def select(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:

@@ -1,15 +1,7 @@
 """THE definition of the AMP features, used for the reference motion and for the policy alike.
 
-Per control step, F = 2 J + 7 + P numbers for J joints and P foot pads:
-
-| group of features | numbers | what | unit, frame |
-|---|---|---|---|
-| joint_positions | J | joint positions, actuator order | rad |
-| joint_velocities | J | joint velocities | rad/s |
-| root_direction | 3 | direction of the root's linear velocity; zero below 0.1 m/s | unit vector, heading frame |
-| root_angular_velocity | 3 | root angular velocity | rad/s, heading frame |
-| root_height | 1 | root height above the ground | m |
-| foot_contacts | P | contact of each foot pad | 0..1, a ramp of the pad's clearance |
+FEATURES is the table: what one control step says, F = 2 J + 7 + P numbers for J joints and P foot pads. Names, sizes,
+floors, reflections, body parts, the documentation and the layout of a checkpoint follow from it.
 
 All velocities are differences of two frames over one control step, on both sides. The heading frame is that of the
 current root.
@@ -17,8 +9,9 @@ current root.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +20,7 @@ from flax import struct
 
 from playground_amp.core import rotations
 from playground_amp.core.errors import InputError
+from playground_amp.core.terms import Mirror, labels_of, mirror_of, paired, signed, sizes_of
 from playground_amp.core.types import FeatureGroup, Frame
 from playground_amp.robots import Robot
 from playground_amp.robots.kinematic_tree import ancestors
@@ -35,33 +29,146 @@ MOVING = 0.1  # m/s, below which the direction of motion is noise and reported a
 CLIP = 6.0  # standard deviations
 
 
+class Step(NamedTuple):
+    """One control step as the features see it."""
+
+    previous: Frame
+    current: Frame
+    dt: float  # s from the one to the other
+    contact_clearance: tuple[float, float]  # m, below which a pad touches, and above which it does not
+
+    @property
+    def velocity(self) -> jax.Array:
+        """Mean velocity of the root [..., 3] m/s, heading frame."""
+        moved = (self.current.root_pos - self.previous.root_pos) / self.dt
+        return rotations.to_heading(self.current.root_quat, moved)
+
+    @property
+    def angular_velocity(self) -> jax.Array:
+        """Mean angular velocity of the root [..., 3] rad/s, heading frame."""
+        turned = rotations.angular_velocity(self.previous.root_quat, self.current.root_quat, self.dt)
+        return rotations.to_heading(self.current.root_quat, turned)
+
+
+@dataclass(frozen=True)
+class FeatureTerm:
+    """A group of features: a row of the table."""
+
+    group: FeatureGroup  # as configurations call it
+    what: str
+    unit: str
+    frame: str
+    size: str  # in joints J and pads P
+    floor: Callable[[Robot], float]  # least standard deviation to divide by: what never moves must not be amplified
+    labels: Callable[[Robot], Sequence[str]]  # a name for each number
+    mirror: Callable[[Robot], Mirror]
+    bodies: Callable[[Robot], Sequence[int]]  # the body that each number belongs to, -1 is the root
+    value: Callable[[Step], jax.Array]  # [..., size]
+
+
+def _joint_bodies(robot: Robot) -> list[int]:
+    return [int(robot.model.jnt_bodyid[robot.model.joint(joint).id]) for joint in robot.joints]
+
+
+FEATURES: tuple[FeatureTerm, ...] = (
+    FeatureTerm(
+        group="joint_positions",
+        what="joint positions, in actuator order",
+        unit="rad",
+        frame="joint",
+        size="J",
+        floor=lambda robot: 0.1,
+        labels=lambda robot: [f"{joint} position" for joint in robot.joints],
+        mirror=lambda robot: paired(*robot.mirror_joints),
+        bodies=_joint_bodies,
+        value=lambda step: step.current.joint_pos,
+    ),
+    FeatureTerm(
+        group="joint_velocities",
+        what="joint velocities",
+        unit="rad/s",
+        frame="joint",
+        size="J",
+        floor=lambda robot: 1.0,
+        labels=lambda robot: [f"{joint} velocity" for joint in robot.joints],
+        mirror=lambda robot: paired(*robot.mirror_joints),
+        bodies=_joint_bodies,
+        value=lambda step: (step.current.joint_pos - step.previous.joint_pos) / step.dt,
+    ),
+    FeatureTerm(
+        group="root_direction",
+        what="direction of the root's linear velocity: a unit vector above 0.1 m/s, else zero",
+        unit="unit vector",
+        frame="heading",
+        size="3",
+        floor=lambda robot: 0.3,
+        labels=lambda robot: [f"root direction {axis}" for axis in "xyz"],
+        mirror=lambda robot: signed(1.0, -1.0, 1.0),
+        bodies=lambda robot: [-1, -1, -1],
+        value=lambda step: direction(step.velocity),
+    ),
+    FeatureTerm(
+        group="root_angular_velocity",
+        what="angular velocity of the root",
+        unit="rad/s",
+        frame="heading",
+        size="3",
+        floor=lambda robot: 1.0,
+        labels=lambda robot: [f"root angular velocity {axis}" for axis in "xyz"],
+        mirror=lambda robot: signed(-1.0, 1.0, -1.0),
+        bodies=lambda robot: [-1, -1, -1],
+        value=lambda step: step.angular_velocity,
+    ),
+    FeatureTerm(
+        group="root_height",
+        what="height of the root above the ground",
+        unit="m",
+        frame="world",
+        size="1",
+        floor=lambda robot: 0.07 * robot.leg_length,
+        labels=lambda robot: ["root height"],
+        mirror=lambda robot: signed(1.0),
+        bodies=lambda robot: [-1],
+        value=lambda step: step.current.root_pos[..., 2:3],
+    ),
+    FeatureTerm(
+        group="foot_contacts",
+        what="contact of each foot pad, a ramp of its clearance",
+        unit="0..1",
+        frame="pad",
+        size="P",
+        floor=lambda robot: 0.4,
+        labels=lambda robot: [f"{pad} contact" for pad in robot.pads],
+        mirror=lambda robot: paired(robot.mirror_pads),
+        bodies=lambda robot: [int(robot.model.geom_bodyid[geoms[0]]) for geoms in robot.pad_geoms],
+        value=lambda step: contact(step.current.pad_height, step.contact_clearance),
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RobotFeatures:
+    """A row of the table for one robot."""
+
+    group: FeatureGroup
+    labels: tuple[str, ...]
+    mirror: Mirror
+
+
+def feature_terms(robot: Robot) -> list[RobotFeatures]:
+    """The table for one robot."""
+    return [RobotFeatures(term.group, tuple(term.labels(robot)), term.mirror(robot)) for term in FEATURES]
+
+
 def feature_names(robot: Robot) -> list[str]:
     """One name per feature, in order: [F]."""
-    return [
-        *(f"{joint} position" for joint in robot.joints),
-        *(f"{joint} velocity" for joint in robot.joints),
-        *(f"root direction {axis}" for axis in "xyz"),
-        *(f"root angular velocity {axis}" for axis in "xyz"),
-        "root height",
-        *(f"{pad} contact" for pad in robot.pads),
-    ]
+    return labels_of(feature_terms(robot))
 
 
 def amp_features(previous: Frame, current: Frame, *, dt: float, contact_clearance: tuple[float, float]) -> jax.Array:
     """Features [..., F] of the step from `previous` to `current`, taken `dt` seconds apart."""
-    velocity = rotations.to_heading(current.root_quat, (current.root_pos - previous.root_pos) / dt)
-    angular = rotations.angular_velocity(previous.root_quat, current.root_quat, dt)
-    return jnp.concatenate(
-        [
-            current.joint_pos,
-            (current.joint_pos - previous.joint_pos) / dt,
-            direction(velocity),
-            rotations.to_heading(current.root_quat, angular),
-            current.root_pos[..., 2:3],
-            contact(current.pad_height, contact_clearance),
-        ],
-        axis=-1,
-    )
+    step = Step(previous, current, dt, contact_clearance)
+    return jnp.concatenate([term.value(step) for term in FEATURES], axis=-1)
 
 
 def direction(velocity: jax.Array) -> jax.Array:
@@ -81,14 +188,14 @@ def contact(pad_height: jax.Array, clearance: tuple[float, float]) -> jax.Array:
 
 def group_sizes(robot: Robot) -> dict[FeatureGroup, int]:
     """Number of features in each group, in their order."""
-    joints, pads = robot.num_joints, len(robot.pads)
-    return dict(zip(get_args(FeatureGroup), (joints, joints, 3, 3, 1, pads), strict=True))
+    terms = feature_terms(robot)
+    return dict(zip((term.group for term in terms), sizes_of(terms), strict=True))
 
 
 def feature_floor(robot: Robot) -> np.ndarray:
     """Least standard deviation to divide each feature by, [F]: a joint that never moves must not be amplified."""
-    floors = (0.1, 1.0, 0.3, 1.0, 0.07 * robot.leg_length, 0.4)
-    return np.repeat(np.array(floors, np.float32), list(group_sizes(robot).values()))
+    floors = np.array([term.floor(robot) for term in FEATURES], np.float32)
+    return np.repeat(floors, list(group_sizes(robot).values()))
 
 
 def feature_weights(robot: Robot, weights: Mapping[FeatureGroup, float]) -> np.ndarray:
@@ -102,22 +209,13 @@ def feature_weights(robot: Robot, weights: Mapping[FeatureGroup, float]) -> np.n
 
 def feature_mirror(robot: Robot) -> tuple[np.ndarray, np.ndarray]:
     """Where each feature is found in the features of the reflected motion, and its sign: [F] each."""
-    joints, signs = (np.asarray(values) for values in robot.mirror_joints)
-    root = 2 * len(joints) + np.arange(7)
-    pads = root[-1] + 1 + np.asarray(robot.mirror_pads)
-    partner = np.concatenate([joints, len(joints) + joints, root, pads])
-    axes = [1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], [1.0]  # direction, angular velocity, height
-    sign = np.concatenate([signs, signs, *axes, np.ones(len(pads))])
-    return partner, sign.astype(np.float32)
+    return mirror_of(feature_terms(robot))
 
 
 def feature_parts(robot: Robot) -> list[np.ndarray]:
     """Features of each part of the body: a part for every chain of joints from one fork to the next, and the root."""
-    joint_chain = [_chain(robot, robot.model.jnt_bodyid[robot.model.joint(joint).id]) for joint in robot.joints]
-    pad_chain = [_chain(robot, robot.model.geom_bodyid[geoms[0]]) for geoms in robot.pad_geoms]
-    joints = np.array([*joint_chain, *joint_chain])
-    root = np.full(7, -1)
-    owner = np.concatenate([joints, root, np.array(pad_chain)])
+    bodies = [body for term in FEATURES for body in term.bodies(robot)]
+    owner = np.array([-1 if body == -1 else _chain(robot, body) for body in bodies])
     return [np.flatnonzero(owner == part) for part in dict.fromkeys(owner.tolist())]
 
 

@@ -91,27 +91,33 @@ class Reference(struct.PyTreeNode):
 
         By their weight out of the gait's windows within SPEED_BAND of the speed, or of the nearest speed it has.
         """
-        gaits = self.gaits
-        first, last = gaits.first[label], gaits.first[label] + gaits.count[label] - 1
-        sorted_keys, wanted = _speed_key(gaits.of, self.speed)[gaits.by_speed], _speed_key(label, speed)
-        above = jnp.clip(jnp.searchsorted(sorted_keys, wanted), first, last)
+        gaits, speeds = self.gaits, self.speed[self.gaits.by_speed]  # ascending within each gait
+        first, end = gaits.first[label], gaits.first[label] + gaits.count[label]
+        above = jnp.minimum(_search(speeds, speed, first, end), end - 1)
         below = jnp.maximum(above - 1, first)
-        is_above = jnp.abs(sorted_keys[above] - wanted) <= jnp.abs(sorted_keys[below] - wanted)
-        nearest = jnp.where(is_above, above, below)
-        middle = jnp.clip(wanted, sorted_keys[nearest] - SPEED_BAND, sorted_keys[nearest] + SPEED_BAND)
-        low = jnp.searchsorted(sorted_keys, middle - SPEED_BAND)
-        high = jnp.searchsorted(sorted_keys, middle + SPEED_BAND, side="right")
-        low = jnp.clip(low, first, nearest)
-        high = jnp.clip(high, nearest + 1, last + 1)
+        nearest = jnp.where(jnp.abs(speeds[above] - speed) <= jnp.abs(speeds[below] - speed), above, below)
+        middle = jnp.clip(speed, speeds[nearest] - SPEED_BAND, speeds[nearest] + SPEED_BAND)
+        low = jnp.minimum(_search(speeds, middle - SPEED_BAND, first, end), nearest)
+        high = jnp.maximum(_search(speeds, middle + SPEED_BAND, first, end, after_equals=True), nearest + 1)
         if gaits.mass_by_speed is not None:
             return gaits.by_speed[sample_indices(key, gaits.mass_by_speed, low, high)]
         rank = low + (jax.random.uniform(key, speed.shape) * (high - low)).astype(jnp.int32)
         return gaits.by_speed[jnp.minimum(rank, high - 1)]
 
 
-def _speed_key(label: jax.Array, speed: jax.Array) -> jax.Array:
-    """A number that sorts by gait first and by speed within a gait."""
-    return 100.0 * label + jnp.clip(speed, -40.0, 40.0)
+def _search(
+    values: jax.Array, wanted: jax.Array, first: jax.Array, end: jax.Array, *, after_equals: bool = False
+) -> jax.Array:
+    """Where each `wanted` [N] goes among the ascending values[first:end] [N]: before those that equal it, or after."""
+
+    def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = bounds
+        middle = (low + high) // 2
+        here = values[jnp.minimum(middle, len(values) - 1)]
+        further = (low < high) & ((here <= wanted) if after_equals else (here < wanted))
+        return jnp.where(further, middle + 1, low), jnp.where(further, high, jnp.maximum(middle, low))
+
+    return jax.lax.fori_loop(0, len(values).bit_length(), halve, (first, end))[0]
 
 
 def masses(weight: ArrayLike | None, by_speed: ArrayLike) -> dict[str, jax.Array]:

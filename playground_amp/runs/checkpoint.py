@@ -17,6 +17,7 @@ from playground_amp.config import Config, ResolvedConfig, to_dict
 from playground_amp.core.errors import InputError
 from playground_amp.motion.features import feature_names
 from playground_amp.runs.checkpoint_compatibility import check_layout, trained_on
+from playground_amp.core.terms import labels_of
 from playground_amp.motion.clip_set import difference
 
 SCORE = "score"
@@ -34,6 +35,7 @@ def describe(iteration: int, config: ResolvedConfig, amp: AMP) -> dict[str, Any]
         "iteration": iteration,
         "env_steps": iteration * config.steps_per_iteration,
         "features": feature_names(amp.env.robot),
+        "observations": labels_of(amp.env.critic_terms),
         "reference": amp.env.reference.clip_set.to_json(),
         "config": to_dict(config),
     }
@@ -134,7 +136,7 @@ class Checkpoints:
             raise InputError(f"'{self.folder}' holds no checkpoint; start the run anew without --resume")
         about, env = self._read(iteration, about=ocp.args.JsonRestore())["about"], amp.env
         place = f"the checkpoint '{self.folder / str(iteration)}'"
-        check_layout(about, amp.config, env.robot, env.reference.gaits.names, place)
+        check_layout(about, amp.config, env.robot, env.reference.gaits.names, labels_of(env.critic_terms), place)
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         template = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),

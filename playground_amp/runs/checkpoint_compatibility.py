@@ -16,8 +16,15 @@ SETTINGS = ("amp.window", "amp.dilation", "amp.condition", "amp.feature_weights"
 SHOWN = 4  # names in a sentence; of more the number is told
 
 
-def check_layout(about: Mapping[str, Any], config: Config, robot: Robot, gaits: Sequence[str], place: str) -> None:
-    """Raise InputError unless a checkpoint goes with a robot, settings and gaits; the sentence shows both layouts.
+def check_layout(
+    about: Mapping[str, Any],
+    config: Config,
+    robot: Robot,
+    gaits: Sequence[str],
+    observations: Sequence[str],
+    place: str,
+) -> None:
+    """Raise InputError unless a checkpoint goes with a robot, settings, gaits and task; the sentence shows both layouts.
 
     `about` is what is kept beside it; what an older one does not say is not held against it.
     """
@@ -32,6 +39,20 @@ def check_layout(about: Mapping[str, Any], config: Config, robot: Robot, gaits: 
             f"{place} was made for the gaits {_quoted(before)}, in this order, but reference.clips now gives "
             f"{_quoted(gaits)}; label the clips as they were, or start a new run"
         )
+    if "observations" in about:
+        _check_observations(about["observations"], observations, config, place)
+
+
+def _check_observations(old: Sequence[str], new: Sequence[str], config: Config, place: str) -> None:
+    if list(old) == list(new):
+        return
+    gone, come = [name for name in old if name not in new], [name for name in new if name not in old]
+    words = [f"without {_some(gone)}"] if gone else []
+    words += [f"with {_some(come)}"] if come else []
+    raise InputError(
+        f"{place} was made for other observations: they are {' and '.join(words) or 'in another order'}; env.task is "
+        f"'{config.env.task}': set it back, or start a new run"
+    )
 
 
 def trained_on(about: Mapping[str, Any]) -> ClipSet | None:

@@ -22,7 +22,7 @@ import yaml
 
 from playground_amp.config import Config, load_config, to_dict
 from playground_amp.core.errors import InputError, nearest
-from playground_amp.core.files import write_whole
+from playground_amp.core.files import PACKAGE, write_whole
 from playground_amp.runs.checkpoint_compatibility import trained_on
 from playground_amp.motion.clip_set import ClipSet, difference
 
@@ -147,9 +147,11 @@ def versions() -> dict[str, str]:
 
 
 def _git_revision() -> str:
-    folder = Path(__file__).parent
+    clone = PACKAGE.parent
+    if not (clone / ".git").exists():  # installed; a repository around it is somebody else's
+        return "none, installed"
     try:
-        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+        command = ["git", "-C", str(clone), "describe", "--always", "--dirty", "--abbrev=12"]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
