@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from measure import Measure
 
 from playground_amp.config import EnvConfig
 from playground_amp.core.console import show_sentences
@@ -32,6 +33,15 @@ ONE_SENTENCE = pytest.mark.filterwarnings(
 
 # Compiling takes most of the time; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests what training compiles, in twice the time.
 jax.config.update("jax_disable_most_optimizations", os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--measure", action="store_true", help="print wall time, CPU time and memory at the end")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("measure"):
+        config.pluginmanager.register(Measure(config))
 
 
 def synthetic_walk(robot: Robot, frames: int = 120) -> np.ndarray:
