@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+
 def cpu_seconds() -> float:
     """Of this process and of its children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -74,6 +75,8 @@ class Measure:
         for file, (cpu, one) in sorted(files.items(), key=lambda each: -each[1][0]):
             write(f"{cpu:7.1f} s CPU  {file}, {one['resident'][file]:.0f} MB in memory after it")
         for name, one in sorted(workers.items()):
-            write(f"{name}: {one['cpu']:.0f} s CPU, peak {one['peak']:.0f} MB, of a child process {one['child']:.0f} MB")
+            write(
+                f"{name}: {one['cpu']:.0f} s CPU, peak {one['peak']:.0f} MB, of a child process {one['child']:.0f} MB"
+            )
         total = sum(one["cpu"] for one in workers.values())
         write(f"together: {total:.0f} s CPU, {time.monotonic() - self.began:.0f} s wall")

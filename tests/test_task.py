@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -18,34 +21,12 @@ from playground_amp.core.errors import InputError
 from playground_amp.core.terms import labels_of, signed, sizes_of
 from playground_amp.core.types import FeatureGroup
 from playground_amp.envs.env import Env
-from playground_amp.envs.observations import ObservationTerm
+from playground_amp.envs.observations import ObservationTerm, actor_terms, label_terms
 from playground_amp.envs.task import TaskStep, WalkingTask, find_task
 from playground_amp.motion.features import FEATURES, feature_mirror, feature_names
 from playground_amp.robots import Robot
 
-CROUCH = """
-import jax
-import jax.numpy as jnp
-
-from playground_amp.core.terms import signed
-from playground_amp.envs.observations import ObservationTerm
-from playground_amp.envs.task import WalkingTask
-
-
-class Crouch(WalkingTask):
-    def sample_command(self, key, count):
-        return jnp.zeros(count, jnp.int32), jnp.full(count, 0.25)
-
-    def reward(self, step):
-        return jnp.exp(-100.0 * (step.current.root_pos[:, 2] - 0.4) ** 2)
-
-    def terminated(self, step):
-        return step.steps >= 5
-
-    def observation_terms(self):
-        height = lambda view: view.physics.qpos[:, 2:3]
-        return [ObservationTerm("height", "m", "world", ["height"], signed(1.0), height)]
-"""
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 class Sideways(WalkingTask):
@@ -61,10 +42,14 @@ class Sideways(WalkingTask):
 
 @pytest.fixture
 def own_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A task in a file of the working directory."""
-    (tmp_path / "crouching_task.py").write_text(CROUCH)
+    """The task that docs/tasks.md shows, in a file of the working directory."""
+    page = (DOCS / "tasks.md").read_text()
+    (code,) = [block for block in re.findall(r"(?s)```python\n(.*?)```", page) if "class Crouch" in block]
+    (tmp_path / "own_task.py").write_text(code)
+    monkeypatch.setitem(sys.modules, "own_task", None)  # forgotten afterwards
+    del sys.modules["own_task"]
     monkeypatch.chdir(tmp_path)
-    return "env.task=crouching_task:Crouch"
+    return "env.task=own_task:Crouch"
 
 
 def test_a_users_task_is_trained_and_gone_on_with(own_task: str, tmp_path: Path) -> None:
@@ -74,16 +59,16 @@ def test_a_users_task_is_trained_and_gone_on_with(own_task: str, tmp_path: Path)
     assert len(metrics) == 6
 
 
-def test_a_users_task_asks_rewards_ends_and_observes(own_task: str) -> None:
+def test_a_users_task_rewards_ends_and_observes(own_task: str) -> None:
     env = make_amp(load_config("ppo_amass_training", [*SMALL, own_task])).env
     state = jax.jit(lambda key: env.reset(key, 3))(jax.random.key(0))
-    np.testing.assert_array_equal(state.command, np.full(3, 0.25, np.float32))
-    step = jax.jit(env.step)
-    for i in range(5):
-        state, outcome = step(state, jnp.zeros((3, env.num_actions)))
-        assert bool(outcome.terminated.all()) == (i == 4)
+    _, outcome = jax.jit(env.step)(state, jnp.zeros((3, env.num_actions)))
+    assert (outcome.task_reward >= 0.0).all() and (outcome.task_reward <= 1.0).all()
+    tall = state.replace(physics=state.physics.replace(qpos=state.physics.qpos.at[:, 2].set(0.7)))
+    assert jax.jit(env.step)(tall, jnp.zeros((3, env.num_actions)))[1].terminated.all()
     observation, privileged = env.observe(state)
-    assert labels_of(env.actor_terms)[-1] == "height" and observation.shape[1] == len(labels_of(env.actor_terms))
+    assert labels_of(env.actor_terms)[-1] == "root height"
+    assert observation.shape[1] == len(labels_of(env.actor_terms))
     np.testing.assert_array_equal(observation[:, -1], state.physics.qpos[:, 2])
     assert privileged.shape[1] == len(labels_of(env.critic_terms))
 
@@ -114,7 +99,7 @@ def test_a_task_under_other_numbers_is_made_anew(make_env) -> None:
 
 def test_a_checkpoint_of_another_task_is_told_by_its_observations(own_task: str, tmp_path: Path) -> None:
     run = train(tmp_path / "run", own_task)
-    with pytest.raises(InputError, match=r"other observations: they are without height; env\.task is 'walk'"):
+    with pytest.raises(InputError, match=r"other observations: they are without root height; env\.task is 'walk'"):
         resume(run, ["env.task=walk", "ppo.iterations=6"])
 
 
@@ -136,6 +121,28 @@ def test_a_task_that_is_none_is_one_sentence(name: str, said: str) -> None:
 
 
 # The tables
+
+
+def table_rows(page: str, first: str) -> list[list[str]]:
+    """Cells of the table whose first heading is `first`."""
+    lines = (DOCS / page).read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"| {first} |"))
+    body = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body]
+
+
+def test_the_documented_features_are_those_of_the_table() -> None:
+    documented = table_rows("design.md", "group")
+    table = [[f"`{term.group}`", term.size, term.what, term.unit, term.frame] for term in FEATURES]
+    assert [row[:5] for row in documented] == table
+
+
+def test_the_documented_observations_are_those_of_the_tables(robot: Robot) -> None:
+    rows = table_rows("tasks.md", "observation term")
+    assert [row[0] for row in rows] == [f"`{term.name}`" for term in [*actor_terms(robot), *label_terms(["a", "b"])]]
+    for row, term in zip(rows, actor_terms(robot), strict=False):
+        assert row[1] == {robot.num_joints: "J"}.get(len(term.labels), str(len(term.labels)))
+        assert row[4] == term.frame and row[3].split(",")[0] == term.unit.split(",")[0]
 
 
 def test_the_groups_of_features_are_those_that_configurations_name() -> None:
