@@ -25,14 +25,14 @@ from playground_amp.evaluation.evaluate import evaluate
 from playground_amp.evaluation.gait_labels import (
     GaitEvaluation,
     GaitLabelEvaluation,
-    changes,
     distances_to,
     evaluate_gaits,
-    in_turn,
-    sentences,
+    gait_sentences,
+    sequential_schedule,
+    switching_schedule,
     windows_by_label,
 )
-from playground_amp.evaluation.rollout import Recording, make_recorder, one_each, parts_of, record
+from playground_amp.evaluation.rollout import Recording, constant_schedule, make_recorder, record, segment_of_step
 from playground_amp.evaluation.style import recording_windows
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.reference_builder import load_clips
@@ -75,40 +75,40 @@ def with_gaits(speed_range: list[list[float]]) -> AMP:
 
 
 def test_every_gait_is_asked_for_as_often_and_at_all_its_speeds() -> None:
-    asked = one_each(with_gaits([[0.2, 0.6], [0.0, 0.0], [1.0, 1.4]]), 9)
-    assert asked.label.shape == asked.command.shape == (1, 9)
-    label, command = np.asarray(asked.label[0]), np.asarray(asked.command[0])
+    schedule = constant_schedule(with_gaits([[0.2, 0.6], [0.0, 0.0], [1.0, 1.4]]), 9)
+    assert schedule.label.shape == schedule.command.shape == (1, 9)
+    label, command = np.asarray(schedule.label[0]), np.asarray(schedule.command[0])
     for gait, speeds in enumerate(([0.2, 0.4, 0.6], [0.0, 0.0, 0.0], [1.0, 1.2, 1.4])):
         np.testing.assert_allclose(np.sort(command[label == gait]), speeds, atol=1e-6)
 
 
 def test_one_episode_each_is_asked_for_a_speed_of_its_gait() -> None:
-    asked = one_each(with_gaits([[0.2, 0.6], [0.0, 0.0]]), 2)
-    np.testing.assert_allclose(asked.command, [[0.2, 0.0]])
+    schedule = constant_schedule(with_gaits([[0.2, 0.6], [0.0, 0.0]]), 2)
+    np.testing.assert_allclose(schedule.command, [[0.2, 0.0]])
 
 
 def test_without_labels_the_speeds_fill_the_range_of_commands() -> None:
     config = SimpleNamespace(command_speed=(0.4, 0.8))
-    asked = one_each(SimpleNamespace(env=SimpleNamespace(labelled=False, config=config)), 5)
-    np.testing.assert_allclose(asked.command, [[0.4, 0.5, 0.6, 0.7, 0.8]], atol=1e-6)
-    np.testing.assert_array_equal(asked.label, np.zeros((1, 5)))
+    schedule = constant_schedule(SimpleNamespace(env=SimpleNamespace(labelled=False, config=config)), 5)
+    np.testing.assert_allclose(schedule.command, [[0.4, 0.5, 0.6, 0.7, 0.8]], atol=1e-6)
+    np.testing.assert_array_equal(schedule.label, np.zeros((1, 5)))
 
 
 def test_gaits_are_asked_for_in_turn_at_the_middle_of_their_speeds() -> None:
-    asked = in_turn(with_gaits([[0.2, 0.6], [0.0, 0.0], [1.0, 1.4]]), 2)
-    np.testing.assert_array_equal(asked.label, [[0, 0], [1, 1], [2, 2]])
-    np.testing.assert_allclose(asked.command, [[0.4, 0.4], [0.0, 0.0], [1.2, 1.2]], atol=1e-6)
-    np.testing.assert_array_equal(parts_of(9, 3), [0, 0, 0, 1, 1, 1, 2, 2, 2])
+    schedule = sequential_schedule(with_gaits([[0.2, 0.6], [0.0, 0.0], [1.0, 1.4]]), 2)
+    np.testing.assert_array_equal(schedule.label, [[0, 0], [1, 1], [2, 2]])
+    np.testing.assert_allclose(schedule.command, [[0.4, 0.4], [0.0, 0.0], [1.2, 1.2]], atol=1e-6)
+    np.testing.assert_array_equal(segment_of_step(9, 3), [0, 0, 0, 1, 1, 1, 2, 2, 2])
 
 
 @pytest.mark.parametrize("labels", [2, 3, 4])
 def test_every_change_of_gait_is_asked_for_as_often(labels: int) -> None:
     pairs = list(permutations(range(labels), 2))
     speeds = [[float(i), i + 0.5] for i in range(labels)]
-    asked = changes(with_gaits(speeds), 3 * len(pairs))
-    found = sorted(map(tuple, np.asarray(asked.label).T.tolist()))
+    schedule = switching_schedule(with_gaits(speeds), 3 * len(pairs))
+    found = sorted(map(tuple, np.asarray(schedule.label).T.tolist()))
     assert found == sorted(3 * pairs)
-    np.testing.assert_allclose(asked.command, np.asarray(asked.label) + 0.25, atol=1e-6)
+    np.testing.assert_allclose(schedule.command, np.asarray(schedule.label) + 0.25, atol=1e-6)
 
 
 class Still:
@@ -124,18 +124,18 @@ class Still:
 
 def test_the_recorded_policy_is_told_what_is_asked_for_and_when_it_changes(amp: AMP) -> None:
     """Two halves of an episode; nothing is drawn anew at env.command_interval. The action is what it was told."""
-    asked = changes(amp, 4)
-    recording = make_recorder(Still(amp.env), 4, asked)(None, None, jax.random.key(0))
+    schedule = switching_schedule(amp, 4)
+    recording = make_recorder(Still(amp.env), 4, schedule)(None, None, jax.random.key(0))
     told = np.asarray(recording.action)[..., :3]
     for step in range(STEPS):
         part = 0 if step < STEPS // 2 else 1
-        np.testing.assert_allclose(told[step, :, 0], asked.command[part], atol=1e-6)
-        np.testing.assert_array_equal(told[step, :, 1:], np.eye(2)[np.asarray(asked.label[part])])
-    np.testing.assert_allclose(recording.command, asked.command[0])
+        np.testing.assert_allclose(told[step, :, 0], schedule.command[part], atol=1e-6)
+        np.testing.assert_array_equal(told[step, :, 1:], np.eye(2)[np.asarray(schedule.label[part])])
+    np.testing.assert_allclose(recording.command, schedule.command[0])
 
 
 def test_a_shorter_recording_has_every_part_as_long(amp: AMP) -> None:
-    recording = make_recorder(Still(amp.env), 2, in_turn(amp, 2), 6)(None, None, jax.random.key(0))
+    recording = make_recorder(Still(amp.env), 2, sequential_schedule(amp, 2), 6)(None, None, jax.random.key(0))
     assert len(recording.qpos) == 6
     told = np.asarray(recording.action)[..., :3]
     np.testing.assert_array_equal(told[:, 0, 1:], np.repeat(np.eye(2), 3, axis=0))
@@ -144,20 +144,20 @@ def test_a_shorter_recording_has_every_part_as_long(amp: AMP) -> None:
 
 
 def test_robots_start_as_the_gait_that_is_asked_for_first(amp: AMP) -> None:
-    asked = changes(amp, 40)
-    recording = make_recorder(Still(amp.env), 40, asked)(None, None, jax.random.key(1))
+    schedule = switching_schedule(amp, 40)
+    recording = make_recorder(Still(amp.env), 40, schedule)(None, None, jax.random.key(1))
     moving = np.abs(np.asarray(recording.qvel)[0, :, 0]) > 0.1
-    assert not moving[np.asarray(asked.label[0]) == STAND].any()
-    assert moving[np.asarray(asked.label[0]) == WALK].mean() > 0.6  # the others start standing
+    assert not moving[np.asarray(schedule.label[0]) == STAND].any()
+    assert moving[np.asarray(schedule.label[0]) == WALK].mean() > 0.6  # the others start standing
 
 
 def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(
     amp: AMP, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = jax.jit(amp.init)(jax.random.key(0))
-    policy = state.policy.params.actor, state.statistics
-    steady = record(amp, *policy, jax.random.key(0), 6)
-    changed = record(amp, *policy, jax.random.key(1), 6, changes(amp, 6))
+    params, statistics = state.policy.params.actor, state.statistics
+    steady = record(amp, params, statistics, jax.random.key(0), 6)
+    changed = record(amp, params, statistics, jax.random.key(1), 6, switching_schedule(amp, 6))
     monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail(f"'{path}' is read again"))
     found = evaluate_gaits(amp, steady, changed)
     assert windows_by_label(amp) is windows_by_label(amp), "the clips are cut into windows once"
@@ -259,7 +259,7 @@ def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speed
 
 def test_sentences_name_every_gait_and_the_changes() -> None:
     walk = GaitLabelEvaluation("walk", 32, 0.75, 0.5, 0.47, {"walk": 0.1, "stand": 0.9}, "walk")
-    lines = sentences(GaitEvaluation((walk,), 64, 0.5))
+    lines = gait_sentences(GaitEvaluation((walk,), 64, 0.5))
     assert lines[0].startswith("asked for walk: 75% of 32 episodes without a fall, 0.47 m/s at 0.50 commanded")
     assert "0.10 to walk, 0.90 to stand" in lines[0]
     assert lines[1] == "another gait asked for half-way: 50% of 64 episodes without a fall"

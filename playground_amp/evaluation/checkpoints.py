@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.evaluation.bounds import bounds, faults, figures
 from playground_amp.evaluation.columns import between, number, without_nan
 from playground_amp.evaluation.evaluate import Evaluation, evaluate
-from playground_amp.evaluation.gait_labels import GaitEvaluation, changes, evaluate_gaits, switching
+from playground_amp.evaluation.gait_labels import GaitEvaluation, evaluate_gaits, switch_sentence, switching_schedule
 from playground_amp.evaluation.policy import choose_iteration
 from playground_amp.evaluation.rollout import Recording, make_recorder
 from playground_amp.runs import run_directory
@@ -39,7 +38,7 @@ class CheckpointEvaluation:
     figures: dict[str, float]  # the evaluation's, and the speed at 0.6 m/s commanded
     limits: dict[str, tuple[float, float]]  # least and greatest value of the figures that have bounds
     faults: list[str]  # names of the figures that are out of bounds
-    gaits: GaitEvaluation | None  # of a policy that is asked for one of several
+    gaits: GaitEvaluation | None  # of a policy that is commanded one of several
 
     @property
     def passed(self) -> bool:
@@ -63,7 +62,7 @@ class CheckpointEvaluation:
             outcome = "fail" if name in self.faults else "pass"
             value, bound = number(self.figures[name]), between(low, high)
             lines.append(f"  {name.replace('_', ' '):18}{value:>8}  {bound:14}{outcome}")
-        return "\n".join(lines + ([f"  {switching(self.gaits)}"] if self.gaits else []))
+        return "\n".join(lines + ([f"  {switch_sentence(self.gaits)}"] if self.gaits else []))
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON knows it."""
@@ -72,7 +71,7 @@ class CheckpointEvaluation:
             about
             | {"passed": self.passed, "faults": self.faults, "bounds": self.limits}
             | {"evaluation": self.evaluation.to_json() | {"speed_at_0.6": self.figures["speed_at_0.6"]}}
-            | ({"gaits": dataclasses.asdict(self.gaits)} if self.gaits else {})
+            | ({"gaits": self.gaits.to_json()} if self.gaits else {})
         )
 
 
@@ -133,7 +132,7 @@ def _evaluate(
         iterations = choose_iterations(checkpoints, which)
         amp = make_amp(config)
         steady = make_recorder(amp, episodes)
-        switched = make_recorder(amp, episodes, changes(amp, episodes)) if amp.env.labelled else None
+        switched = make_recorder(amp, episodes, switching_schedule(amp, episodes)) if amp.env.labelled else None
         clips_told = None  # of the checkpoint before: of the same clips nothing more is to be said
         for iteration in iterations:
             describe(f"evaluating {path}, iteration {iteration}")

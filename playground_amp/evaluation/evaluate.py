@@ -13,7 +13,7 @@ import numpy as np
 from playground_amp.amp import AMP
 from playground_amp.evaluation.columns import without_nan
 from playground_amp.evaluation.reference_pace import Pace, reference_pace, step_length
-from playground_amp.evaluation.rollout import Recording, settled
+from playground_amp.evaluation.rollout import Recording, settled_steps
 from playground_amp.evaluation.style import held_out_distances, recording_windows, training_distances
 from playground_amp.metrics.gait import Quality, measure
 from playground_amp.motion.clip import MotionClip
@@ -26,7 +26,7 @@ SPEED_BINS = 5  # of the range of commands
 
 @dataclasses.dataclass(frozen=True)
 class SpeedRow:
-    """Means over the episodes of one part of the range of commands, as in Evaluation."""
+    """Means over the episodes whose command is in one part of the range, as in Evaluation."""
 
     episodes: int
     command: float  # m/s
@@ -80,7 +80,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeGait:
-    """How the robot walks in one episode, its first second left out."""
+    """How the robot moves in one episode, its first second left out."""
 
     command: float  # m/s
     speed: float  # m/s
@@ -133,7 +133,7 @@ def measure_gaits(amp: AMP, recording: Recording) -> list[EpisodeGait]:
 
 
 def speed_near(amp: AMP, recording: Recording, command: float, within: float = 0.03) -> float:
-    """Mean speed, m/s, of the long enough episodes whose command is `command` m/s give or take `within`, or NaN."""
+    """Mean speed, m/s, of the long enough episodes whose command is within `within` m/s of `command` m/s, or NaN."""
     measured, long_enough = _measured_steps(amp, recording)
     distance, velocity = np.abs(np.asarray(recording.command) - command), np.asarray(recording.forward_velocity)
     near = np.flatnonzero(long_enough & (distance <= within + 1e-6))
@@ -142,7 +142,7 @@ def speed_near(amp: AMP, recording: Recording, command: float, within: float = 0
 
 def _measured_steps(amp: AMP, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     """The settled steps [T, B] of the episodes, and which episodes [B] have enough of them to show a gait."""
-    measured = settled(amp, recording)
+    measured = settled_steps(amp, recording)
     return measured, measured.sum(axis=0) >= round(SHORTEST_WALK / amp.env.config.control_dt)
 
 

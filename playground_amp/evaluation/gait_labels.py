@@ -1,25 +1,27 @@
-"""A policy of several gaits: whether each is done when asked for, like its own clips, and can be changed half-way."""
+"""A policy of several gaits: whether it does each on command, like that gait's clips, and changes between them."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from playground_amp.amp import AMP
+from playground_amp.evaluation.columns import without_nan
 from playground_amp.evaluation.reference_cache import once_per_reference
-from playground_amp.evaluation.rollout import CommandSchedule, Recording, one_each, settled
+from playground_amp.evaluation.rollout import CommandSchedule, Recording, constant_schedule, settled_steps
 from playground_amp.evaluation.style import clip_windows, recording_windows
 from playground_amp.metrics import distribution_distance
 
 
 @dataclasses.dataclass(frozen=True)
 class GaitLabelEvaluation:
-    """Means over the episodes that were asked for one gait from start to end."""
+    """Means over the episodes in which one gait is commanded from start to end; NaN is what does not exist."""
 
     label: str
     episodes: int
@@ -32,29 +34,33 @@ class GaitLabelEvaluation:
 
 @dataclasses.dataclass(frozen=True)
 class GaitEvaluation:
-    """What a policy makes of its labels."""
+    """How a policy does each of its gaits, and how it changes from one to another."""
 
     gaits: tuple[GaitLabelEvaluation, ...]
-    switches: int  # episodes in which another gait was asked for half-way
+    switches: int  # episodes in which the gait commanded changes half-way
     switch_survival: float  # share of those that reached the time limit
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON knows it: NaN is null."""
+        return without_nan(dataclasses.asdict(self))
 
-def evaluate_gaits(amp: AMP, steady: Recording, changed: Recording) -> GaitEvaluation:
-    """Of episodes that were asked for what `one_each` says, and of others asked for what `changes` says."""
-    asked, clips = np.asarray(one_each(amp, len(steady.command)).label[0]), windows_by_label(amp)
+
+def evaluate_gaits(amp: AMP, steady: Recording, switched: Recording) -> GaitEvaluation:
+    """Evaluate episodes under `constant_schedule`, and others under `switching_schedule`."""
+    label, clips = np.asarray(constant_schedule(amp, len(steady.command)).label[0]), windows_by_label(amp)
     return GaitEvaluation(
-        gaits=tuple(_gait(amp, steady, asked == i, i, clips) for i in range(amp.env.num_labels)),
-        switches=len(changed.fell),
-        switch_survival=float(1.0 - np.mean(changed.fell)),
+        gaits=tuple(_evaluate_label(amp, steady, label == i, i, clips) for i in range(amp.env.num_labels)),
+        switches=len(switched.fell),
+        switch_survival=float(1.0 - np.mean(switched.fell)),
     )
 
 
-def sentences(gaits: GaitEvaluation) -> list[str]:
-    """One for each gait, and one for the changes."""
-    return [*map(_sentence, gaits.gaits), switching(gaits)]
+def gait_sentences(gaits: GaitEvaluation) -> list[str]:
+    """One sentence on each gait, and one on the changes."""
+    return [*(_sentence(gait) for gait in gaits.gaits), switch_sentence(gaits)]
 
 
-def switching(gaits: GaitEvaluation) -> str:
+def switch_sentence(gaits: GaitEvaluation) -> str:
     """One sentence on the changes half-way."""
     return f"another gait asked for half-way: {gaits.switch_survival:.0%} of {gaits.switches} episodes without a fall"
 
@@ -67,39 +73,39 @@ def _sentence(gait: GaitLabelEvaluation) -> str:
     )
 
 
-def changes(amp: AMP, episodes: int) -> CommandSchedule:
+def switching_schedule(amp: AMP, episodes: int) -> CommandSchedule:
     """One gait for the first half of each episode and another for the second, every pair the same number of times."""
     first = jnp.arange(episodes) % amp.env.num_labels
-    step = 1 + jnp.arange(episodes) // amp.env.num_labels % (amp.env.num_labels - 1)
-    label = jnp.stack([first, (first + step) % amp.env.num_labels])
+    offset = 1 + jnp.arange(episodes) // amp.env.num_labels % (amp.env.num_labels - 1)
+    label = jnp.stack([first, (first + offset) % amp.env.num_labels])
     return CommandSchedule(label=label, command=middle_speeds(amp)[label])
 
 
-def in_turn(amp: AMP, episodes: int) -> CommandSchedule:
+def sequential_schedule(amp: AMP, episodes: int) -> CommandSchedule:
     """Every gait for an equal part of each episode, one after the other."""
     label = jnp.tile(jnp.arange(amp.env.num_labels)[:, None], (1, episodes))
     return CommandSchedule(label=label, command=middle_speeds(amp)[label])
 
 
 def middle_speeds(amp: AMP) -> jax.Array:
-    """The speed [L] m/s in the middle of those of each gait's clips."""
+    """The forward speed [L] m/s in the middle of those of each gait's clips."""
     return amp.env.reference.gaits.speed_range.mean(axis=-1)
 
 
-def _gait(
-    amp: AMP, recording: Recording, mine: np.ndarray, label: int, clips: Mapping[str, np.ndarray]
+def _evaluate_label(
+    amp: AMP, recording: Recording, episodes: np.ndarray, label: int, clips: Mapping[str, np.ndarray]
 ) -> GaitLabelEvaluation:
-    """Of the episodes `mine` [B] (bool), which were asked for gait `label`; `clips` are those of `windows_by_label`."""
-    own = jax.tree.map(lambda x: np.asarray(x)[mine] if x.ndim == 1 else np.asarray(x)[:, mine], recording)
-    names, frames = amp.env.reference.gaits.names, settled(amp, own)
+    """Of the `episodes` [B] (bool) in which gait `label` is commanded; `clips` are those of `windows_by_label`."""
+    own = jax.tree.map(lambda x: np.asarray(x)[episodes] if x.ndim == 1 else np.asarray(x)[:, episodes], recording)
+    names, settled = amp.env.reference.gaits.names, settled_steps(amp, own)
     distances = distances_to(clips, recording_windows(amp, own))
     known = {name: distance for name, distance in distances.items() if not math.isnan(distance)}
     return GaitLabelEvaluation(
         label=names[label],
-        episodes=int(mine.sum()),
+        episodes=int(episodes.sum()),
         survival=float(1.0 - own.fell.mean()),
         command=float(own.command.mean()),
-        forward_velocity=float(own.forward_velocity[frames].mean()) if frames.any() else math.nan,
+        forward_velocity=float(own.forward_velocity[settled].mean()) if settled.any() else math.nan,
         distances=distances,
         nearest=min(known, key=known.__getitem__) if known else "",
     )
@@ -107,12 +113,12 @@ def _gait(
 
 @once_per_reference
 def windows_by_label(amp: AMP) -> dict[str, np.ndarray]:
-    """Windows [N, WINDOW * F] of the training clips of each gait."""
+    """Windows [N, WINDOW * F] of normalised features of the training clips of each gait."""
     clips = amp.env.reference.clips.training
     by_label = {name: [clip for clip in clips if clip.label == name] for name in amp.env.reference.gaits.names}
     return {name: clip_windows(amp, group) for name, group in by_label.items()}
 
 
-def distances_to(clips: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, float]:
-    """Frechet distance of windows `rows` [N, WINDOW * F] from those of each label."""
-    return {name: distribution_distance.frechet(rows, windows) for name, windows in clips.items()}
+def distances_to(clips: Mapping[str, np.ndarray], windows: np.ndarray) -> dict[str, float]:
+    """Frechet distance of `windows` [N, WINDOW * F] from those of the clips of each label."""
+    return {name: distribution_distance.frechet(windows, known) for name, known in clips.items()}

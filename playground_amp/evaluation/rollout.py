@@ -1,4 +1,4 @@
-"""Recording: whole episodes of a policy without its noise, and what the robots are asked for in them."""
+"""Rollouts to evaluate: whole episodes of the mean policy, recorded, and the schedule of their commands."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ SETTLING = 1.0  # s at the start of an episode that speed, gait and style leave 
 
 
 class Recording(struct.PyTreeNode):
-    """Episodes of B robots, T control steps; what follows the end of an episode is not part of it."""
+    """Episodes of B robots over T control steps; what follows the end of an episode is not part of it."""
 
-    qpos: jax.Array  # [T, B, nq] state before each step
-    pad_height: jax.Array  # [T, B, P] m
-    torque: jax.Array  # [T, B, A] N m
-    qvel: jax.Array  # [T, B, nv]
-    action: jax.Array  # [T, B, A] of the step, before scaling and clipping
-    forward_velocity: jax.Array  # [T, B] m/s
+    qpos: jax.Array  # [T, B, nq] m, unit quaternion, rad: the state before each step
+    pad_height: jax.Array  # [T, B, P] m, lowest point of each foot pad above the ground, before each step
+    torque: jax.Array  # [T, B, A] N m, of the servos, on the way to that state
+    qvel: jax.Array  # [T, B, nv] m/s (world), rad/s (root: body frame), before each step
+    action: jax.Array  # [T, B, A] mean action of the policy, before scaling and clipping
+    forward_velocity: jax.Array  # [T, B] m/s, heading frame, mean over the step
     alive: jax.Array  # [T, B] bool, the episode had not ended before this step
-    fell: jax.Array  # [B] bool
-    command: jax.Array  # [B] m/s
+    fell: jax.Array  # [B] bool, the episode ended by a fall
+    command: jax.Array  # [B] m/s, forward speed commanded at the start
 
 
 class CommandSchedule(struct.PyTreeNode):
-    """What the robots are asked for: P parts of an episode, of equal length, one after the other."""
+    """The commands of B episodes, each of S segments of equal length, one after the other."""
 
-    label: jax.Array  # [P, B] int32, gait
-    command: jax.Array  # [P, B] m/s
+    label: jax.Array  # [S, B] int32, gait, an index of the reference's labels
+    command: jax.Array  # [S, B] m/s, forward speed
 
 
-def one_each(amp: AMP, episodes: int) -> CommandSchedule:
-    """One gait and speed for every episode: all gaits the same number of times, speeds evenly over their range."""
+def constant_schedule(amp: AMP, episodes: int) -> CommandSchedule:
+    """One gait and speed for each episode: all gaits the same number of times, speeds evenly over their range."""
     if not amp.env.labelled:
         low, high = amp.env.config.command_speed
         return CommandSchedule(jnp.zeros((1, episodes), jnp.int32), jnp.linspace(low, high, episodes)[None])
@@ -52,33 +52,34 @@ def record(
     statistics: Statistics,
     key: jax.Array,
     episodes: int,
-    asked: CommandSchedule | None = None,
+    schedule: CommandSchedule | None = None,
     steps: int | None = None,
 ) -> Recording:
-    """Run the mean policy for one episode each, asked for what `one_each` says or for `asked`; consumes `key`.
+    """Record one episode of the mean policy for each of `episodes` robots; consumes `key`.
 
-    It ends at the time limit, or after `steps` control steps, which may be fewer.
+    `params` are the actor's, `statistics` those that its observations are normalised by. Commands follow `schedule`, by
+    default `constant_schedule`. Episodes end at the time limit, or after `steps` control steps, which may be fewer.
     """
-    return make_recorder(amp, episodes, asked, steps)(params, statistics, key)
+    return make_recorder(amp, episodes, schedule, steps)(params, statistics, key)
 
 
 def make_recorder(
-    amp: AMP, episodes: int, asked: CommandSchedule | None = None, steps: int | None = None
+    amp: AMP, episodes: int, schedule: CommandSchedule | None = None, steps: int | None = None
 ) -> Callable[[dict, Statistics, jax.Array], Recording]:
-    """`record` for one policy after the other, compiled once."""
+    """`record` as a function of params, statistics and key, for one policy after the other: it compiles once."""
     limit = amp.env.config.episode_length
-    env = amp.env.with_config(command_interval=limit + 1)
-    asked = asked or one_each(amp, episodes)
-    parts = parts_of(min(steps or limit, limit), len(asked.label))
+    env = amp.env.with_config(command_interval=limit + 1)  # nothing but the schedule changes the command
+    schedule = schedule or constant_schedule(amp, episodes)
+    segments = segment_of_step(min(steps or limit, limit), len(schedule.label))
 
     @jax.jit
     def run(params: dict, statistics: Statistics, key: jax.Array) -> Recording:
-        state = env.reset(key, episodes, (asked.label[0], asked.command[0]))
+        state = env.reset(key, episodes, (schedule.label[0], schedule.command[0]))
         start = (state, jnp.ones(episodes, bool), jnp.zeros(episodes, bool))
 
-        def step(carry: tuple[EnvState, jax.Array, jax.Array], part: jax.Array) -> tuple[tuple, dict]:
+        def step(carry: tuple[EnvState, jax.Array, jax.Array], segment: jax.Array) -> tuple[tuple, dict]:
             state, alive, fell = carry
-            state = state.replace(label=asked.label[part], command=asked.command[part])
+            state = state.replace(label=schedule.label[segment], command=schedule.command[segment])
             mean, _ = amp.policy(params, statistics, env.observe(state)[0])
             after, outcome = env.step(state, mean)
             now = {
@@ -93,18 +94,18 @@ def make_recorder(
             fell = fell | (alive & outcome.terminated)
             return (after, alive & ~(outcome.terminated | outcome.truncated), fell), now
 
-        (_, _, fell), series = jax.lax.scan(step, start, parts)
-        return Recording(**series, fell=fell, command=asked.command[0])
+        (_, _, fell), series = jax.lax.scan(step, start, segments)
+        return Recording(**series, fell=fell, command=schedule.command[0])
 
     return run
 
 
-def parts_of(steps: int, parts: int) -> jax.Array:
-    """Which of `parts` of equal length each of `steps` control steps is in, [steps] int32."""
-    return jnp.arange(steps) * parts // steps
+def segment_of_step(steps: int, segments: int) -> jax.Array:
+    """Segment that each of `steps` control steps is in, [steps] int32, for `segments` of equal length."""
+    return jnp.arange(steps) * segments // steps
 
 
-def settled(amp: AMP, recording: Recording) -> np.ndarray:
-    """The control steps [T, B] that speed, gait and style are taken of: not in the first second, before the end."""
+def settled_steps(amp: AMP, recording: Recording) -> np.ndarray:
+    """The control steps [T, B] bool that speed, gait and style are measured in: after SETTLING, before the end."""
     first = round(SETTLING / amp.env.config.control_dt)
     return np.asarray(recording.alive) & (np.arange(len(recording.alive)) >= first)[:, None]

@@ -11,7 +11,7 @@ import numpy as np
 from playground_amp.amp import AMP
 from playground_amp.core.types import Frame
 from playground_amp.evaluation.reference_cache import once_per_reference
-from playground_amp.evaluation.rollout import Recording, settled
+from playground_amp.evaluation.rollout import Recording, settled_steps
 from playground_amp.metrics import distribution_distance
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.features import amp_features
@@ -33,7 +33,7 @@ def recording_windows(amp: AMP, recording: Recording) -> np.ndarray:
     clearance = amp.env.robot.contact_clearance
     steps = _amp_features(previous, current, dt=amp.env.config.control_dt, contact_clearance=clearance)
     features = np.asarray(amp.env.reference.normalizer(steps))
-    measured = settled(amp, recording)
+    measured = settled_steps(amp, recording)
     both = measured[1:] & measured[:-1]  # a step has two frames
     return distribution_distance.all_windows(features[both[:, i], i] for i in range(both.shape[1]))
 

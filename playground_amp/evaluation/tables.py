@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from playground_amp.evaluation.checkpoints import CheckpointEvaluation
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS, between, number
-from playground_amp.evaluation.gait_labels import GaitEvaluation, switching
+from playground_amp.evaluation.gait_labels import GaitEvaluation, switch_sentence
 
 SHORT = {  # headings that let a line fit a terminal
     "episode_length": "length",
@@ -28,7 +28,7 @@ SHORT = {  # headings that let a line fit a terminal
 def checkpoint_tables(evaluation: CheckpointEvaluation) -> list[RenderableType]:
     """All that there is to show of one checkpoint."""
     gaits = evaluation.gaits
-    by_gait = [gait_table(gaits), f"{switching(gaits)}\n"] if gaits else []
+    by_gait = [gait_table(gaits), f"{switch_sentence(gaits)}\n"] if gaits else []
     return [figure_table(evaluation), speed_table(evaluation), *by_gait, _outcome(evaluation)]
 
 

@@ -1,4 +1,4 @@
-"""Results over seeds: what runs reach at their end, in the tables of docs/results.md."""
+"""Results over seeds: what the policies of several runs reach at their end, in the tables of docs/results.md."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def curve_table(runs: Sequence[Path]) -> str:
 
 
 def curve_figures(columns: Columns) -> dict[str, float]:
-    """Figures of the curves under the names of CURVES."""
+    """Figures of the curves `columns` (metric -> [iterations]) under the names of CURVES."""
     smooth = {name: moving_mean(columns[name]) for name in columns if name.startswith(("disc_", "amp_"))}
     steps = columns["env_steps"][-len(smooth["disc_acc"]) :]
     late = steps > 2.0 / 3.0 * steps[-1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.evaluation.gait_labels import middle_speeds
-from playground_amp.evaluation.rollout import Recording, parts_of
+from playground_amp.evaluation.rollout import Recording, segment_of_step
 from playground_amp.motion.clip import MotionClip
 from playground_amp.reporting import render
 
@@ -31,14 +31,14 @@ def film(path: Path, amp: AMP, recording: Recording) -> None:
 
 
 def film_gaits(path: Path, amp: AMP, recording: Recording) -> None:
-    """Write the video `path`, and stills beside it, of one of the longest of the episodes that `in_turn` asks for.
+    """Write the video `path`, and stills beside it, of one of the longest episodes under `sequential_schedule`.
 
-    It is asked for every gait in turn; words say for which, and a clip of that gait walks beside the robot.
+    Words say which gait is commanded, and a clip of that gait is played beside the robot.
     """
     lengths, every = np.asarray(recording.alive).sum(axis=0), _steps_per_frame(amp)
     episode = int(lengths.argmax())
     names, speeds = amp.env.reference.gaits.names, np.asarray(middle_speeds(amp))
-    gait_of_frame = np.asarray(parts_of(len(recording.alive), len(names)))[: lengths[episode] : every]
+    gait_of_frame = np.asarray(segment_of_step(len(recording.alive), len(names)))[: lengths[episode] : every]
     reference = []
     for gait, (name, speed) in enumerate(zip(names, speeds, strict=True)):
         clip = nearest_clip([clip for clip in amp.env.reference.clips.training if clip.label == name], speed)

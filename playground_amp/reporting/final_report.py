@@ -10,9 +10,8 @@ from pathlib import Path
 from playground_amp.amp import AMP
 from playground_amp.core.files import write_whole
 from playground_amp.evaluation.bounds import faults, figures
-from playground_amp.evaluation.columns import without_nan
 from playground_amp.evaluation.evaluate import Evaluation
-from playground_amp.evaluation.gait_labels import GaitEvaluation, sentences
+from playground_amp.evaluation.gait_labels import GaitEvaluation, gait_sentences
 from playground_amp.evaluation.reference_pace import reference_pace
 from playground_amp.evaluation.rollout import Recording
 from playground_amp.evaluation.style import held_out_windows, training_distances
@@ -35,15 +34,15 @@ def write_final_report(
     """Write videos/, evaluation.json and report.html of a run; returns sentences that tell of them.
 
     `evaluation` is that of `recording`. `health` is the paragraph at the top of the report: what became of the run.
-    `gaits` are those of a policy that is asked for one of several, and `gaits_in_turn` episodes that were asked for all
-    of them in turn, to be filmed.
+    `gaits` are those of a policy that is commanded one of several, and `gaits_in_turn` episodes under
+    `sequential_schedule`, to be filmed.
     """
     write_evaluation(run_dir, evaluation, gaits)
     reference = _reference(amp, evaluation)
     numbers = figures(amp, recording, evaluation)
     out_of_bounds = faults(numbers, amp.env.config, labelled=amp.env.labelled)
     notes = [_survival(evaluation), *_gait(evaluation, reference), *_bounds(numbers, out_of_bounds)]
-    notes += sentences(gaits) if gaits else []
+    notes += gait_sentences(gaits) if gaits else []
     notes += _film(run_dir / "videos" / "final.mp4", amp, recording, gaits_in_turn)
     restarts = [(restart.iteration, restart.sentence) for restart in read_restarts(run_dir)]
     report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes, health, restarts)
@@ -53,12 +52,13 @@ def write_final_report(
 def write_evaluation(run_dir: Path, evaluation: Evaluation, gaits: GaitEvaluation | None = None) -> Path:
     """Write evaluation.json, whole or not at all; what does not exist is null."""
     path = run_dir / "evaluation.json"
-    figures = evaluation.to_json() | ({"gaits": without_nan(dataclasses.asdict(gaits))} if gaits else {})
+    figures = evaluation.to_json() | ({"gaits": gaits.to_json()} if gaits else {})
     write_whole(path, json.dumps(figures, indent=2, allow_nan=False) + "\n")
     return path
 
 
 def _survival(evaluation: Evaluation) -> str:
+    """One sentence on falls and speed."""
     survived = (
         f"evaluation: {evaluation.episodes} episodes, {evaluation.survival:.0%} without a fall, "
         f"mean length {evaluation.episode_length:.0f} steps"
@@ -69,7 +69,7 @@ def _survival(evaluation: Evaluation) -> str:
 
 
 def _gait(evaluation: Evaluation, reference: dict[str, float]) -> list[str]:
-    """One line, or none where there were no steps."""
+    """One sentence on cadence, step length and symmetry, or none where there were no steps."""
     if not evaluation.cadence > 0.0:
         return []
     known = not math.isnan(reference["cadence"])  # the clips are long enough to tell
@@ -109,7 +109,7 @@ def _film(path: Path, amp: AMP, recording: Recording, gaits_in_turn: Recording |
 
 
 def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
-    """Figures of the reference, under the names of the evaluation's.
+    """Figures of the reference, under the names and in the units of Evaluation.
 
     Cadence and step length are those at the robot's speed, style distances those of the held-out clips: what can be
     hoped for. The rest is of the clip nearest to the command.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -32,7 +33,7 @@ CAPTION = 30, 440  # height and width of a line of words, pixels; it fills the t
 
 
 def side_by_side_model(robot: Robot) -> mujoco.MjModel:
-    """A scene of two robots: the robot itself, and a second one in another colour; qpos is both in this order."""
+    """A scene of the robot and of a second one in another colour, the reference; its qpos is both in this order."""
     scene, other = robot.spec(), robot.spec()
     for geom in list(other.worldbody.geoms):
         other.delete(geom)
@@ -80,15 +81,18 @@ def make_renderer(model: mujoco.MjModel, size: tuple[int, int]) -> mujoco.Render
 
 
 def _height(robot: Robot) -> float:
-    """Of the highest point of the robot in its home pose, m."""
+    """Height of the robot's highest point in its home pose, m."""
     data = next(robot.poses(robot.home_qpos[None]))
     return float(np.max(data.geom_xpos[:, 2] + robot.model.geom_rbound))
 
 
-def render(robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tuple[int, int] = (640, 480)) -> list:
-    """Frames [H, W, 3] of `motion` [N, nq], and `reference` [N, nq] walking ahead of it, seen from their right.
+def render(
+    robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tuple[int, int] = (640, 480)
+) -> list[np.ndarray]:
+    """N frames [H, W, 3] uint8 of the states `motion` [N, nq], and of `reference` [N, nq] ahead, seen from their right.
 
-    The camera follows the robot, and the reference is kept at one distance from it whatever their speeds.
+    The camera follows the robot, and the reference is kept at one distance from it whatever their speeds. `size` is the
+    width and height of a frame, pixels.
     """
     model = side_by_side_model(robot)
     data = mujoco.MjData(model)
@@ -112,7 +116,7 @@ def render(robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tup
 def stills(
     robot: Robot, motion: np.ndarray, *, height: float | None = None, size: tuple[int, int] = (300, 400)
 ) -> list[np.ndarray]:
-    """Frames [H, W, 3] of the robot alone in the states `motion` [N, nq], straight from its right.
+    """N frames [H, W, 3] uint8 of the robot alone in the states `motion` [N, nq], straight from its right.
 
     A picture is `height` m high (default: a little more than the robot), a share BELOW of it under the ground; the
     robot's root is in its middle.
@@ -146,7 +150,7 @@ def loop(motion: np.ndarray, frames: int) -> np.ndarray:
 
 
 def caption(frame: np.ndarray, text: str) -> np.ndarray:
-    """The frame [H, W, 3] with a line of words in the upper left corner of what a still shows."""
+    """A copy of `frame` [H, W, 3] with a line of words in the upper left corner of what a still shows."""
     top, left = (part.start for part in CROP)
     height, width = CAPTION
     where = slice(top, top + height), slice(left, left + width)
@@ -166,16 +170,19 @@ def _paper(text: str) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3] / 255.0
 
 
-def write_video(path: Path, frames: list) -> None:
-    """An H.264 mp4 at FPS, which every browser plays."""
+def write_video(path: Path, frames: Sequence[np.ndarray]) -> None:
+    """Write frames [H, W, 3] as an H.264 mp4 at FPS, which every browser plays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # JAX warns of every fork; ffmpeg's child only runs ffmpeg
-        imageio.mimwrite(path, frames, fps=FPS, codec="libx264", quality=7, macro_block_size=2)
+        imageio.mimwrite(path, list(frames), fps=FPS, codec="libx264", quality=7, macro_block_size=2)
 
 
-def write_strip(path: Path, frames: list, count: int = 8, seconds: float = STRIP_SECONDS) -> None:
-    """`count` stills side by side as one PNG, evenly spaced over `seconds` at most two seconds after the start."""
+def write_strip(path: Path, frames: Sequence[np.ndarray], count: int = 8, seconds: float = STRIP_SECONDS) -> None:
+    """Write `count` of the frames side by side as one PNG, evenly spaced over `seconds`.
+
+    They start two seconds after the first frame, or earlier where there are fewer.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     last = len(frames) - 1
     first = min(2 * FPS, max(0, last - round(seconds * FPS)))

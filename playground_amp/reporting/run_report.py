@@ -90,7 +90,8 @@ def _speeds(rows: Sequence[dict[str, Any]]) -> str:
         return ""
     html = "<tr>" + "".join(f"<th>{heading}</th>" for heading in SPEED_COLUMNS) + "</tr>"
     for row in rows:
-        html += "<tr>" + "".join(f"<td>{_pair(row, *names)}</td>" for names in SPEED_COLUMNS.values()) + "</tr>"
+        cells = [_pair(row, name, reference) for name, reference in SPEED_COLUMNS.values()]
+        html += "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     return f"<h3>by the speed asked for (the reference's at the robot's speed in brackets)</h3><table>{html}</table>"
 
 

@@ -9,10 +9,10 @@ import jax
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.evaluation.evaluate import evaluate
-from playground_amp.evaluation.gait_labels import changes, evaluate_gaits, in_turn
+from playground_amp.evaluation.gait_labels import evaluate_gaits, sequential_schedule, switching_schedule
 from playground_amp.evaluation.rollout import record
 
-FILMED = 8  # episodes of which the longest is filmed, where the video shows several gaits
+FILMED = 8  # episodes of which the longest becomes the video that shows several gaits
 
 
 def evaluate_and_show(path: Path, amp: AMP, state: TrainState, health: str) -> tuple[dict[str, Any], list[str]]:
@@ -31,10 +31,11 @@ def evaluate_and_show(path: Path, amp: AMP, state: TrainState, health: str) -> t
     gaits = gaits_in_turn = None
     if amp.env.labelled:
         change_key, turn_key = jax.random.split(jax.random.fold_in(key, 1))
-        changed = record(amp, params, statistics, change_key, episodes, changes(amp, episodes))
-        gaits = evaluate_gaits(amp, recording, changed)
+        schedule = switching_schedule(amp, episodes)
+        gaits = evaluate_gaits(amp, recording, record(amp, params, statistics, change_key, episodes, schedule))
         if steps := video_steps(amp):
-            gaits_in_turn = record(amp, params, statistics, turn_key, FILMED, in_turn(amp, FILMED), steps)
+            schedule = sequential_schedule(amp, FILMED)
+            gaits_in_turn = record(amp, params, statistics, turn_key, FILMED, schedule, steps)
     notes = write_final_report(
         path, amp, recording, evaluation, health=health, gaits=gaits, gaits_in_turn=gaits_in_turn
     )

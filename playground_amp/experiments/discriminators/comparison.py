@@ -1,4 +1,4 @@
-"""The same training under many discriminators: runs one after the other, and what each reaches.
+"""The same training under many discriminators: runs one after the other, and what each policy reaches.
 
 Every finished run is a line of the results file, so that a comparison can be interrupted and gone on with.
 """
@@ -33,19 +33,19 @@ SMOOTHING = 20  # iterations that a figure of a curve is the mean of
 WALKS, FOLLOWS = 0.9, 0.1  # share of the episode's limit, m/s: from there on it counts as walking
 
 
-def compare(out: Path, names: Sequence[str], seeds: int, runs: Path, *, reporter: Reporter = SILENT) -> None:
-    """Train what is missing in the results file `out`: the rows `names` (default: all) with seeds 0..seeds-1.
+def compare(results: Path, names: Sequence[str], seeds: int, runs: Path, *, reporter: Reporter = SILENT) -> None:
+    """Train the rows `names` (default: all) with seeds 0..seeds-1, but for those that the file `results` has already.
 
     Every run gets a folder of its own in `runs`.
     """
     check_rows(names)
-    done = {(result.row, result.seed) for result in read_results(out)}
+    done = {(result.row, result.seed) for result in read_results(results)}
     wanted = [(name, seed) for seed in range(seeds) for name in names or ROWS]
     missing = [pair for pair in wanted if pair not in done]
     for i, (name, seed) in enumerate(missing):
         say(f"{name}, seed {seed} ({i + 1} of {len(missing)} to do)")
         result = train_row(name, seed, runs / folder(name, seed), reporter=reporter)
-        write_results(out, [*read_results(out), result], read_costs(out))
+        write_results(results, [*read_results(results), result], read_costs(results))
         jax.clear_caches()
 
 
@@ -68,7 +68,7 @@ def train_row(name: str, seed: int, path: Path, *, reporter: Reporter = SILENT) 
 
 
 def measure(name: str, seed: int, path: Path, limit: int, *, diverged: bool) -> Result:
-    """The figures of a run that is over."""
+    """The figures of the run in `path` that is over; `limit` is its time limit, control steps."""
     if not (path / "metrics.jsonl").is_file():  # it diverged before the first row was written
         return Result(name, seed, tuple(ROWS[name]), 0, diverged=True)
     metrics = read_metrics(path / "metrics.jsonl")
@@ -103,7 +103,11 @@ def measure(name: str, seed: int, path: Path, limit: int, *, diverged: bool) -> 
 
 
 def walks_after(metrics: dict[str, np.ndarray], limit: int) -> int | None:
-    """Steps after which the mean of the last SMOOTHING iterations first lasts and follows the speed asked for."""
+    """Environment steps after which the policy walks: its episodes last and follow the command; None if it never does.
+
+    Both are means over the last SMOOTHING iterations, held against WALKS times the time `limit` (control steps) and
+    against FOLLOWS.
+    """
     if len(metrics["env_steps"]) < SMOOTHING:
         return None
     window = np.ones(SMOOTHING) / SMOOTHING
@@ -113,19 +117,22 @@ def walks_after(metrics: dict[str, np.ndarray], limit: int) -> int | None:
     return int(metrics["env_steps"][walking[0] + SMOOTHING - 1]) if len(walking) else None
 
 
-def measure_costs(out: Path, names: Sequence[str]) -> None:
-    """Seconds of an iteration of each row, on a machine that does nothing else; replaces those in the results file."""
+def measure_costs(results: Path, names: Sequence[str]) -> None:
+    """Time an iteration of each of the rows `names` (default: all), on a machine that does nothing else.
+
+    The seconds replace those in the file `results`.
+    """
     check_rows(names)
-    found = read_costs(out)
+    costs = read_costs(results)
     for name in names or ROWS:
-        found[name] = seconds_of_iteration(name)
-        say(f"{name}: {found[name]:.3f} s")
-        write_results(out, read_results(out), found)
+        costs[name] = seconds_of_iteration(name)
+        say(f"{name}: {costs[name]:.3f} s")
+        write_results(results, read_results(results), costs)
         jax.clear_caches()
 
 
 def seconds_of_iteration(name: str) -> float:
-    """Of one row, the least of a few intervals: what else the machine does only adds to it."""
+    """Seconds of a training iteration of one row: the least of a few intervals, as other work only adds to them."""
     amp = make_amp(resolve(load_config(CONFIG, ROWS[name]), accelerator=jax.default_backend() != "cpu"))
     state, chunk = jax.jit(amp.init)(jax.random.key(0)), make_chunk(amp, TIMED)
     times = []

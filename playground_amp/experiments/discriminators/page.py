@@ -17,8 +17,8 @@ START, END = "<!-- table -->", "<!-- end of table -->"
 
 def write_page(page: Path, results: Path) -> None:
     """Put the table of a results file between the marks of a page; the rest of the page stays."""
-    rows = read_results(results)
-    if not rows:
+    found = read_results(results)
+    if not found:
         raise InputError(f"there are no results in '{results}' yet; make some with scripts/compare.py")
     try:
         text = page.read_text(encoding="utf-8")
@@ -28,11 +28,14 @@ def write_page(page: Path, results: Path) -> None:
     _, end, after = rest.partition(END)
     if not (start and end):
         raise InputError(f"'{page}' has no place for the table; it needs the lines {START} and {END}")
-    write_whole(page, f"{before}{START}\n{table(rows, read_costs(results))}\n{END}{after}")
+    write_whole(page, f"{before}{START}\n{table(found, read_costs(results))}\n{END}{after}")
 
 
 def table(results: Sequence[Result], costs: Mapping[str, float]) -> str:
-    """A line for each row, in the order of ROWS: medians over its seeds, the least and greatest in brackets."""
+    """Markdown, a line for each row in the order of ROWS: medians over its seeds, the least and greatest in brackets.
+
+    `costs` are seconds of an iteration by row; the table has them relative to the default's.
+    """
     lines = ["| | " + " | ".join([*COLUMNS, "cost"]) + " |", "|---|" + "---|" * (len(COLUMNS) + 1)]
     for name in ROWS:
         if group := [result for result in results if result.row == name]:
@@ -51,7 +54,7 @@ def _spread(values: Sequence[float | None], style: str) -> str:
 
 
 def _walks(group: Sequence[Result]) -> str:
-    """Millions of steps, and of how many seeds if not of all."""
+    """Millions of environment steps until the policy walks, and with how many of the seeds it does, if not all."""
     known = [result.walks_after / 1e6 for result in group if result.walks_after is not None]
     share = "" if len(known) == len(group) else f", {len(known)} of {len(group)}"
     return _spread(known, ".2f") + share
