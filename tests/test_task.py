@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import sys
 from pathlib import Path
@@ -21,7 +20,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.core.terms import labels_of, signed, sizes_of
 from playground_amp.core.types import FeatureGroup
 from playground_amp.envs.env import Env
-from playground_amp.envs.observations import ObservationTerm, actor_terms, label_terms
+from playground_amp.envs.observations import ObservationTerm
 from playground_amp.envs.task import TaskStep, WalkingTask, find_task
 from playground_amp.motion.features import FEATURES, feature_mirror, feature_names
 from playground_amp.robots import Robot
@@ -121,28 +120,6 @@ def test_a_task_that_is_none_is_one_sentence(name: str, said: str) -> None:
 
 
 # The tables
-
-
-def table_rows(page: str, first: str) -> list[list[str]]:
-    """Cells of the table whose first heading is `first`."""
-    lines = (DOCS / page).read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(f"| {first} |"))
-    body = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body]
-
-
-def test_the_documented_features_are_those_of_the_table() -> None:
-    documented = table_rows("design.md", "group")
-    table = [[f"`{term.group}`", term.size, term.what, term.unit, term.frame] for term in FEATURES]
-    assert [row[:5] for row in documented] == table
-
-
-def test_the_documented_observations_are_those_of_the_tables(robot: Robot) -> None:
-    rows = table_rows("tasks.md", "observation term")
-    assert [row[0] for row in rows] == [f"`{term.name}`" for term in [*actor_terms(robot), *label_terms(["a", "b"])]]
-    for row, term in zip(rows, actor_terms(robot), strict=False):
-        assert row[1] == {robot.num_joints: "J"}.get(len(term.labels), str(len(term.labels)))
-        assert row[4] == term.frame and row[3].split(",")[0] == term.unit.split(",")[0]
 
 
 def test_the_groups_of_features_are_those_that_configurations_name() -> None:

@@ -35,7 +35,6 @@ def run(main: Callable[[], int | None]) -> None:
     """Run a command and exit with its code; what it says goes to standard error, a sentence a line."""
     show_sentences()
     logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)  # what it logs it raises, too
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells of every step it takes
     try:
         code = main()
         sys.stdout.flush()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,8 @@ class Checkpoints:
             enable_async_checkpointing=False,
         )
         try:
-            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+            with _quiet():
+                self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
         except ValueError:  # Orbax reads the scores at once
             raise InputError(f"a score in '{folder}/*/metrics' cannot be read; delete that metrics folder") from None
 
@@ -123,7 +126,8 @@ class Checkpoints:
             return
         arguments = ocp.args.Composite(state=ocp.args.StandardSave(state), about=ocp.args.JsonSave(about))
         metrics = None if score is None else {SCORE: score}
-        self._manager.save(iteration, args=arguments, metrics=metrics, force=True)
+        with _quiet():
+            self._manager.save(iteration, args=arguments, metrics=metrics, force=True)
 
     def restore(self, amp: AMP, iteration: int | None = None) -> tuple[TrainState, dict[str, Any]]:
         """State and `about` of a checkpoint (the newest by default), for training to go on with `amp`.
@@ -153,7 +157,8 @@ class Checkpoints:
     def _read(self, iteration: int, **items: Any) -> Any:
         """Items of a checkpoint by name."""
         try:
-            return self._manager.restore(iteration, args=ocp.args.Composite(**items))
+            with _quiet():
+                return self._manager.restore(iteration, args=ocp.args.Composite(**items))
         except Exception:  # Orbax raises a different type for every kind of damage
             raise InputError(
                 f"the checkpoint '{self.folder / str(iteration)}' cannot be read: either sizes were changed since "
@@ -161,6 +166,18 @@ class Checkpoints:
                 f"amp.window, amp.normalization and the like), or it is damaged; undo the change, or delete that "
                 f"folder to go on from the one before"
             ) from None
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without what Orbax tells of every step it takes, through Abseil's logger."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _score(metrics: dict[str, float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,9 +47,9 @@ def check_layout(
 def _check_observations(old: Sequence[str], new: Sequence[str], config: Config, place: str) -> None:
     if list(old) == list(new):
         return
-    gone, come = [name for name in old if name not in new], [name for name in new if name not in old]
-    words = [f"without {_some(gone)}"] if gone else []
-    words += [f"with {_some(come)}"] if come else []
+    gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
+    words = [f"without {_some(list(gone))}"] if gone else []
+    words += [f"with {_some(list(come))}"] if come else []
     raise InputError(
         f"{place} was made for other observations: they are {' and '.join(words) or 'in another order'}; env.task is "
         f"'{config.env.task}': set it back, or start a new run"
