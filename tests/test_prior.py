@@ -16,7 +16,8 @@ from conftest import CONTROL_DT, make_clip
 
 from playground_amp.config import AMPConfig, Config, with_hyperparams
 from playground_amp.core.errors import InputError
-from playground_amp.core.types import FeatureGroup, Outcome
+from playground_amp.core.terms import FeatureGroup
+from playground_amp.core.types import Outcome
 from playground_amp.discriminator import losses
 from playground_amp.discriminator.motion_prior import SPEED_UNIT, DiscriminatorState, EffectiveHyperparams, MotionPrior
 from playground_amp.discriminator.rewards import no_scores

@@ -17,8 +17,7 @@ from training_runs import SMALL, resume, train
 from playground_amp.builder import make_amp
 from playground_amp.config import EnvConfig, load_config
 from playground_amp.core.errors import InputError
-from playground_amp.core.terms import labels_of, signed, sizes_of
-from playground_amp.core.types import FeatureGroup
+from playground_amp.core.terms import FeatureGroup, labels_of, signed, sizes_of
 from playground_amp.envs.env import Env
 from playground_amp.envs.observations import ObservationTerm
 from playground_amp.envs.task import TaskStep, WalkingTask, find_task

@@ -207,12 +207,9 @@ def test_bounds_are_ordered_and_every_figure_has_one(robot: Robot, walk: np.ndar
         assess_figure("penetration", 3.0, LEG).verdict == WARN
         and assess_figure("penetration", 3.0, 2.0 * LEG).verdict == PASS
     )
-    assert [in_words(ends) for ends in ((0.0, 3.0), (80.0, 100.0), (0.5, 0.75), (1.0, math.inf))] == [
-        "up to 3",
-        "from 80",
-        "0.5 to 0.75",
-        "from 1",
-    ]
+    ends = ((0.0, 3.0), "mm"), ((80.0, 100.0), "%"), ((10.0, 100.0), "mm"), ((0.5, 0.75), ""), ((1.0, math.inf), "s")
+    said = ["up to 3", "from 80", "10 to 100", "0.5 to 0.75", "from 1"]
+    assert [in_words(*pair) for pair in ends] == said
 
 
 def test_a_verdict_comes_back_from_json(robot: Robot, walk: np.ndarray) -> None:
@@ -269,5 +266,5 @@ def test_the_fastest_part_is_the_longest_stretch_at_that_speed() -> None:
 def test_the_table_of_the_document_is_that_of_the_bounds() -> None:
     page = (Path(__file__).parents[1] / "docs" / "motion.md").read_text()
     for name, bound in BOUNDS.items():
-        ends = f"| {bound.unit or '–'} | {in_words(bound.good)} | {in_words(bound.bearable)} |"
+        ends = f"| {bound.unit or '–'} | {in_words(bound.good, bound.unit)} | {in_words(bound.bearable, bound.unit)} |"
         assert f"| {bound.label} | `{name}` | {bound.meaning} {ends}" in page and f"| {bound.mend} |" in page

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, PlainSerializer
 from pydantic.dataclasses import dataclass
 
 from playground_amp.config.yaml_schema import Flag, LowestFirst, Number, OneIsList, Whole
-from playground_amp.core.types import FeatureGroup
+from playground_amp.core.terms import FeatureGroup
 
 frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _INSIDE = PACKAGE / "shipped"
 SHIPPED = _INSIDE if _INSIDE.is_dir() else PACKAGE.parent  # configs/ and data/: inside a wheel, beside it in a clone
+
+
+def json_values(value: Any) -> Any:
+    """Nested values as JSON has them: NaN and infinity, which it does not know, become null, tuples lists."""
+    if isinstance(value, dict):
+        return {key: json_values(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_values(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_whole(path: Path, text: str) -> None:

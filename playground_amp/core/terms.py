@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
+
+FeatureGroup = Literal[
+    "joint_positions", "joint_velocities", "root_direction", "root_angular_velocity", "root_height", "foot_contacts"
+]  # groups of AMP features: motion.features.FEATURES has the table
 
 
 @dataclass(frozen=True, eq=False)

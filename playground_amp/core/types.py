@@ -6,14 +6,8 @@ rotate from the body frame to the world frame. J: actuated joints, P: foot pads,
 
 from __future__ import annotations
 
-from typing import Literal
-
 import jax
 from flax import struct
-
-FeatureGroup = Literal[
-    "joint_positions", "joint_velocities", "root_direction", "root_angular_velocity", "root_height", "foot_contacts"
-]  # groups of AMP features: motion.features.FEATURES has the table
 
 
 class Frame(struct.PyTreeNode):

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
+from playground_amp.core.files import json_values
 from playground_amp.doctor.clips import ClipReport
 from playground_amp.doctor.diagnosis import Diagnosis
 from playground_amp.doctor.machine import Machine
 from playground_amp.doctor.separability import FeatureStats, Summary
-from playground_amp.retargeting.clip_verdict import plain
 
 AUC = "the number's or its distance's from the reference's median, the greater"
 CLIP_COLUMNS = (  # of figures, with their unit
@@ -30,7 +30,7 @@ def to_json(diagnosis: Diagnosis) -> str:
     """A diagnosis as one JSON object; NaN and infinity become null."""
     fields: dict[str, Any] = dataclasses.asdict(diagnosis)
     about = {"giveaway": diagnosis.giveaway, "verdict": diagnosis.verdict, "errors": diagnosis.errors}
-    return json.dumps(plain(fields | about), allow_nan=False)
+    return json.dumps(json_values(fields | about), allow_nan=False)
 
 
 def features_table(features: list[FeatureStats]) -> Table:

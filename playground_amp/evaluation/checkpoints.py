@@ -15,9 +15,10 @@ from playground_amp.amp import AMP
 from playground_amp.builder import make_amp
 from playground_amp.config import ResolvedConfig, asks_for_gaits, resolve
 from playground_amp.core.errors import InputError
+from playground_amp.core.files import json_values
 from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.evaluation.bounds import bounds, faults, figures
-from playground_amp.evaluation.columns import between, number, without_nan
+from playground_amp.evaluation.columns import between, number
 from playground_amp.evaluation.evaluate import Evaluation, evaluate
 from playground_amp.evaluation.gait_labels import GaitEvaluation, evaluate_gaits, switch_sentence, switching_schedule
 from playground_amp.evaluation.policy import choose_iteration
@@ -67,7 +68,7 @@ class CheckpointEvaluation:
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON knows it."""
         about = {"run": self.run, "iteration": self.iteration, "env_steps": self.env_steps, "minutes": self.minutes}
-        return without_nan(
+        return json_values(
             about
             | {"passed": self.passed, "faults": self.faults, "bounds": self.limits}
             | {"evaluation": self.evaluation.to_json() | {"speed_at_0.6": self.figures["speed_at_0.6"]}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 GROUPS = {  # heading -> figures of the evaluation and their units
     "task": {
@@ -62,12 +61,3 @@ def between(low: float, high: float) -> str:
     if math.isinf(high):
         return f"at least {low:g}"
     return f"at most {high:g}" if low == 0.0 else f"{low:g} to {high:g}"
-
-
-def without_nan(value: Any) -> Any:
-    """Nested dictionaries and sequences with None for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from playground_amp.amp import AMP
-from playground_amp.evaluation.columns import without_nan
+from playground_amp.core.files import json_values
 from playground_amp.evaluation.reference_pace import Pace, reference_pace, step_length
 from playground_amp.evaluation.rollout import Recording, settled_steps
 from playground_amp.evaluation.style import held_out_distances, recording_windows, training_distances
@@ -75,7 +75,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON knows it: NaN is null."""
-        return without_nan(dataclasses.asdict(self))
+        return json_values(dataclasses.asdict(self))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from playground_amp.amp import AMP
-from playground_amp.evaluation.columns import without_nan
+from playground_amp.core.files import json_values
 from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.rollout import CommandSchedule, Recording, constant_schedule, settled_steps
 from playground_amp.evaluation.style import clip_windows, recording_windows
@@ -42,7 +42,7 @@ class GaitEvaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON knows it: NaN is null."""
-        return without_nan(dataclasses.asdict(self))
+        return json_values(dataclasses.asdict(self))
 
 
 def evaluate_gaits(amp: AMP, steady: Recording, switched: Recording) -> GaitEvaluation:

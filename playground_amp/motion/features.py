@@ -20,8 +20,8 @@ from flax import struct
 
 from playground_amp.core import rotations
 from playground_amp.core.errors import InputError
-from playground_amp.core.terms import Mirror, labels_of, mirror_of, paired, signed, sizes_of
-from playground_amp.core.types import FeatureGroup, Frame
+from playground_amp.core.terms import FeatureGroup, Mirror, labels_of, mirror_of, paired, signed, sizes_of
+from playground_amp.core.types import Frame
 from playground_amp.robots import Robot
 from playground_amp.robots.kinematic_tree import ancestors
 

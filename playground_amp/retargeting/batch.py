@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -48,6 +49,7 @@ def retarget_sources(
     for path in skipped:
         say(f"skipped '{path}': it holds a body's shape, no motion")
     tasks = [Job(name, path, robot, out, options, report is not None) for name, path in found.items()]
+    _check_names(tasks)
     done = _all_done(tasks, jobs or os.cpu_count() or 1, reporter)
     results = sorted(done, key=lambda result: result.job.name)
     errors = [result.error for result in results if result.error]
@@ -66,6 +68,24 @@ def _check_writable(out: Path) -> None:
     there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"cannot write into '{out}'; choose another folder with --out")
+
+
+def _check_names(tasks: Sequence[Job]) -> None:
+    """Raise InputError where a clip would take the place of a recording, or of another clip."""
+    recordings = {task.path.resolve() for task in tasks}
+    makers: dict[Path, Job] = {}
+    for task in tasks:
+        for name in task.clip_names:
+            clip = (task.out / f"{name}.npz").resolve()
+            if clip in recordings:
+                raise InputError(
+                    f"the clip '{clip}' would take the place of a recording; give another folder with --out"
+                )
+            other = makers.setdefault(clip, task)
+            if other is not task:
+                raise InputError(
+                    f"'{other.path}' and '{task.path}' would both become the clip '{name}'; rename one of them"
+                )
 
 
 def _all_done(tasks: list[Job], jobs: int, reporter: Reporter) -> list[JobResult]:
@@ -129,6 +149,9 @@ def _result(future: Future[JobResult], task: Job) -> JobResult:
 @contextlib.contextmanager
 def _without_interrupts() -> Generator[None]:
     """Processes that begin in here never see Ctrl-C, which is their parent's to deal with."""
+    if threading.current_thread() is not threading.main_thread():  # which alone has to do with signals
+        yield
+        return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

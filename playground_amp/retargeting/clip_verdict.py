@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from playground_amp.core.files import json_values
 from playground_amp.metrics.bounds import BOUNDS, Range, scaled
 from playground_amp.metrics.gait import Quality, measure
 from playground_amp.motion.clip import MotionClip
@@ -104,17 +105,18 @@ def assess_figure(name: str, value: float, leg: float) -> FigureAssessment:
     if _within(value, good):
         return FigureAssessment(value, bound.unit, PASS, good, bearable, "", "")
     unit = f" {bound.unit}".rstrip()
-    reason = f"{bound.meaning} is {value:.3g}{unit}, good is {in_words(good)}{unit}"
+    reason = f"{bound.meaning} is {value:.3g}{unit}, good is {in_words(good, bound.unit)}{unit}"
     verdict = WARN if _within(value, bearable) else FAIL
     return FigureAssessment(value, bound.unit, verdict, good, bearable, reason, bound.mend)
 
 
-def in_words(bounds: Range) -> str:
-    """'up to 3', 'from 80' or '0.5 to 0.75'."""
+def in_words(bounds: Range, unit: str = "") -> str:
+    """'up to 3', 'from 80' or '0.5 to 0.75'; a percentage has no more than 100."""
     low, high = bounds
     if low <= 0.0:
         return f"up to {high:.3g}"
-    return f"from {low:.3g}" if high in (100.0, math.inf) else f"{low:.3g} to {high:.3g}"
+    open_end = high == math.inf or (unit == "%" and high == 100.0)
+    return f"from {low:.3g}" if open_end else f"{low:.3g} to {high:.3g}"
 
 
 def _within(value: float, bounds: Range) -> bool:
@@ -124,7 +126,7 @@ def _within(value: float, bounds: Range) -> bool:
 
 def as_json(assessment: ClipAssessment) -> dict[str, Any]:
     """An assessment as plain values, everything by name; NaN and infinity are None."""
-    values = plain(dataclasses.asdict(assessment))
+    values = json_values(dataclasses.asdict(assessment))
     first, last = assessment.walkable
     return values | {"walkable": {"first": first, "last": last, "unit": "s"}, "torque": TORQUE_NOTE}
 
@@ -149,14 +151,3 @@ def _range(ends: list[float | None]) -> Range:
     """Bounds from JSON, where None is none; raises ValueError for anything but two."""
     low, high = ends
     return -math.inf if low is None else low, math.inf if high is None else high
-
-
-def plain(value: Any) -> Any:
-    """Numbers, texts, lists and dicts as JSON has them; NaN and infinity become None."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -71,4 +71,4 @@ def _reason(name: str, level: str, assessments: Sequence[ClipAssessment]) -> Ite
     clips = hit[0].clip if len(hit) == 1 else f"{len(hit)} clips"
     unit = f" {figure.unit}".rstrip()
     said = f"{BOUNDS[name].label} {' to '.join(dict.fromkeys(values))}{unit} in {clips}"
-    yield f"{_coloured(level, level)} {said}, good is {in_words(figure.good)}{unit}: {figure.mend}"
+    yield f"{_coloured(level, level)} {said}, good is {in_words(figure.good, figure.unit)}{unit}: {figure.mend}"

@@ -108,7 +108,7 @@ def _figures(assessment: ClipAssessment) -> str:
     for name, figure in assessment.figures.items():
         rows += f'<tr><td title="{escape(BOUNDS[name].meaning)}">{escape(BOUNDS[name].label)}</td>'
         rows += _cell(figure.verdict, figure.verdict) + f'<td class="number">{_value(figure, unit=True)}</td>'
-        rows += f"<td>{_range(figure.good)}</td><td>{_range(figure.bearable)}</td><td>{escape(figure.mend)}</td></tr>"
+        rows += f"<td>{_range(figure.good, figure.unit)}</td><td>{_range(figure.bearable, figure.unit)}</td><td>{escape(figure.mend)}</td></tr>"
     return f'<table>{rows}</table><p class="small">Torque: {escape(TORQUE_NOTE)}.</p>'
 
 
@@ -127,5 +127,5 @@ def _value(figure: FigureAssessment, *, unit: bool = False) -> str:
     return f"{number} {figure.unit}".rstrip() if unit else number
 
 
-def _range(bounds: Range) -> str:
-    return escape(in_words(bounds))
+def _range(bounds: Range, unit: str) -> str:
+    return escape(in_words(bounds, unit))

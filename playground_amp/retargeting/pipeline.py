@@ -16,9 +16,10 @@ import numpy as np
 
 import playground_amp
 from playground_amp.core.errors import InputError
+from playground_amp.core.files import json_values
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.clip_signals import ClipSignals
-from playground_amp.retargeting.clip_verdict import ClipAssessment, as_json, assess_clip, from_json, plain
+from playground_amp.retargeting.clip_verdict import ClipAssessment, as_json, assess_clip, from_json
 from playground_amp.retargeting.physics_refinement import refine
 from playground_amp.retargeting.readers.any import read_recording
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
@@ -61,6 +62,11 @@ class Job:
     out: Path  # folder of the clips
     options: RetargetOptions
     pictures: bool = False  # whether a report wants to see it, made before or not
+
+    @property
+    def clip_names(self) -> list[str]:
+        """Of the clips that it makes."""
+        return [self.name, self.name + MIRRORED] if self.options.mirror else [self.name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,9 +207,8 @@ def _digest(path: Path) -> str:
 
 def _earlier(job: Job, key: str) -> list[ClipAssessment]:
     """The assessments of an earlier run with the same key; nothing where a clip is missing or of another key."""
-    names = [job.name, job.name + MIRRORED] if job.options.mirror else [job.name]
     found = []
-    for path in (job.out / f"{name}.json" for name in names):
+    for path in (job.out / f"{name}.json" for name in job.clip_names):
         try:
             values = json.loads(path.read_text())
             if values["key"] != key or not path.with_suffix(".npz").is_file():
@@ -225,7 +230,7 @@ def _fingerprint(name: str) -> str:
     robot = _robot(name)
     model = np.empty(mujoco.mj_sizeModel(robot.model), np.uint8)
     mujoco.mj_saveModel(robot.model, None, model)
-    return hashlib.sha256(repr(plain(dataclasses.asdict(robot.record))).encode() + model.tobytes()).hexdigest()
+    return hashlib.sha256(repr(json_values(dataclasses.asdict(robot.record))).encode() + model.tobytes()).hexdigest()
 
 
 @cache

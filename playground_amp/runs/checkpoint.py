@@ -14,13 +14,13 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from playground_amp.amp import AMP, TrainState
-from playground_amp.core.reporter import say
 from playground_amp.config import Config, ResolvedConfig, to_dict
 from playground_amp.core.errors import InputError
-from playground_amp.motion.features import feature_names
-from playground_amp.runs.checkpoint_compatibility import check_layout, trained_on
+from playground_amp.core.reporter import say
 from playground_amp.core.terms import labels_of
 from playground_amp.motion.clip_set import difference
+from playground_amp.motion.features import feature_names
+from playground_amp.runs.checkpoint_compatibility import check_layout, trained_on
 
 SCORE = "score"
 

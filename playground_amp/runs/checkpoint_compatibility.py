@@ -9,8 +9,8 @@ from typing import Any
 
 from playground_amp.config import Config, asks_for_gaits, to_dict
 from playground_amp.core.errors import InputError
-from playground_amp.motion.features import feature_names
 from playground_amp.motion.clip_set import ClipSet
+from playground_amp.motion.features import feature_names
 from playground_amp.robots import Robot
 
 SETTINGS = ("amp.window", "amp.dilation", "amp.condition", "amp.feature_weights", "reference.follow_command")

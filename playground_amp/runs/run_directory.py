@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from playground_amp.config import Config, load_config, to_dict
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.core.files import PACKAGE, write_whole
-from playground_amp.runs.checkpoint_compatibility import trained_on
 from playground_amp.motion.clip_set import ClipSet, difference
+from playground_amp.runs.checkpoint_compatibility import trained_on
 
 RUNS = Path("runs")
 SPACE_NEEDED = 200_000_000  # bytes: checkpoints, video, offline wandb
