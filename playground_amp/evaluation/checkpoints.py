@@ -168,7 +168,7 @@ def _evaluation_of(
 
 
 def _minutes(path: Path, iteration: int) -> float:
-    """Of training until `iteration`; NaN where metrics.jsonl does not say."""
+    """Minutes of training until `iteration`; NaN where metrics.jsonl does not say."""
     metrics = path / "metrics.jsonl"
     lines = metrics.read_text().splitlines() if metrics.is_file() else []
     rows = [json.loads(line) for line in lines if line.endswith("}")]

@@ -40,8 +40,8 @@ def history_tables(evaluations: Sequence[CheckpointEvaluation]) -> list[Renderab
 
 def figure_table(evaluation: CheckpointEvaluation) -> Table:
     """Every figure, and whether it is within its bounds."""
-    figure, value = Column("figure", no_wrap=True), Column("value", justify="right")
-    table = Table("", figure, value, "bounds", "", title=evaluation.title)
+    columns = ["", Column("figure", no_wrap=True), Column("value", justify="right"), "bounds", ""]
+    table = Table(*columns, title=evaluation.title)
     for group, names in (GROUPS | {"task": GROUPS["task"] | {"speed_at_0.6": ""}}).items():
         for i, name in enumerate(names):
             value, bounds, outcome = _cells(evaluation, name)
