@@ -65,6 +65,25 @@ def made(take: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+# ---------------------------------------------------------------- what is written over
+
+
+def test_no_recording_is_written_over(take: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "walk_poses.npz"
+    mine.write_bytes(take.read_bytes())
+    with pytest.raises(InputError, match="would take the place of a recording; give another --out"):
+        retarget_sources([mine], "wildrobot", tmp_path)
+    assert mine.read_bytes() == take.read_bytes() and list(tmp_path.iterdir()) == [mine]
+
+
+def test_no_clip_is_written_over_by_the_mirrored_copy_of_another(take: Path, tmp_path: Path) -> None:
+    for name in ("a", "a_mirrored"):
+        (tmp_path / f"{name}.npz").write_bytes(take.read_bytes())
+    with pytest.raises(InputError, match="would both become the clip 'a_mirrored'; rename one of them"):
+        retarget_sources([tmp_path], "wildrobot", tmp_path / "out", RetargetOptions(mirror=True))
+    assert not (tmp_path / "out").exists()
+
+
 # ---------------------------------------------------------------- what is found
 
 

@@ -78,9 +78,7 @@ def _check_names(tasks: Sequence[Job]) -> None:
         for name in task.clip_names:
             clip = (task.out / f"{name}.npz").resolve()
             if clip in recordings:
-                raise InputError(
-                    f"the clip '{clip}' would take the place of a recording; give another folder with --out"
-                )
+                raise InputError(f"the clip '{clip}' would take the place of a recording; give another --out")
             other = makers.setdefault(clip, task)
             if other is not task:
                 raise InputError(

@@ -108,7 +108,8 @@ def _figures(assessment: ClipAssessment) -> str:
     for name, figure in assessment.figures.items():
         rows += f'<tr><td title="{escape(BOUNDS[name].meaning)}">{escape(BOUNDS[name].label)}</td>'
         rows += _cell(figure.verdict, figure.verdict) + f'<td class="number">{_value(figure, unit=True)}</td>'
-        rows += f"<td>{_range(figure.good, figure.unit)}</td><td>{_range(figure.bearable, figure.unit)}</td><td>{escape(figure.mend)}</td></tr>"
+        good, bearable = (_range(bounds, figure.unit) for bounds in (figure.good, figure.bearable))
+        rows += f"<td>{good}</td><td>{bearable}</td><td>{escape(figure.mend)}</td></tr>"
     return f'<table>{rows}</table><p class="small">Torque: {escape(TORQUE_NOTE)}.</p>'
 
 

@@ -25,7 +25,7 @@ def check_layout(
     observations: Sequence[str],
     place: str,
 ) -> None:
-    """Raise InputError unless a checkpoint goes with a robot, settings, gaits and task; the sentence shows both layouts.
+    """Raise InputError unless a checkpoint goes with robot, settings, gaits and task; the sentence shows both layouts.
 
     `about` is what is kept beside it; what an older one does not say is not held against it.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from playground_amp.config import Config
+from playground_amp.core.errors import InputError
 from playground_amp.evaluation.checkpoints import CheckpointEvaluation, evaluate_checkpoints
 from playground_amp.evaluation.policy import Policy, load_policy
 from playground_amp.runs import run_directory
@@ -51,6 +52,8 @@ class Run:
 
         `speeds` are the lowest and the highest forward speed to ask for, m/s.
         """
+        if checkpoint == "all":
+            raise InputError("checkpoint is 'all'; Run.evaluate judges one of them: newest, best or an iteration")
         found = evaluate_checkpoints(self.path, checkpoint=checkpoint, episodes=episodes, speeds=speeds, seed=seed)
         return next(iter(found))
 
