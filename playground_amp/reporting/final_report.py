@@ -77,10 +77,9 @@ def _gait(evaluation: Evaluation, reference: dict[str, float]) -> list[str]:
         f" (reference {reference[name]:{style}})" if known else ""
         for name, style in (("cadence", ".0f"), ("step_length", ".2f"))
     )
-    return [
-        f"gait: {evaluation.cadence:.0f} steps a minute{cadence} of {evaluation.step_length:.2f} m{length}, "
-        f"left and right {evaluation.step_asymmetry:.0%} apart"
-    ]
+    said = f"gait: {evaluation.cadence:.0f} steps a minute{cadence} of {evaluation.step_length:.2f} m{length}"
+    even = evaluation.step_asymmetry  # NaN for too few strides
+    return [said if math.isnan(even) else f"{said}, left and right {even:.0%} apart"]
 
 
 def _bounds(numbers: dict[str, float], faults: list[str]) -> list[str]:
