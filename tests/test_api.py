@@ -99,7 +99,7 @@ def test_a_loaded_policy_acts_as_in_training(run: Run) -> None:
     np.testing.assert_allclose(policy(observation[0]), action[0], atol=1e-5)
     state, outcome = jax.jit(env.step)(state, action)
     assert np.isfinite(outcome.task_reward).all()
-    assert run.policy("2").iteration == 2 and policy.iteration == 4
+    assert run.policy("2").iteration == run.policy(2).iteration == 2 and policy.iteration == 4
 
 
 def test_a_run_is_evaluated_from_python(run: Run) -> None:
@@ -120,3 +120,11 @@ def test_what_is_resolved_is_another_type() -> None:
 def test_an_algorithm_is_made_of_a_configuration_that_is_not_resolved_yet() -> None:
     amp = make_amp(load_config("ppo_amass_training", SMALL))
     assert isinstance(amp.config, ResolvedConfig)
+
+
+def test_a_clip_that_ships_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = playground_amp.load_clip("data/wildrobot/walk_0.6_a.npz", playground_amp.load_robot("wildrobot"))
+    assert clip.qpos.shape[1] == 16
+    with pytest.raises(InputError, match="there is no clip 'mine.npz'"):
+        playground_amp.load_clip("mine.npz", playground_amp.load_robot("wildrobot"))

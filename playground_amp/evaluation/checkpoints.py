@@ -79,7 +79,7 @@ class CheckpointEvaluation:
 def evaluate_checkpoints(
     path: Path,
     *,
-    checkpoint: str = "best",
+    checkpoint: str | int = "best",
     episodes: int = 64,
     speeds: tuple[float, float] | None = None,
     seed: int = 1,
@@ -118,13 +118,13 @@ def check_speeds(speeds: tuple[float, float] | None, runs: Sequence[Path]) -> No
             raise InputError(f"'{path}' is asked for gaits, each at the speeds of its clips; leave --speeds out")
 
 
-def choose_iterations(checkpoints: Checkpoints, which: str) -> list[int]:
+def choose_iterations(checkpoints: Checkpoints, which: str | int) -> list[int]:
     """Iterations of the checkpoints that `which` names: all, or one."""
     return checkpoints.all if which == "all" else [choose_iteration(checkpoints, which)]
 
 
 def _evaluate(
-    path: Path, config: ResolvedConfig, which: str, episodes: int, seed: int, reporter: Reporter
+    path: Path, config: ResolvedConfig, which: str | int, episodes: int, seed: int, reporter: Reporter
 ) -> Iterator[CheckpointEvaluation]:
     with (
         Checkpoints(path / "checkpoints", read_only=True) as checkpoints,

@@ -30,7 +30,7 @@ class Policy:
         return np.asarray(self._mean(np.asarray(observation, np.float32)))
 
 
-def load_policy(run: str | Path, checkpoint: str = "best") -> Policy:
+def load_policy(run: str | Path, checkpoint: str | int = "best") -> Policy:
     """The policy of a run (its folder, or its name in runs/) at a checkpoint: newest, best or an iteration.
 
     Raises InputError where there is none, and for a damaged one.
@@ -44,6 +44,6 @@ def load_policy(run: str | Path, checkpoint: str = "best") -> Policy:
     return Policy(amp.env, int(state.iteration), lambda observation: amp.policy(params, statistics, observation)[0])
 
 
-def choose_iteration(checkpoints: Checkpoints, which: str) -> int:
+def choose_iteration(checkpoints: Checkpoints, which: str | int) -> int:
     """Iteration of the checkpoint that `which` names; best is the newest of a run that kept no scores."""
     return checkpoints.choose("newest" if which == "best" and checkpoints.best is None else which)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from playground_amp.config import find_path
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import whole
 from playground_amp.robots import Robot
@@ -60,8 +61,12 @@ def save_clip(path: Path, clip: MotionClip) -> None:
         )
 
 
-def load_clip(path: Path, robot: Robot) -> MotionClip:
-    """Read a clip and check it against `robot`; raises InputError naming the file and what is wrong."""
+def load_clip(path: str | Path, robot: Robot) -> MotionClip:
+    """Read a clip and check it against `robot`; raises InputError naming the file and what is wrong.
+
+    It is looked up in the working directory first, then among those that ship.
+    """
+    path = find_path(str(path))
     if not path.is_file():
         raise InputError(f"there is no clip '{path}'; make one with playground-amp retarget")
     clip = _read(path)

@@ -97,8 +97,9 @@ class Checkpoints:
         """Iterations of the complete checkpoints, ascending."""
         return sorted(self._manager.all_steps())
 
-    def choose(self, which: str) -> int:
+    def choose(self, which: str | int) -> int:
         """Iteration of the checkpoint that `which` names: newest, best or a number."""
+        which = str(which)
         kept = self.all
         if not kept:
             raise InputError(f"'{self.folder}' holds no checkpoint; start the run anew without --resume")

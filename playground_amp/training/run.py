@@ -42,7 +42,7 @@ class Run:
 
     def evaluate(
         self,
-        checkpoint: str = "best",
+        checkpoint: str | int = "best",
         *,
         episodes: int = 64,
         speeds: tuple[float, float] | None = None,
@@ -57,6 +57,6 @@ class Run:
         found = evaluate_checkpoints(self.path, checkpoint=checkpoint, episodes=episodes, speeds=speeds, seed=seed)
         return next(iter(found))
 
-    def policy(self, checkpoint: str = "best") -> Policy:
+    def policy(self, checkpoint: str | int = "best") -> Policy:
         """The mean policy of a checkpoint, to be called with observations."""
         return load_policy(self.path, checkpoint)

@@ -51,7 +51,7 @@ def resume(
     name: str | Path,
     overrides: Sequence[str] = (),
     *,
-    checkpoint: str = "newest",
+    checkpoint: str | int = "newest",
     run_dir: str | Path | None = None,
     callback: Callback | None = None,
     reporter: Reporter = SILENT,
