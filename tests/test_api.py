@@ -126,5 +126,5 @@ def test_a_clip_that_ships_is_found_from_anywhere(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     clip = playground_amp.load_clip("data/wildrobot/walk_0.6_a.npz", playground_amp.load_robot("wildrobot"))
     assert clip.qpos.shape[1] == 16
-    with pytest.raises(InputError, match="there is no clip 'mine.npz'"):
+    with pytest.raises(InputError, match=r"there is no clip 'mine\.npz'"):
         playground_amp.load_clip("mine.npz", playground_amp.load_robot("wildrobot"))
