@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before jax is imported: the tests are small, and bits are compared
+# Before jax is imported, and for the processes that tests start. The tests are small, and bits are compared.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Compiling takes most of the time. JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests what training compiles, in five times of it.
+if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
+    # Without the emitters of MLIR, which load a compiler anew for each of some hundred kernels of a training.
+    quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}"
 
+import ctypes
+import gc
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from measure import Measure
+from jax._src import lru_cache
+from measure import Measure, resident_mb
 
 from playground_amp.config import EnvConfig
 from playground_amp.core.console import show_sentences
@@ -31,8 +41,9 @@ ONE_SENTENCE = pytest.mark.filterwarnings(
     "error", "ignore:Exception ignored in. <coroutine object _read_array:pytest.PytestUnraisableExceptionWarning"
 )
 
-# Compiling takes most of the time; JAX_DISABLE_MOST_OPTIMIZATIONS=0 tests what training compiles, in twice the time.
-jax.config.update("jax_disable_most_optimizations", os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1")
+
+LARGEST_CACHE = 500e6  # bytes of compiled code kept from one run of the tests to the next
+MEMORY = 1000.0  # MB of a worker above which it lets go of what the tests of a file compiled
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +53,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("measure"):
         config.pluginmanager.register(Measure(config))
+    keep_compiled(config.cache.mkdir("jax"), prune=not hasattr(config, "workerinput"))
+
+
+def keep_compiled(folder: Path, *, prune: bool) -> None:
+    """What was compiled is kept in a folder, for the other worker and the next run; JAX knows it by its content.
+
+    Not what calls back to Python, as all does that steps the native physics: JAX never keeps that.
+    """
+    if prune and sum(path.stat().st_size for path in folder.iterdir()) > LARGEST_CACHE:
+        shutil.rmtree(folder)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+    def put(cache: lru_cache.LRUCache, key: str, value: bytes) -> None:
+        """JAX writes in place, where the other worker may read half of it, and an interruption leaves half of it."""
+        part = folder / f"{key}.{os.getpid()}"
+        part.write_bytes(value)
+        part.replace(folder / f"{key}-cache")
+
+    lru_cache.LRUCache.put = put
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_is_given_back() -> Iterator[None]:
+    """A program takes a MB or more, be it one addition, and JAX keeps them all."""
+    yield
+    if resident_mb() > MEMORY:
+        jax.clear_caches()
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def pytest_collection_finish() -> None:
+    """Python's collector leaves alone what was imported, and looks at the rest less often: it took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def synthetic_walk(robot: Robot, frames: int = 120) -> np.ndarray:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from playground_amp.config import load_config
+import jax
+import pytest
+
+from playground_amp.amp import AMP
+from playground_amp.builder import make_amp
+from playground_amp.config import LoggingConfig, ResolvedConfig, load_config
 from playground_amp.core.console import ConsoleReporter
-from playground_amp.training import trainer
+from playground_amp.training import loop, trainer
 
 SMALL = [
     "env.num_envs=8",
@@ -26,17 +33,52 @@ SMALL = [
     "logging.evaluation_episodes=0",
 ]
 
+STARTS: dict[Hashable, Callable] = {}
+CHUNKS: dict[Hashable, loop.Chunk] = {}
+make_chunk = loop.make_chunk
+
+
+def program_of(amp: AMP) -> Hashable:
+    """What an iteration is compiled from: all settings but those of the log and the length, the clips, the task."""
+    ppo = dataclasses.replace(amp.config.ppo, iterations=1)
+    settings = dataclasses.replace(amp.config, logging=LoggingConfig(), ppo=ppo)
+    return repr(settings), amp.env.reference.clip_set.sha256, type(amp.env.task)
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Trainings that are the same program are compiled the first time only, which takes most of the time of each."""
+
+    def make_sharing(config: ResolvedConfig) -> AMP:
+        amp = make_amp(config)
+        amp.init = STARTS.setdefault(program_of(amp), jax.jit(amp.init))
+        return amp
+
+    def make_shared_chunk(amp: AMP, length: int) -> loop.Chunk:
+        program = (program_of(amp), length)
+        if program not in CHUNKS:
+            CHUNKS[program] = make_chunk(amp, length)
+        return CHUNKS[program]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "make_amp", make_sharing)
+        if loop.make_chunk is make_chunk:  # else a test has another in its place
+            patch.setattr(loop, "make_chunk", make_shared_chunk)
+        yield
+
 
 def train(run_dir: Path, *overrides: str, config: str = "ppo_amass_training") -> Path:
     """The folder of a new run of a few small iterations."""
-    return trainer.train(load_config(config, [*SMALL, *overrides]), run_dir, reporter=ConsoleReporter()).path
+    with compiled_once():
+        return trainer.train(load_config(config, [*SMALL, *overrides]), run_dir, reporter=ConsoleReporter()).path
 
 
 def resume(
     name: str | Path, overrides: Sequence[str] = (), checkpoint: str = "newest", run_dir: Path | None = None
 ) -> Path:
     """The folder of the run that goes on."""
-    return trainer.resume(name, overrides, checkpoint=checkpoint, run_dir=run_dir, reporter=ConsoleReporter()).path
+    with compiled_once():
+        return trainer.resume(name, overrides, checkpoint=checkpoint, run_dir=run_dir, reporter=ConsoleReporter()).path
 
 
 def start_or_resume(
@@ -47,6 +89,7 @@ def start_or_resume(
     checkpoint: str | None = None,
 ) -> Path:
     """As the command line asks for it."""
-    return trainer.start_or_resume(
-        config, overrides, run_dir=run_dir, resume_name=name, checkpoint=checkpoint, reporter=ConsoleReporter()
-    ).path
+    with compiled_once():
+        return trainer.start_or_resume(
+            config, overrides, run_dir=run_dir, resume_name=name, checkpoint=checkpoint, reporter=ConsoleReporter()
+        ).path
