@@ -87,7 +87,7 @@ def memory_is_given_back() -> Iterator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Python's collector leaves alone what was imported, and looks at the rest less often: it took a tenth of the time."""
+    """Python's collector leaves alone what was imported and looks less often: it took a tenth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
