@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from training_runs import SMALL
+from training_runs import SMALL, compiled_once
 
 import playground_amp
 from playground_amp import InputError, load_config, load_policy, make_amp, train
@@ -36,8 +36,8 @@ print(json.dumps([quick, before == dict(os.environ), unchosen, levels]))
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run from Python, four small iterations."""
-    config = load_config("ppo_amass_training", SMALL)
-    return train(config, tmp_path_factory.mktemp("runs") / "api")
+    with compiled_once():
+        return train(load_config("ppo_amass_training", SMALL), tmp_path_factory.mktemp("runs") / "api")
 
 
 def test_importing_sets_nothing_prints_nothing_and_waits_with_jax() -> None:
@@ -60,7 +60,8 @@ def test_training_returns_its_run_and_prints_nothing(
     logger = logging.getLogger("playground_amp")
     monkeypatch.setattr(logger, "handlers", [])  # those of the command line
     rows: list = []
-    run = train(load_config("ppo_amass_training", SMALL), tmp_path / "run", callback=rows.append)
+    with compiled_once():
+        run = train(load_config("ppo_amass_training", SMALL), tmp_path / "run", callback=rows.append)
     assert capfd.readouterr() == ("", "")
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4] and run.path == tmp_path / "run"
 
@@ -69,9 +70,10 @@ def test_a_callback_ends_a_training_which_is_saved_and_gone_on_with(tmp_path: Pa
     def enough(row: dict) -> bool:
         return row["iteration"] >= 2
 
-    run = train(load_config("ppo_amass_training", SMALL), tmp_path / "run", callback=enough)
-    assert len(run.metrics()["iteration"]) == 2
-    again = playground_amp.resume(run.path)
+    with compiled_once():
+        run = train(load_config("ppo_amass_training", SMALL), tmp_path / "run", callback=enough)
+        assert len(run.metrics()["iteration"]) == 2
+        again = playground_amp.resume(run.path)
     assert len(again.metrics()["iteration"]) == 4
 
 

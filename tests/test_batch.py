@@ -313,7 +313,7 @@ def test_exit_codes_and_json_of_the_script(takes: Path, made: Path, tmp_path: Pa
     assert done.returncode == 2 and "SOURCE" in done.stderr
 
 
-@pytest.mark.parametrize("wait", [2.5, 6.0])
+@pytest.mark.parametrize("wait", [2.5, pytest.param(6.0, marks=pytest.mark.slow)])
 def test_ctrl_c_leaves_no_half_written_file(wait: float, takes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = [sys.executable, str(SCRIPT), str(takes), "--out", str(out), "--jobs", "2"]

@@ -515,10 +515,10 @@ STEERED = ["amp.discriminator_lr=1e-3", "amp.input_noise=1", "amp.control=input_
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (STRONG, "discriminator too strong"),
+        pytest.param(STRONG, "discriminator too strong", marks=pytest.mark.slow),
         (["amp.r1_gamma=1e5"], "discriminator flat"),
-        (POSE, "policy collapsed"),
-        ([*BACK_ON_THE_CLIPS, *UNTAUGHT], "discriminator too weak"),
+        pytest.param(POSE, "policy collapsed", marks=pytest.mark.slow),
+        pytest.param([*BACK_ON_THE_CLIPS, *UNTAUGHT], "discriminator too weak", marks=pytest.mark.slow),
         ([*VANILLA, *STEERED], "learning"),
     ],
 )

@@ -194,6 +194,7 @@ def test_control_step_sets_the_simulated_time(robot: Robot) -> None:
         assert float(state.qvel[0, 2]) == pytest.approx(-9.81 * control_dt, rel=0.05)
 
 
+@pytest.mark.slow
 def test_mjx_follows_native_over_200_control_steps(robot: Robot, native: Physics) -> None:
     """4 s of standing under small random targets, from a few mm above the ground.
 

@@ -26,6 +26,7 @@ def walk(robot: Robot) -> MotionClip:
     return replace(clip, qpos=clip.qpos[60:95] - np.eye(1, 16) * clip.qpos[60, 0])
 
 
+@pytest.mark.slow
 def test_the_robot_follows_by_itself(walk: MotionClip, robot: Robot) -> None:
     done = refine(walk, robot)
     assert done.clip.qpos.shape == walk.qpos.shape
@@ -72,6 +73,7 @@ def test_offsets_are_linear_between_knots_and_zero_is_the_clip(walk: MotionClip,
     np.testing.assert_allclose(raised[: 2 * KNOT + 1], [0.0, 0.5, 1.0, 0.5, 0.0], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_what_was_walked_is_not_held_to_how_well_the_drawing_followed(robot: Robot, tmp_path: Path) -> None:
     job = Job(
         "walk", DATA / "wildrobot" / "walk_0.5_a.npz", "wildrobot", tmp_path, RetargetOptions(end=1.0, refine=True)

@@ -270,6 +270,7 @@ def test_a_robot_with_other_features_is_refused_before_the_shapes_are(own, untra
     assert contents(own) == before
 
 
+@pytest.mark.slow
 def test_a_run_with_weights_that_follows_commands_goes_on_bit_for_bit(on_own_clips, tmp_path):
     clips = on_own_clips.parent / "clips"
     entries = [{"path": str(clips / "a.npz"), "weight": 3}, {"path": str(clips / "b.npz"), "speed": 0.6}]

@@ -50,8 +50,12 @@ def own_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "env.task=own_task:Crouch"
 
 
-def test_a_users_task_is_trained_and_gone_on_with(own_task: str, tmp_path: Path) -> None:
+def test_a_users_task_is_trained_and_gone_on_with_and_no_other_takes_its_checkpoint(
+    own_task: str, tmp_path: Path
+) -> None:
     run = train(tmp_path / "run", own_task)
+    with pytest.raises(InputError, match=r"other observations: they are without root height; env\.task is 'walk'"):
+        resume(run, ["env.task=walk", "ppo.iterations=6"])
     assert resume(run, ["ppo.iterations=6"]) == run
     metrics = (run / "metrics.jsonl").read_text().splitlines()
     assert len(metrics) == 6
@@ -93,12 +97,6 @@ def test_a_task_under_other_numbers_is_made_anew(make_env) -> None:
     env = make_env(speed_tolerance=0.1)
     assert env.with_config(speed_tolerance=0.7).task.config.speed_tolerance == 0.7
     assert env.task.config.speed_tolerance == 0.1
-
-
-def test_a_checkpoint_of_another_task_is_told_by_its_observations(own_task: str, tmp_path: Path) -> None:
-    run = train(tmp_path / "run", own_task)
-    with pytest.raises(InputError, match=r"other observations: they are without root height; env\.task is 'walk'"):
-        resume(run, ["env.task=walk", "ppo.iterations=6"])
 
 
 @ONE_SENTENCE

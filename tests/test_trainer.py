@@ -245,6 +245,7 @@ def test_a_dead_run_goes_on_unless_told_to_stop(tmp_path, capsys, flat):
     assert "discriminator flat  D 0.50/0.50 acc 0.50" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_of_several_gaits_ends_with_a_video_of_each(tmp_path, monkeypatch, instant, capsys):
     filmed = []
     monkeypatch.setattr(render, "render", lambda robot, *motions: [np.full((480, 640, 3), 200, np.uint8)] * 12)

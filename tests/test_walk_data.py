@@ -125,6 +125,7 @@ def test_a_clip_comes_out_of_the_scripts_again(name: str, robot: Robot, tmp_path
     np.testing.assert_allclose(clip.qpos, old.qpos, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_clip_of_the_humanoid_comes_out_of_the_scripts_again(humanoid: Robot) -> None:
     name = "walk_0.75_h"
     clip = retarget(load_take(DATA / "held_out_takes" / f"{name}.npz"), humanoid).clip
