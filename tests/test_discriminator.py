@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import get_args, get_type_hints
 
 import flax.linen as nn
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from conftest import slow
 from jax.test_util import check_grads
 
 from playground_amp.config import AMPConfig
@@ -283,9 +285,16 @@ PENALTIES: dict[str, Callable[[Score, jax.Array, jax.Array], jax.Array]] = {
 }
 
 
+TRUNKS = ["mlp", "convolution", "patches"]
+NORMALIZATIONS = ["layer", "none", "spectral"]
+PAIRS = list(zip(TRUNKS, NORMALIZATIONS, strict=True))  # each once; the other pairs are slow
+
+
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("trunk", ["mlp", "convolution", "patches"])
-@pytest.mark.parametrize("normalization", ["none", "layer", "spectral"])
+@pytest.mark.parametrize(
+    ("trunk", "normalization"),
+    [*PAIRS, *slow(*(pair for pair in product(TRUNKS, NORMALIZATIONS) if pair not in PAIRS))],
+)
 def test_parameter_gradient_of_the_penalties_matches_finite_differences(trunk: str, normalization: str) -> None:
     (model, params, statistics), real, fake = network(trunk=trunk, normalization=normalization), inputs(2), inputs(3)
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import slow
 
 from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import Config, load_config, resolve
@@ -425,7 +426,7 @@ def learn(robot, reference_of):
     return run
 
 
-@pytest.mark.parametrize("name", ["lsgan", "lsgan of -1 and 1", "vanilla", "hinge", "wasserstein"])
+@pytest.mark.parametrize("name", ["lsgan", *slow("lsgan of -1 and 1", "vanilla", "hinge"), "wasserstein"])
 def test_a_fast_discriminator_without_penalty_becomes_too_strong(learn, name):
     series, config = learn(near(3.0, 0.0), **{"r1_gamma": 0.0} | LOSSES[name] | HOT)
     verdict = health.assess_health(series, config)
@@ -433,13 +434,13 @@ def test_a_fast_discriminator_without_penalty_becomes_too_strong(learn, name):
     assert "discriminator_lr (0.003)" in verdict.sentence
 
 
-@pytest.mark.parametrize("name", ["vanilla", "wasserstein"])
+@pytest.mark.parametrize("name", ["vanilla", *slow("wasserstein")])
 def test_a_huge_penalty_makes_a_flat_discriminator(learn, name):
     series, config = learn(near(0.3, 0.3), **LOSSES[name] | {"r1_gamma": 1e5})
     assert health.assess_health(series, config).state == "discriminator flat"
 
 
-@pytest.mark.parametrize("name", ["hinge, linear", "wasserstein"])
+@pytest.mark.parametrize("name", ["hinge, linear", *slow("wasserstein")])
 def test_a_policy_that_is_the_reference_is_too_strong_for_the_discriminator(learn, name):
     series, config = learn(near(0.0, 0.0), **{"r1_gamma": 0.0} | LOSSES[name] | {"discriminator_lr": 1e-3})
     verdict = health.assess_health(series, config)
@@ -447,7 +448,7 @@ def test_a_policy_that_is_the_reference_is_too_strong_for_the_discriminator(lear
     assert "the policy is too strong for it" in verdict.sentence
 
 
-@pytest.mark.parametrize("name", ["lsgan", "vanilla", "wasserstein"])
+@pytest.mark.parametrize("name", ["lsgan", *slow("vanilla", "wasserstein")])
 def test_a_policy_near_the_reference_is_a_balance(learn, name):
     noise = {"input_noise": 0.7, "control": "input_noise", "discriminator_lr": 1e-3}
     series, config = learn(near(0.3, 0.3), **LOSSES[name] | noise)
@@ -462,7 +463,7 @@ def test_a_policy_of_one_step_has_collapsed(learn):
     assert "a few of the reference's modes" in verdict.sentence
 
 
-@pytest.mark.parametrize("name", ["lsgan", "vanilla", "wasserstein"])
+@pytest.mark.parametrize("name", ["lsgan", *slow("vanilla", "wasserstein")])
 def test_two_that_chase_each_other_oscillate(learn, name):
     undamped = {"replay_share": 0.0, "adam_b1": 0.9, "discriminator_lr": 3e-3}
     undamped |= {"gp_weight": 0.1} if name == "wasserstein" else {"r1_gamma": 0.0}
@@ -516,7 +517,7 @@ STEERED = ["amp.discriminator_lr=1e-3", "amp.input_noise=1", "amp.control=input_
     ("overrides", "expected"),
     [
         pytest.param(STRONG, "discriminator too strong", marks=pytest.mark.slow),
-        (["amp.r1_gamma=1e5"], "discriminator flat"),
+        pytest.param(["amp.r1_gamma=1e5"], "discriminator flat", marks=pytest.mark.slow),
         pytest.param(POSE, "policy collapsed", marks=pytest.mark.slow),
         pytest.param([*BACK_ON_THE_CLIPS, *UNTAUGHT], "discriminator too weak", marks=pytest.mark.slow),
         ([*VANILLA, *STEERED], "learning"),

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import CONTROL_DT, make_clip
+from conftest import CONTROL_DT, make_clip, slow
 
 from playground_amp.config import AMPConfig, Config, with_hyperparams
 from playground_amp.core.errors import InputError
@@ -303,7 +303,7 @@ def rows_of(prior: MotionPrior, frames: np.ndarray) -> np.ndarray:
     return distance.argmin(axis=1)
 
 
-@pytest.mark.parametrize("condition", ["label", "command", "both"])
+@pytest.mark.parametrize("condition", [*slow("label", "command"), "both"])
 def test_each_reference_sample_is_asked_for_what_its_policy_sample_was(make_prior: MakePrior, condition: str) -> None:
     """The policy's rows are of both gaits, and the replayed ones of other gaits and speeds than the fresh ones."""
     prior = make_prior(condition=condition, window=2, dilation=3)
@@ -364,7 +364,7 @@ def test_without_it_samples_do_not_follow(make_prior: MakePrior) -> None:
     assert (speed < 0.4).mean() > 0.2
 
 
-@pytest.mark.parametrize("trunk", ["mlp", "convolution", "patches"])
+@pytest.mark.parametrize("trunk", ["mlp", *slow("convolution", "patches")])
 def test_the_command_that_is_followed_never_reaches_the_network(make_prior: MakePrior, trunk: str) -> None:
     """Not its scores, not its penalties, not its parameters: those are as if it were not there."""
     settings = {"trunk": trunk, "window": 2, "r1_gamma": 1.0, "r2_gamma": 1.0, "gp_weight": 1.0}
@@ -450,8 +450,8 @@ PENALISED = {
     [
         ("lsgan", {"condition": "both"}),
         ("vanilla", {"normalization": "layer"}),
-        ("hinge", {}),
-        ("wasserstein", {"condition": "command"}),
+        pytest.param("hinge", {}, marks=pytest.mark.slow),
+        pytest.param("wasserstein", {"condition": "command"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_step_descends_the_loss_and_the_weighted_penalties(make_prior: MakePrior, loss: str, settings: dict) -> None:
@@ -611,7 +611,7 @@ def test_adams_decay_rates_are_those_of_the_settings(make_prior: MakePrior, b1: 
 # --- the controller and the running scores
 
 
-@pytest.mark.parametrize("loss", losses.LOSSES)
+@pytest.mark.parametrize("loss", ["lsgan", *slow(*(loss for loss in losses.LOSSES if loss != "lsgan"))])
 def test_the_controller_weakens_a_sure_discriminator_whatever_the_loss(make_prior: MakePrior, loss: str) -> None:
     """The policy's motion is far from the clips, so that any discriminator tells them apart after a few steps."""
     prior = make_prior(loss=loss, reward=VALID[loss], update_steps=8, gp_weight=1.0)
