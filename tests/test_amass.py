@@ -105,7 +105,7 @@ NAN_POSES[3, 7] = np.nan
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no motion": ({"poses": None}, "no motion"),
-    "width": ({"poses": np.zeros((FRAMES, 72))}, "[N, 156]"),
+    "width": ({"poses": np.zeros((FRAMES, 70))}, "[N, 156]"),
     "no axis": ({"poses": np.zeros(156)}, "[N, 156]"),
     "nan": ({"poses": NAN_POSES}, "frame 3"),
     "infinite trans": ({"trans": np.full((FRAMES, 3), np.inf)}, "trans holds NaN or infinity"),

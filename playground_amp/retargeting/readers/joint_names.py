@@ -1,0 +1,120 @@
+"""Which joint is which column of a robot's motion: by names, or by the order that fits the robot.
+
+Where a file has no names, every known order of that many joints is tried on the robot: it must stay within the limits
+of the joints, and then the lowest foot must keep to one height, as that of a robot on the ground does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from playground_amp.core.errors import InputError, nearest
+from playground_amp.retargeting.readers.robot_layouts import LAYOUTS, USUAL, breadth_first
+from playground_amp.robots import Robot
+
+BEYOND = 0.11  # rad by which a motion may pass the limits of its own robot
+CLEARER, UNEVEN = 0.5, 0.01  # share of the next best, and m, of how much the height of the lowest foot varies
+SAMPLES = 60  # frames whose feet are looked at
+OWN = "as in the robot's MJCF"
+ALIKE = 0.02  # rad within which two orders say the same
+
+Names = tuple[str, ...] | None
+
+
+def given_joints(joints: tuple[str, ...], count: int, path: Path) -> tuple[str, ...]:
+    """The names of `--joints`, one layout or every joint; raises InputError where they are not `count`."""
+    if len(joints) == 1 and count != 1 and joints[0] not in LAYOUTS:
+        raise InputError(
+            f"--joints is '{joints[0]}', no known layout ({nearest(joints[0], LAYOUTS)}); or name all joints"
+        )
+    names = LAYOUTS.get(joints[0], joints) if len(joints) == 1 else joints
+    if len(names) != count or len(set(names)) != count:
+        raise InputError(f"'{path}' moves {count} joints and --joints names {len(set(names))}; name every one once")
+    return names
+
+
+def renamed(names: tuple[str, ...], robot: Robot | None) -> tuple[str, ...]:
+    """The names as the robot spells them, where each of its joints is found: case, 'joint' and punctuation aside."""
+    if robot is None or set(robot.joints) <= set(names):
+        return names
+    plain = Counter(map(_plain, names))
+    spelled = {_plain(joint): joint for joint in robot.joints}
+    if len(spelled) < len(robot.joints) or any(plain[name] != 1 for name in spelled):
+        return names
+    return tuple(spelled.get(_plain(name), name) for name in names)
+
+
+def _plain(name: str) -> str:
+    """'robot/Left_Knee_joint_pos' -> 'leftknee'."""
+    name = re.split(r"[/:]", name)[-1].lower()
+    return re.sub(
+        r"[^a-z0-9]|(?<![a-z0-9])(joint|dof|pos|position|angle|rad|q)(?![a-z0-9])", "", name.replace("_", " ")
+    )
+
+
+def unnamed_joints(
+    root: np.ndarray, joint_pos: np.ndarray, robot: Robot | None, path: Path
+) -> tuple[Names, tuple[str, ...]]:
+    """Names of the joints of a motion [N, J] that has none, or None, and notes; root [N, 7] m and quaternion w x y z.
+
+    Raises InputError where several orders fit the robot and say something else.
+    """
+    count = joint_pos.shape[1]
+    usual = LAYOUTS[USUAL[count]] if count in USUAL else None
+    orders = _orders(count, robot)
+    if robot is None or not orders:
+        return usual, ()
+    best = _fitting(orders, root, joint_pos, robot)
+    first = next(iter(orders))
+    if not best:
+        return orders[first], ()
+    if len(best) > 1 and OWN not in best:
+        raise InputError(
+            f"'{path}' does not name its {count} joints, and several orders fit '{robot.name}'; give one of them "
+            f"with --joints: {', '.join(best)}, or all names"
+        )
+    chosen = best[0]
+    note = f"its {count} joints have no names and are taken {_told(chosen)}: --joints names others"
+    return orders[chosen], (note,) if len(best) > 1 or chosen != first else ()
+
+
+def _told(order: str) -> str:
+    return order if order.startswith("as ") else f"as in the layout {order}"
+
+
+def _orders(count: int, robot: Robot | None) -> dict[str, tuple[str, ...]]:
+    """The orders of `count` joints that have every joint of the robot, the likeliest first; each once."""
+    if robot is None:
+        return {}
+    orders = {OWN: robot.joints, "as Isaac Lab numbers them": breadth_first(robot)} if count == robot.num_joints else {}
+    orders |= {name: joints for name, joints in LAYOUTS.items() if len(joints) == count}
+    unique = {joints: name for name, joints in reversed(orders.items()) if set(robot.joints) <= set(joints)}
+    return {name: orders[name] for name in orders if name in unique.values()}
+
+
+def _fitting(orders: Mapping[str, tuple[str, ...]], root: np.ndarray, joint_pos: np.ndarray, robot: Robot) -> list[str]:
+    """The orders within the limits, the one alone whose feet keep to the ground far better than the others'."""
+    sample = np.unique(np.linspace(0, len(root) - 1, SAMPLES).astype(int))
+    angles = {name: joint_pos[:, [joints.index(j) for j in robot.joints]] for name, joints in orders.items()}
+    fits = [name for name in orders if robot.beyond_limits(angles[name]).max() <= BEYOND]
+    fits = [name for i, name in enumerate(fits) if not any(_alike(angles[name], angles[o]) for o in fits[:i])]
+    if len(fits) < 2:
+        return fits
+    uneven = {name: _unevenness(np.concatenate([root, angles[name]], axis=1)[sample], robot) for name in fits}
+    ranked = sorted(fits, key=lambda name: uneven[name])
+    best, second = uneven[ranked[0]], uneven[ranked[1]]
+    return ranked[:1] if second > UNEVEN and best < CLEARER * second else fits
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return float(np.abs(one - other).max()) < ALIKE
+
+
+def _unevenness(qpos: np.ndarray, robot: Robot) -> float:
+    """How much the height of the lowest foot varies over a motion [N, nq], m: a standard deviation."""
+    return float(robot.pad_heights(qpos).min(axis=1).std())
