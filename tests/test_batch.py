@@ -165,10 +165,10 @@ def test_an_unwritable_folder_is_one_sentence(take: Path, tmp_path: Path) -> Non
 def test_an_accident_of_one_file_is_not_the_end_of_the_others(
     take: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(_: Path) -> None:
+    def explode(*_: object) -> None:
         raise ZeroDivisionError("odd file")
 
-    monkeypatch.setattr("playground_amp.retargeting.pipeline.read_recording", explode)
+    monkeypatch.setattr("playground_amp.retargeting.pipeline.read_recordings", explode)
     assert (
         "could not be retargeted (ZeroDivisionError: odd file)"
         in run_job(Job("walk", take, "wildrobot", tmp_path, RetargetOptions())).error
@@ -252,7 +252,7 @@ def test_the_json_says_what_the_clip_was_made_from_and_holds_the_verdict(take: P
     assert values["source"]["sha256"] == hashlib.sha256(take.read_bytes()).hexdigest()
     assert values["options"] == {
         **{"start": 0.0, "end": None, "speed_min": None, "mirror": True, "time_scale": True, "source": "mine"},
-        **{"refine": False, "split": False, "as_is": False},
+        **{"refine": False, "split": False, "as_is": False, "fps": None, "unit": None, "up": None, "joints": None},
     }
     assert values["physics"] is None and values["planting"] is None
     assert values["clips"] == ["walk_poses", "walk_poses_mirrored"] and values["notes"] == []

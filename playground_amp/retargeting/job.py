@@ -13,6 +13,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.clip_signals import ClipSignals
 from playground_amp.retargeting.clip_verdict import ClipAssessment
+from playground_amp.retargeting.readers.hints import ReadHints
 
 MIRRORED = "_mirrored"  # end of the names of mirrored copies
 
@@ -24,6 +25,10 @@ class RetargetOptions:
     start: float = 0.0  # s of the source
     end: float | None = None  # s of the source
     speed_min: float | None = None  # m/s of the source; keeps the longest stretch at least that fast
+    fps: float | None = None  # Hz, of a file that does not say, or says it wrongly
+    unit: str | None = None  # of a file's lengths, likewise
+    up: str | None = None  # the axis that points up, likewise
+    joints: tuple[str, ...] | None = None  # names of a robot's joints in the file's order, likewise
     split: bool = False  # a clip of every part that can be used, instead of one of the whole
     mirror: bool = False  # also writes mirrored copies
     time_scale: bool = True  # the timing of dynamic similarity; off: the source's own
@@ -38,6 +43,12 @@ class RetargetOptions:
             raise InputError(f"--end is {self.end:g}; expected seconds from the beginning, more than --start")
         if self.speed_min is not None and not 0.0 < self.speed_min < math.inf:
             raise InputError(f"--speed-min is {self.speed_min:g}; expected a speed above 0 m/s")
+        _ = self.hints  # which check themselves
+
+    @property
+    def hints(self) -> ReadHints:
+        """What is known of the recordings beside what their files say."""
+        return ReadHints(self.fps, self.unit, self.up, self.joints)
 
     @property
     def used(self) -> list[str]:

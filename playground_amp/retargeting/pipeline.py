@@ -20,7 +20,7 @@ from playground_amp.retargeting.job import MIRRORED, ClipView, Job, JobResult, R
 from playground_amp.retargeting.physics_refinement import refine
 from playground_amp.retargeting.provenance import earlier, provenance, robot_of
 from playground_amp.retargeting.readers.amass import Take
-from playground_amp.retargeting.readers.any import read_recording
+from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
 from playground_amp.retargeting.split import Cut, split, straight_parts
@@ -98,16 +98,16 @@ def _all_made(job: Job, robot: Robot) -> tuple[list[_Made], list[str]]:
 def _parts(job: Job, robot: Robot) -> Iterator[tuple[str, Take | RobotMotion, list[str]]]:
     """Names of the clips, the parts of the recording that become them, and what there is to be told of each."""
     options = job.options
-    recordings = [read_recording(job.path)]
+    recordings = read_recordings(job.path, options.hints, robot)
     for recording in recordings:
-        name = job.name if len(recordings) == 1 else f"{job.name}_{recording.name}"
+        name = job.name if len(recordings) == 1 else job.name + recording.name.removeprefix(job.path.stem)
         part = trim(recording, options.start, options.end)
         if options.speed_min is not None:
             part = fastest_part(part, options.speed_min)
         cut = _cut(part, options, robot)
         for i, piece in enumerate(cut.parts):
             own = name if len(cut.parts) == 1 else f"{name}_{i + 1}"
-            yield own, piece, [] if i else list(cut.notes)
+            yield own, piece, [] if i else [*(f"'{name}': {note}" for note in recording.notes), *cut.notes]
 
 
 def _cut(recording: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Cut:
