@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from playground_amp.retargeting.readers.validation import check_file, frames_of
 from playground_amp.robots import Robot
 
 MOST_ARCHIVE = 2**32  # bytes; an array within is bounded by itself
+SLACK = 2**20  # bytes by which the arrays of a pickle may be more than its own
 
 Recordings = list[Take | RobotMotion]
 
@@ -91,9 +92,16 @@ def _motions(content: Any, path: Path, hints: ReadHints, robot: Robot | None) ->
         return _one(content, path, path.stem, hints, robot)
     if len(parts) > robot_arrays.MOST_MOTIONS:
         raise InputError(f"'{path}' holds {len(parts)} motions; split it into files of {robot_arrays.MOST_MOTIONS}")
+    if _bytes(parts.values()) > path.stat().st_size + SLACK:
+        raise InputError(f"'{path}' shows the same arrays again and again; save every motion once")
     if len(parts) == 1:
         return _one(*parts.values(), path, path.stem, hints, robot)
     return [motion for key, part in parts.items() for motion in _named(key, part, path, hints, robot)]
+
+
+def _bytes(parts: Iterable[dict[str, Any]]) -> int:
+    """Of all arrays, one that is met twice counted twice: a small pickle can name a large array many times."""
+    return sum(value.nbytes for part in parts for value in part.values() if isinstance(value, np.ndarray))
 
 
 def _named(key: str, content: Mapping[str, Any], path: Path, hints: ReadHints, robot: Robot | None) -> Recordings:

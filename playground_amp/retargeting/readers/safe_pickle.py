@@ -19,7 +19,7 @@ import numpy as np
 from playground_amp.core.errors import InputError
 
 MOST_OPCODES = 1_000_000
-NUMERIC = re.compile(r"[biuf][1248]|U[0-9]{1,4}")  # dtypes admitted: numbers, and text for names
+NUMERIC = re.compile(r"[biuf][1248]|[US][0-9]{1,4}")  # dtypes admitted: numbers, and text for names
 MODULES = (*(f"numpy.{core}.{part}" for core in ("core", "_core") for part in ("multiarray", "numeric")), "numpy")
 FUNCTIONS = ("_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer")
 GLOBALS = {(module, name) for module in MODULES for name in FUNCTIONS}

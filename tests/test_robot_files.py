@@ -1,0 +1,297 @@
+"""Robots' motions as trackers, simulators and tables write them: one walk, written in every layout, comes back."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from motion_files import write_csv, write_npz, write_pickle
+from scipy.spatial.transform import Rotation
+
+from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.any import read_recordings
+from playground_amp.retargeting.readers.hints import ReadHints
+from playground_amp.retargeting.readers.joint_names import given_joints, renamed, unnamed_joints
+from playground_amp.retargeting.readers.robot_layouts import G1, LAYOUTS, breadth_first
+from playground_amp.retargeting.readers.robot_motion import RobotMotion
+from playground_amp.robots import Robot
+
+FPS = 50.0
+W_LAST = [1, 2, 3, 0]
+
+
+@pytest.fixture
+def qpos(walk: np.ndarray) -> np.ndarray:
+    """A walk towards 1 rad, [120, nq]: heading +x, the two orders of a quaternion are hard to tell apart."""
+    turn = Rotation.from_euler("z", 1.0)
+    turned = (turn * Rotation.from_quat(walk[:, 3:7], scalar_first=True)).as_quat(scalar_first=True)
+    return np.concatenate([turn.apply(walk[:, :3]), turned, walk[:, 7:]], axis=1)
+
+
+def bodies(robot: Robot, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [N, B, 3] and quaternions [N, B, 4] (w x y z) of every body but the world."""
+    poses = [(data.xpos[1:].copy(), data.xquat[1:].copy()) for data in robot.poses(qpos)]
+    return np.array([place for place, _ in poses]), np.array([turn for _, turn in poses])
+
+
+def tracking(robot: Robot, qpos: np.ndarray) -> dict[str, Any]:
+    places, turns = bodies(robot, qpos)
+    joints = {"joint_pos": qpos[:, 7:].astype(np.float32), "joint_vel": 0.0 * qpos[:, 7:]}
+    return {"fps": np.array([50]), **joints, "body_pos_w": places, "body_quat_w": turns}
+
+
+def isaac_lab(robot: Robot, qpos: np.ndarray) -> dict[str, Any]:
+    """Joints in an order of its own, the root not the first of the bodies."""
+    places, turns = bodies(robot, qpos)
+    names = ["foot", "torso", "root"]
+    return {
+        "fps": 50,
+        "dof_names": np.array(robot.joints[::-1]),
+        "body_names": np.array(names),
+        "dof_positions": qpos[:, :6:-1],
+        "body_positions": places[:, [4, 2, 0]],
+        "body_rotations": turns[:, [4, 2, 0]],
+    }
+
+
+def loco_mujoco(robot: Robot, qpos: np.ndarray) -> dict[str, Any]:
+    names = np.array(["root", *robot.joints])
+    ends = np.array([0, len(qpos)])
+    return {"qpos": qpos, "joint_names": names, "jnt_type": np.array([0, 3]), "frequency": 50.0, "split_points": ends}
+
+
+def tracker(qpos: np.ndarray) -> dict[str, Any]:
+    return {"root_trans_offset": qpos[:, :3], "root_rot": qpos[:, 3:7][:, W_LAST], "dof": qpos[:, 7:], "fps": 50}
+
+
+LAYOUT_WRITERS: dict[str, Callable[[Path, Robot, np.ndarray], Path]] = {
+    "tracking.npz": lambda path, robot, qpos: write_npz(path, tracking(robot, qpos)),
+    "isaac_lab.npz": lambda path, robot, qpos: write_npz(path, isaac_lab(robot, qpos)),
+    "loco_mujoco.npz": lambda path, robot, qpos: write_npz(path, loco_mujoco(robot, qpos)),
+    "whole_qpos.npz": lambda path, robot, qpos: write_npz(path, {"joint_pos": qpos, "fps": 50}),
+    "tracker.pkl": lambda path, robot, qpos: write_pickle(path, {"walk": tracker(qpos)}),
+    "columns.pkl": lambda path, robot, qpos: write_pickle(path, tracker(qpos) | {"dof": qpos[:, 7:, None]}),
+    "w_last.csv": lambda path, robot, qpos: write_csv(path, qpos[:, [0, 1, 2, 4, 5, 6, 3, *range(7, qpos.shape[1])]]),
+    "w_first.csv": lambda path, robot, qpos: write_csv(path, qpos),
+    "table.npy": lambda path, robot, qpos: np.save(path, qpos) or path,
+}
+
+
+@pytest.mark.parametrize("name", LAYOUT_WRITERS)
+def test_a_walk_comes_back_from_every_layout(tmp_path: Path, name: str, robot: Robot, qpos: np.ndarray) -> None:
+    path = LAYOUT_WRITERS[name](tmp_path / name, robot, qpos)
+    table = name.endswith((".csv", ".npy"))
+    (motion,) = read_recordings(path, ReadHints(fps=FPS) if table else ReadHints(), robot)
+    check(motion, robot, qpos)
+    assert motion.name == path.stem
+    assert any("w x y z" in note for note in motion.notes) == (name in ("w_first.csv", "table.npy"))
+
+
+def check(motion: object, robot: Robot, qpos: np.ndarray, atol: float = 2e-6) -> None:
+    assert isinstance(motion, RobotMotion) and motion.fps == FPS and motion.joints is not None
+    order = [motion.joints.index(joint) for joint in robot.joints]
+    read = np.concatenate([motion.root_pos, motion.root_quat, motion.joint_pos[:, order]], axis=1)
+    np.testing.assert_allclose(read, qpos, atol=atol)
+
+
+def test_every_motion_of_a_dict_of_dicts_is_read(tmp_path: Path, robot: Robot, qpos: np.ndarray) -> None:
+    content = {"0-walk/a": tracker(qpos), "b": tracker(qpos[:50].copy())}
+    motions = read_recordings(write_pickle(tmp_path / "set.pkl", content), ReadHints(), robot)
+    assert [(motion.name, len(motion.root_pos)) for motion in motions if isinstance(motion, RobotMotion)] == [
+        ("set_0-walk_a", 120),
+        ("set_b", 50),
+    ]
+    content["b"]["dof"][3, 2] = np.nan
+    with pytest.raises(InputError, match=r"dof holds NaN.*\(in its motion 'b'\)"):
+        read_recordings(write_pickle(tmp_path / "set.pkl", content), ReadHints(), robot)
+
+
+def test_one_array_named_a_thousand_times_is_refused(tmp_path: Path, robot: Robot) -> None:
+    motion = tracker(np.tile(robot.home_qpos, (20_000, 1)))
+    path = write_pickle(tmp_path / "set.pkl", {str(number): motion for number in range(1000)})
+    with pytest.raises(InputError, match="again and again"):
+        read_recordings(path)
+
+
+def test_split_points_part_motions(tmp_path: Path, robot: Robot, qpos: np.ndarray) -> None:
+    content = loco_mujoco(robot, qpos) | {"split_points": np.array([0, 40, 120])}
+    first, second = read_recordings(write_npz(tmp_path / "set.npz", content), ReadHints(), robot)
+    assert (first.name, second.name) == ("set_0", "set_1")
+    check(second, robot, qpos[40:])
+    for points in ([0, 130], [0, 60, 60, 120], [0.0, 120.0]):
+        path = write_npz(tmp_path / "set.npz", content | {"split_points": np.array(points)})
+        with pytest.raises(InputError, match="split_points must rise from 0 to the 120 frames"):
+            read_recordings(path)
+
+
+def test_a_model_without_a_free_joint_is_named(tmp_path: Path, robot: Robot, qpos: np.ndarray) -> None:
+    content = loco_mujoco(robot, qpos) | {"jnt_type": np.array([2, 3])}
+    with pytest.raises(InputError, match="free joint"):
+        read_recordings(write_npz(tmp_path / "a.npz", content))
+
+
+@pytest.mark.parametrize("kind", ["compressed", "wrapped"])
+def test_joblibs_files_are_named_with_the_line_that_saves_them_again(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "set.pkl"
+    plain = pickle.dumps({"a": 1}, protocol=4)
+    wrapped = b"\x80\x04\x8c\x13joblib.numpy_pickle\x8c\x11NumpyArrayWrapper\x93)\x81."
+    path.write_bytes(zlib.compress(plain) if kind == "compressed" else wrapped)
+    with pytest.raises(InputError, match="joblib") as caught:
+        read_recordings(path)
+    assert "pickle.dump(joblib.load('set.pkl'), open('plain_set.pkl', 'wb'))" in str(caught.value)
+
+
+HEADERS = {
+    "short": "x,y,z,qw,qx,qy,qz",
+    "long": "root_pos_x,root_pos_y,root_pos_z,root_quat_w,root_quat_x,root_quat_y,root_quat_z",
+    "camel": '"Root_PosX","Root_PosY","Root_PosZ","Root_RotW","Root_RotX","Root_RotY","Root_RotZ"',
+    "base": "base_x,base_y,base_z,base_qw,base_qx,base_qy,base_qz",
+}
+
+
+@pytest.mark.parametrize("style", HEADERS)
+def test_a_header_names_the_columns(tmp_path: Path, style: str, robot: Robot, qpos: np.ndarray) -> None:
+    joints = [f"{joint}_joint" for joint in robot.joints]
+    rows = np.concatenate([qpos, np.arange(len(qpos))[:, None] / FPS], axis=1)[:, ::-1]
+    path = write_csv(tmp_path / "walk.csv", rows)
+    names = [*HEADERS[style].split(","), *joints, "time"]
+    path.write_text(",".join(names[::-1]) + "\n" + path.read_text())
+    (motion,) = read_recordings(path, ReadHints(), robot)
+    assert isinstance(motion, RobotMotion)
+    check(replace(motion, fps=round(motion.fps, 3)), robot, qpos)
+    assert motion.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("x,y,z,roll,pitch,yaw,a,b", "root's qw, qx, qy, qz (such as root_x, root_qw); roll is an angle"),
+        ("x,y,z,qw,qx,qy,qz,a", "row 2 has 8 values, the first one 9"),
+        ("x,y,z,qw,qx,qy,qz,a,a", "each with a name of its own"),
+        ("x,y,z,qw,qx,qy,qz,frame,a_vel", "must be the joints"),
+    ],
+)
+def test_a_header_that_says_too_little_is_told(tmp_path: Path, header: str, told: str) -> None:
+    path = tmp_path / "walk.csv"
+    path.write_text(f"{header}\n" + "0,0,1,1,0,0,0,0" + (",0" if header.count(",") == 8 else "") + "\n")
+    if header.endswith("qz,a"):
+        path.write_text(f"{header},b\n0,0,1,1,0,0,0,0\n")
+    with pytest.raises(InputError) as caught:
+        read_recordings(path)
+    assert told in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_a_table_without_a_rate_says_what_is_assumed(tmp_path: Path, qpos: np.ndarray) -> None:
+    path = write_csv(tmp_path / "walk.csv", qpos)
+    (motion,) = read_recordings(path)
+    assert motion.fps == 30.0 and "taken to have 30 frames a second: --fps" in motion.notes[0]
+
+
+@pytest.mark.parametrize("up", ["x", "y", "-z"])
+def test_the_up_axis_is_seen_from_the_root(tmp_path: Path, up: str, robot: Robot, qpos: np.ndarray) -> None:
+    axis = np.array({"x": [1.0, 0, 0], "y": [0, 1.0, 0], "-z": [0, 0, -1.0]}[up])
+    turn = Rotation.align_vectors(axis[None], [[0.0, 0.0, 1.0]])[0]
+    quaternions = (turn * Rotation.from_quat(qpos[:, 3:7], scalar_first=True)).as_quat(scalar_first=True)
+    tilted = np.concatenate([turn.apply(qpos[:, :3]), quaternions, qpos[:, 7:]], axis=1)
+    (motion,) = read_recordings(write_npz(tmp_path / "a.npz", {"qpos": tilted, "fps": 50}), ReadHints(), robot)
+    assert isinstance(motion, RobotMotion) and f"the {up} axis of its world is up" in motion.notes[0]
+    np.testing.assert_allclose(motion.root_pos[:, 2], qpos[:, 2], atol=1e-9)
+    height = Rotation.from_quat(motion.root_quat, scalar_first=True).apply([0.0, 0.0, 1.0])[:, 2]
+    assert height.min() > 0.95
+
+
+def test_a_backward_walk_along_x_keeps_the_usual_order_and_says_so(tmp_path: Path, walk: np.ndarray) -> None:
+    """Facing +x, x y z w read as w x y z is facing -x: both stand."""
+    backward = tracker(walk * np.where(np.arange(walk.shape[1]) == 0, -1.0, 1.0))
+    (motion,) = read_recordings(write_pickle(tmp_path / "a.pkl", backward))
+    assert isinstance(motion, RobotMotion)
+    np.testing.assert_allclose(motion.root_quat, walk[:, 3:7], atol=1e-6)
+    assert "it goes backward; as w x y z it would go forward" in motion.notes[0]
+    (motion,) = read_recordings(write_pickle(tmp_path / "a.pkl", tracker(walk)))
+    assert motion.notes == ()
+
+
+def test_joints_are_numbered_level_by_level_or_limb_by_limb(robot: Robot, qpos: np.ndarray) -> None:
+    """Isaac Lab's order, of a robot whose limits do not bear the other one."""
+    order = breadth_first(robot)
+    assert set(order) == set(robot.joints) and order[:3] == ("waist_yaw", "left_hip_pitch", "right_hip_pitch")
+    shuffled = qpos[:, 7:][:, [robot.joints.index(joint) for joint in order]]
+    names, notes = unnamed_joints(qpos[:, :7], shuffled, robot, Path("a.npz"))
+    assert names == order and "as Isaac Lab numbers them" in notes[0]
+    assert unnamed_joints(qpos[:, :7], qpos[:, 7:], robot, Path("a.npz")) == (robot.joints, ())
+
+
+def test_the_g1s_own_levels_are_isaac_labs() -> None:
+    names = LAYOUTS["g1_29_isaac_lab"]
+    assert set(names) == set(G1) and len(names) == 29
+    assert names[:4] == ("left_hip_pitch_joint", "right_hip_pitch_joint", "waist_yaw_joint", "left_hip_roll_joint")
+    assert names[-2:] == ("left_wrist_yaw_joint", "right_wrist_yaw_joint")
+    assert names[11:15] == tuple(
+        f"{side}_{joint}_joint" for joint in ("shoulder_pitch", "ankle_pitch") for side in ("left", "right")
+    )
+
+
+@pytest.fixture
+def two_layouts(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Two layouts of eleven joints, both with all of the robot's: knees and ankles in the place of each other."""
+    one = (*robot.joints, "neck", "hand")
+    other = tuple(name.replace("knee", "?").replace("ankle", "knee").replace("?", "ankle") for name in one)
+    monkeypatch.setitem(LAYOUTS, "one_11", one)
+    monkeypatch.setitem(LAYOUTS, "other_11", other)
+    return one, other
+
+
+def wide(qpos: np.ndarray) -> np.ndarray:
+    return np.concatenate([qpos[:, 7:], np.zeros((len(qpos), 2))], axis=1)
+
+
+def test_of_two_layouts_the_limits_decide(
+    two_layouts: tuple[tuple[str, ...], tuple[str, ...]], robot: Robot, qpos: np.ndarray
+) -> None:
+    names, _ = unnamed_joints(qpos[:, :7], wide(qpos), robot, Path("a.npz"))
+    assert names == two_layouts[0]
+    swapped = wide(qpos)[:, [two_layouts[0].index(name) for name in two_layouts[1]]]
+    names, notes = unnamed_joints(qpos[:, :7], swapped, robot, Path("a.npz"))
+    assert names == two_layouts[1] and "other_11" in notes[0]
+
+
+def test_of_two_layouts_that_fit_the_user_is_asked(
+    two_layouts: tuple[tuple[str, ...], tuple[str, ...]], robot: Robot, qpos: np.ndarray, tmp_path: Path
+) -> None:
+    still = np.tile(robot.home_qpos, (20, 1))
+    still[:, [10, 14]], still[:, [11, 15]] = 0.3, 0.1  # knees and ankles: both ways within the limits
+    content = {"root_pos": still[:, :3], "root_rot": still[:, [4, 5, 6, 3]], "dof_pos": wide(still), "fps": 50}
+    path = write_npz(tmp_path / "a.npz", content)
+    with pytest.raises(InputError, match="--joints: one_11, other_11, or all names"):
+        read_recordings(path, ReadHints(), robot)
+    (motion,) = read_recordings(path, ReadHints(joints=("other_11",)), robot)
+    assert isinstance(motion, RobotMotion) and motion.joints == two_layouts[1]
+
+
+def test_joints_that_are_given_must_fit(tmp_path: Path) -> None:
+    assert given_joints(("g1_29",), 29, tmp_path) == G1
+    assert given_joints(("a", "b"), 2, tmp_path) == ("a", "b")
+    for joints, told in ((("g1_92",), "did you mean"), (("g1_29",), "moves 3 joints"), (("a", "a", "b"), "names 2")):
+        with pytest.raises(InputError, match=told):
+            given_joints(joints, 3, tmp_path)
+
+
+def test_names_are_the_robots_whatever_their_spelling(robot: Robot) -> None:
+    spelled = tuple(f"robot/{joint.title()}_joint_pos" for joint in robot.joints)
+    assert renamed((*spelled, "Neck"), robot) == (*robot.joints, "Neck")
+    assert renamed(spelled[1:], robot) == spelled[1:]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"fps": 0.0}, "--fps is 0"), ({"unit": "inch"}, "did you mean"), ({"up": "w"}, "valid: x, y, z")],
+)
+def test_hints_that_no_recording_can_have_are_told(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        ReadHints(**given)
