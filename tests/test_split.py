@@ -184,3 +184,12 @@ def test_a_part_that_fails_is_cut_to_where_nothing_does(tmp_path: Path, robot: R
     assert not result.error and result.assessments[0].verdict != "fail", result
     assert any("where nothing fails" in note for note in result.notes)
     assert result.clips[0][0].duration > 2.0
+
+
+def test_times_are_those_of_the_file(tmp_path: Path) -> None:
+    stand = synthetic_take(Stand(seed=1, seconds=6.0))
+    poses, trans = joined(stand, arrays(strides=6.0), stand, turns=(0.0, 0.0))
+    path = tmp_path / "long.npz"
+    np.savez(path, poses=np.concatenate([poses, np.zeros((len(poses), 90))], axis=1), trans=trans, mocap_framerate=FPS)
+    result = run_job(Job("long", path, "wildrobot", tmp_path, RetargetOptions(split=True, start=2.0)))
+    assert re.search(r"2\.0 to 6\.\d s \(stands still\)", result.notes[0])

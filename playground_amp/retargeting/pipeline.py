@@ -18,6 +18,7 @@ from playground_amp.retargeting.clip_signals import ClipSignals
 from playground_amp.retargeting.clip_verdict import FAIL, ClipAssessment, as_json, assess_clip
 from playground_amp.retargeting.job import MIRRORED, ClipView, Job, JobResult, RetargetOptions
 from playground_amp.retargeting.physics_refinement import refine
+from playground_amp.retargeting.preparation.prepare import prepared
 from playground_amp.retargeting.provenance import earlier, provenance, robot_of
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.any import read_recordings
@@ -101,13 +102,13 @@ def _parts(job: Job, robot: Robot) -> Iterator[tuple[str, Take | RobotMotion, li
     recordings = read_recordings(job.path, options.hints, robot)
     for recording in recordings:
         name = job.name if len(recordings) == 1 else job.name + recording.name.removeprefix(job.path.stem)
-        part = trim(recording, options.start, options.end)
+        part = prepared(trim(recording, options.start, options.end), options.hints, robot)
         if options.speed_min is not None:
             part = fastest_part(part, options.speed_min)
         cut = _cut(part, options, robot)
         for i, piece in enumerate(cut.parts):
             own = name if len(cut.parts) == 1 else f"{name}_{i + 1}"
-            yield own, piece, [] if i else [*(f"'{name}': {note}" for note in recording.notes), *cut.notes]
+            yield own, piece, [] if i else [*(f"'{name}': {note}" for note in part.notes), *cut.notes]
 
 
 def _cut(recording: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Cut:

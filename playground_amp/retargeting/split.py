@@ -157,7 +157,7 @@ def _grown(bounds: list[tuple[int, int]], kinds: np.ndarray, take: Take) -> list
 
 
 def _left_out(kinds: np.ndarray, recording: Take | RobotMotion, kept: list[tuple[int, int]]) -> str:
-    """What is not in the parts that are kept (first and last frames), with times: '0.0 to 1.2 s (stands still)'."""
+    """What is not in the parts that are kept (first and last frames), with its seconds of the file."""
     out = np.ones(len(kinds), bool)
     for first, last in kept:
         out[first : last + 1] = False
@@ -165,5 +165,6 @@ def _left_out(kinds: np.ndarray, recording: Take | RobotMotion, kept: list[tuple
     for first, last in runs(out):
         reason = KINDS[int(np.bincount(kinds[first : last + 1]).argmax())]
         reason = "too short" if reason in _usable(recording) else reason
-        said.append(f"{first / recording.fps:.1f} to {last / recording.fps:.1f} s ({reason})")
+        begins, ends = (recording.start + frame / recording.fps for frame in (first, last))
+        said.append(f"{begins:.1f} to {ends:.1f} s ({reason})")
     return ", ".join(said)

@@ -67,4 +67,4 @@ def frames(recording: Recording, first: int, last: int) -> Recording:
     total, rows = len(root_of(recording)), slice(first, last + 1)
     arrays = {field.name: getattr(recording, field.name) for field in dataclasses.fields(recording)}
     cut = {name: x[rows] for name, x in arrays.items() if isinstance(x, np.ndarray) and len(x) == total}
-    return dataclasses.replace(recording, **cut)
+    return dataclasses.replace(recording, **cut, start=recording.start + first / recording.fps)

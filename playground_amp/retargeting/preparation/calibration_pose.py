@@ -45,7 +45,7 @@ def without_calibration_pose(recording: Recording) -> Recording:
     places = (("first", first), ("last", last))
     notes = [f"its {place} {frames / take.fps:.2f} s are a T-pose and left out" for place, frames in places if frames]
     parts = {"positions": take.positions[rows], "rotations": take.rotations[rows]}
-    return replace(recording, **parts, notes=(*take.notes, *notes))
+    return replace(recording, **parts, notes=(*take.notes, *notes), start=take.start + first / take.fps)
 
 
 def _leading(positions: np.ndarray, pose: np.ndarray, fps: float) -> int:

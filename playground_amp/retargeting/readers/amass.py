@@ -93,6 +93,7 @@ class Take:
     rotations: np.ndarray  # [N, 22, 3, 3] world from SMPL's rest frame
     fps: float  # Hz
     notes: tuple[str, ...] = ()  # sentences on what was found or assumed
+    start: float = 0.0  # s of the file at which it begins
 
     @property
     def duration(self) -> float:

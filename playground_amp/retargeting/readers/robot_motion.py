@@ -28,6 +28,7 @@ class RobotMotion:
     joints: tuple[str, ...] | None  # names of the J joints, None where nothing tells them
     fps: float  # Hz
     notes: tuple[str, ...] = ()  # sentences on what was found or assumed
+    start: float = 0.0  # s of the file at which it begins
 
     @property
     def duration(self) -> float:
