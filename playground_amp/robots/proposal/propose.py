@@ -10,7 +10,7 @@ import yaml
 
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
-from playground_amp.robots import Robot, available, make_robot
+from playground_amp.robots import available, make_robot
 from playground_amp.robots.files import PACKAGE, find_mjcf
 from playground_amp.robots.proposal.actuator_gains import guess_gains
 from playground_amp.robots.proposal.anatomy import LegAnatomy
@@ -34,8 +34,12 @@ def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str
     its relative path, any other by its absolute one. The text loads as it is. Raises InputError where there is no
     robot with two legs, and for meshes that are missing and needed.
     """
-    text, sentences, _ = _proposed(mjcf, folder)
-    return text, sentences
+    path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
+    found = find_proposal(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _mjcf_name(path.resolve(), folder))
+    text = write_record(found)
+    record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
+    robot = make_robot(record, folder or Path.cwd(), str(path))
+    return text, [*found.sentences, *trial(robot)]
 
 
 def write_proposal(mjcf: str | Path, folder: Path) -> tuple[Path, list[str]]:
@@ -46,27 +50,16 @@ def write_proposal(mjcf: str | Path, folder: Path) -> tuple[Path, list[str]]:
     path = folder / f"{Path(mjcf).stem}.yaml"
     if path.exists():
         raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
-    text, sentences, robot = _proposed(mjcf, folder)
+    text, sentences = propose(mjcf, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
-    settings = f"--set env.robot={path} --set env.min_height={robot.fallen_height:.2f} --set reference.clips=DIR"
-    doctor = "playground-amp doctor with the same settings says what speeds to ask"
+    settings = f"--set env.robot={path} --set reference.clips=DIR"
     return path, [
         *sentences,
         f"wrote {path}; clips for it: playground-amp retarget SOURCE --robot {path} --out DIR",
         f"and a policy: playground-amp train --config ppo_amass_training.yaml {settings}",
-        f"before that, look at the clips' verdicts: {doctor}",
+        "before that, look at the clips' verdicts, and at what playground-amp doctor says with the same settings",
     ]
-
-
-def _proposed(mjcf: str | Path, folder: Path | None) -> tuple[str, list[str], Robot]:
-    """Text of a record, sentences on it, and the robot that it describes."""
-    path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
-    found = find_proposal(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _mjcf_name(path.resolve(), folder))
-    text = write_record(found)
-    record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
-    robot = make_robot(record, folder or Path.cwd(), str(path))
-    return text, [*found.sentences, *trial(robot)], robot
 
 
 def find_proposal(path: Path, mjcf: str) -> Proposal:

@@ -81,7 +81,7 @@ def _on_gains(gains: Mapping[str, Gains]) -> list[str]:
 
 
 def trial(robot: Robot) -> list[str]:
-    """Sentences on what goes wrong with a proposed robot in its home pose, and on the height at which it has fallen."""
+    """Sentences on what goes wrong with a proposed robot in its home pose."""
     heights = robot.pad_heights(robot.home_qpos[None])[0]
     sentences = []
     if heights.max() > LEVEL * robot.leg_length:
@@ -93,10 +93,7 @@ def trial(robot: Robot) -> list[str]:
     mujoco.mj_step(robot.model, data, nstep=TRIAL)
     if not np.isfinite(data.qpos).all() or np.abs(data.qvel).max() > SHAKING:
         sentences.append("the servos shake in the home pose; lower kp or kv in 'gains', or options.timestep")
-    standing = (
-        f"'{robot.root}' stands {robot.home_qpos[2]:.2f} m high: in the configuration set env.min_height to about"
-    )
-    return [*sentences, f"{standing} {robot.fallen_height:.2f}"]
+    return sentences
 
 
 def _on_hips(robot: Robot) -> list[str]:

@@ -30,8 +30,8 @@ def check_stance(model: mujoco.MjModel, root: str, joints: Sequence[str], path: 
     if high < LOW * max(long, wide) or not _sideways(model, zero, joints):
         raise InputError(
             f"{path}: the robot does not stand in the frame of its root '{root}': it is {long:.2f} m long, {wide:.2f} "
-            f"m wide and {high:.2f} m high with all joints at zero; its z axis must point up, its x axis ahead and its y "
-            f"axis to the left: turn the bodies inside '{root}'"
+            f"m wide and {high:.2f} m high with all joints at zero; its z axis must point up, its x axis ahead and its "
+            f"y axis to the left: turn the bodies inside '{root}'"
         )
 
 
