@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 
 from playground_amp.amp import AMP
-from playground_amp.config import Config, EnvConfig, ResolvedConfig, asks_for_gaits, resolve
+from playground_amp.config import Config, ResolvedConfig, asks_for_gaits, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.core.reporter import say
 from playground_amp.envs.env import Env
 from playground_amp.envs.physics import make_physics
+from playground_amp.envs.robot_settings import fit_to_robot, in_words, is_auto, speeds_of_clips
 from playground_amp.envs.task import find_task
-from playground_amp.motion.reference import GaitLabels, Reference
+from playground_amp.motion.reference import Reference
 from playground_amp.motion.reference_builder import held_out_clips, load_clips, make_reference
 from playground_amp.robots import Robot, load_robot
 
@@ -19,7 +22,7 @@ from playground_amp.robots import Robot, load_robot
 def make_amp(config: Config) -> AMP:
     """The algorithm of a configuration; raises InputError for a robot or clips that do not fit.
 
-    One that is not resolved yet gets the numbers of this machine.
+    One that is not resolved yet gets the numbers of this machine; the algorithm's own has those of the robot, too.
     """
     config = config if isinstance(config, ResolvedConfig) else resolve_here(config)
     task, robot = find_task(config.env.task), load_robot(config.env.robot)
@@ -27,8 +30,12 @@ def make_amp(config: Config) -> AMP:
     reference = load_reference(config, robot)
     labelled = asks_for_gaits(config.amp)
     if labelled:
-        _check_gaits(config, reference.gaits)
-    return AMP(config, Env(config.env, robot, physics, reference, labelled=labelled, task=task))
+        _check_gaits(config, reference)
+    env = fit_to_robot(config.env, robot, reference)
+    if numbers := in_words(config.env, env):
+        say(f"by robot and clips: {numbers}")
+    config = dataclasses.replace(config, env=env)
+    return AMP(config, Env(env, robot, physics, reference, labelled=labelled, task=task))
 
 
 def resolve_here(config: Config) -> ResolvedConfig:
@@ -55,12 +62,13 @@ def load_reference(config: ResolvedConfig, robot: Robot) -> Reference:
     )
 
 
-def _check_gaits(config: ResolvedConfig, gaits: GaitLabels) -> None:
+def _check_gaits(config: ResolvedConfig, reference: Reference) -> None:
     """Raise InputError unless there are several gaits to ask for; say so where a setting has no part in it."""
-    if len(gaits.names) < 2:
+    if len(reference.gaits.names) < 2:
         raise InputError(
             f"amp.condition is {config.amp.condition}, but reference.clips names one gait only; give at least two "
             f"labels, such as [{{path: a.npz, label: stand}}, {{path: b.npz, label: walk}}]"
         )
-    if config.env.command_speed != EnvConfig().command_speed:
+    speeds = config.env.command_speed
+    if not is_auto(speeds) and speeds != speeds_of_clips(reference):
         say("env.command_speed has no effect: amp.condition asks for each gait at the speeds of its own clips")

@@ -206,7 +206,7 @@ def make_env(robot: Robot, native: Physics, reference_of: Callable[[int], Refere
     """An environment on the native engine; keywords are fields of EnvConfig, `window` and `physics`."""
 
     def make(*, window: int = 1, physics: Physics = native, **settings: object) -> Env:
-        return Env(EnvConfig(**settings), robot, physics, reference_of(window))
+        return Env(EnvConfig(**{"command_speed": (0.4, 0.8)} | settings), robot, physics, reference_of(window))
 
     return make
 

@@ -74,7 +74,8 @@ def test_every_line_of_the_shipped_yaml_has_a_comment():
 def test_every_field_has_a_sentence_under_it():
     module = ast.parse(Path(settings.__file__).read_text())
     classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
-    for cls in (node for node in classes if node.name != "Config" and not node.name.startswith("Resolved")):
+    narrower = ("Resolved", "Fitted")  # than the class above them, field by field
+    for cls in (node for node in classes if node.name != "Config" and not node.name.startswith(narrower)):
         for field, below in zip(cls.body[1::2], cls.body[2::2], strict=True):
             assert isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr), f"{cls.name}: {ast.dump(field)}"
             assert ast.literal_eval(below.value).endswith(".")
@@ -240,13 +241,16 @@ def test_a_number_must_be_a_number(section, key, value):
         ("ppo.seed=-1", "is -1; expected a whole number at least 0 and at most 4294967295"),
         ("ppo.gamma=1", "is 1; expected a number above 0 and below 1"),
         ("env.physics=mujoco", "is 'mujoco'; expected auto, native or mjx"),
-        ("env.command_speed=[0.7, 0.4]", "is [0.7, 0.4]; expected [lowest, highest] in this order, each a number"),
-        ("env.command_speed=[0.4]", "is [0.4]; expected [lowest, highest] in this order, each a number"),
+        (
+            "env.command_speed=[0.7, 0.4]",
+            "is [0.7, 0.4]; expected [lowest, highest] in this order, each a number, or auto",
+        ),
+        ("env.command_speed=[0.4]", "is [0.4]; expected [lowest, highest] in this order, each a number, or auto"),
         (
             "env.command_speed=[0.1, 0.2, 0.3]",
-            "is [0.1, 0.2, 0.3]; expected [lowest, highest] in this order, each a number",
+            "is [0.1, 0.2, 0.3]; expected [lowest, highest] in this order, each a number, or auto",
         ),
-        ("env.command_speed=0.5", "is 0.5; expected [lowest, highest] in this order, each a number"),
+        ("env.command_speed=0.5", "is 0.5; expected [lowest, highest] in this order, each a number, or auto"),
         (
             "ppo.learning_rate_range=[-1, 1]",
             "is [-1, 1]; expected [lowest, highest] in this order, each a number above 0",

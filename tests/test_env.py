@@ -500,7 +500,9 @@ def test_the_reflection_is_asked_for_the_same(labelled: Env) -> None:
 
 def test_without_labels_nothing_is_told_of_the_gait(robot: Robot, gaits_of: Callable[[int], Reference]) -> None:
     """Clips with labels serve a policy that is not asked for them as clips without."""
-    env = Env(EnvConfig(start_noise=0.0, reference_start_share=1.0), robot, Puppet(), gaits_of(1))
+    env = Env(
+        EnvConfig(start_noise=0.0, reference_start_share=1.0, command_speed=(0.4, 0.8)), robot, Puppet(), gaits_of(1)
+    )
     state = jax.jit(lambda key: env.reset(key, 600))(jax.random.key(0))
     assert env.observe(state)[0].shape == (600, 34)
     np.testing.assert_array_equal(state.label, 0)

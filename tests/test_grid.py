@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from playground_amp.config import Config, load_config, resolve, to_dict
+from playground_amp.config import load_config, resolve, to_dict
 from playground_amp.core.errors import InputError
 from playground_amp.training import sweep_grid
 
@@ -26,7 +26,8 @@ SMALL = [
     "logging.wandb=off",
 ]
 # the one has 0 where it means 'not at all'; the other another value for everything that can be swept
-ONE = ["ppo.target_kl=0", "ppo.learning_rate=3e-3", "amp.noise_half_life=0", "amp.r1_gamma=0"]
+OF_ROBOT = ["env.action_scale=0.4", "env.command_speed=[0.4, 0.8]", "env.min_height=0.33", "env.speed_tolerance=0.1"]
+ONE = [*OF_ROBOT, "ppo.target_kl=0", "ppo.learning_rate=3e-3", "amp.noise_half_life=0", "amp.r1_gamma=0"]
 OTHER = [
     "env.episode_length=5",
     "env.action_scale=0.3",
@@ -89,7 +90,7 @@ def test_every_number_is_swept_or_has_a_reason_not_to_be() -> None:
     numeric = {
         f"{section}.{key}"
         for section in ("env", "ppo", "amp")
-        for key, value in to_dict(resolve(Config(), accelerator=False))[section].items()
+        for key, value in to_dict(resolve(load_config(CONFIG, OTHER), accelerator=False))[section].items()
         if isinstance(value, int | float | list) and not isinstance(value, bool)
     }
     static = {f"{section}.{key}" for section, keys in STATIC.items() for key in keys}

@@ -267,7 +267,6 @@ def test_the_default_robot_is_found_as_its_record_says(robot: Robot) -> None:
     assert "spheres:" not in text
     assert sentences == [
         "the home pose is guessed: knees bent by 0.4 rad, the feet flat and under the weight, the arms hanging",
-        "'waist' stands 0.46 m high: in the configuration set env.min_height to about 0.32",
     ]
 
 

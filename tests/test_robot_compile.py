@@ -61,7 +61,8 @@ def test_only_pads_and_floor_collide(tmp_path: Path) -> None:
 def test_sensors_keyframes_and_tendons_go(tmp_path: Path) -> None:
     extra = (
         '<sensor><jointpos joint="antenna"/></sensor><keyframe><key name="a"/></keyframe>'
-        '<tendon><fixed name="t"><joint joint="antenna" coef="1"/></fixed></tendon>'
+        '<tendon><fixed name="t"><joint joint="antenna" coef="1"/><joint joint="waist_yaw_joint" coef="1"/></fixed>'
+        "</tendon>"
         '<equality><joint joint1="antenna" joint2="left_knee_joint"/><tendon tendon1="t"/></equality>'
         '<actuator><motor name="pull" tendon="t"/></actuator>'
     )

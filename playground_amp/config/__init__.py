@@ -14,10 +14,12 @@ from pydantic import TypeAdapter
 from playground_amp.config.paths import CONFIGS, find_config, find_path
 from playground_amp.config.presets import with_preset
 from playground_amp.config.settings import (
+    AUTO,
     AMPConfig,
     ClipSource,
     Config,
     EnvConfig,
+    FittedEnvConfig,
     LoggingConfig,
     NetworksConfig,
     PPOConfig,
@@ -37,11 +39,13 @@ from playground_amp.config.yaml_schema import Values, fill, read_yaml
 from playground_amp.core.errors import InputError
 
 __all__ = [
+    "AUTO",
     "CONFIGS",
     "AMPConfig",
     "ClipSource",
     "Config",
     "EnvConfig",
+    "FittedEnvConfig",
     "LoggingConfig",
     "NetworksConfig",
     "PPOConfig",
@@ -88,7 +92,10 @@ def to_dict(config: Config) -> Values:
 
 
 def resolve(config: Config, *, accelerator: bool) -> ResolvedConfig:
-    """Replace every `auto` by the number it stands for on a machine with or without an accelerator."""
+    """Replace every `auto` by the number it stands for on a machine with or without an accelerator.
+
+    What follows the robot and its clips is left to envs/robot_settings.py.
+    """
     num_envs = _pick(config.env.num_envs, 4096 if accelerator else 256)
     samples = num_envs * config.ppo.rollout_length
     batch_size = _pick(config.ppo.batch_size, max(1, samples // 4))

@@ -1,6 +1,7 @@
 """The settings: frozen dataclasses, one sentence under each field.
 
-A `Config` may hold `auto`; a `ResolvedConfig` has the number of this machine in its place, and is what training reads.
+A `Config` may hold `auto`; a `ResolvedConfig` has the numbers of this machine in its place, and an environment those
+of its robot and clips.
 """
 
 from __future__ import annotations
@@ -81,22 +82,22 @@ class EnvConfig:
     """Seconds between two actions; a whole multiple of the robot's simulation time step."""
     episode_length: PositiveInt = 500
     """Control steps after which an episode is cut off; the value of the last state is bootstrapped."""
-    action_scale: Positive = 0.4
-    """Servo targets are the mean reference pose plus this times the action, rad."""
-    command_speed: Range = (0.4, 0.8)
-    """Lowest and highest forward speed asked for, m/s."""
+    action_scale: Positive | tuple[Positive, ...] | Literal["auto"] = AUTO
+    """Servo targets are the mean pose of the clips plus this times the action, rad; one number, or one a joint."""
+    command_speed: Range | Literal["auto"] = AUTO
+    """Lowest and highest forward speed asked for, m/s; auto is from the slowest to the fastest clip."""
     command_interval: PositiveInt = 250
     """Control steps after which a robot gets a new command."""
     reference_start_share: Share = 0.9
     """Share of the episodes that start on a frame of the clips; the others start standing."""
     start_noise: NonNegative = 0.04
     """Half range of the uniform noise on the joints at the start, rad."""
-    min_height: NonNegative = 0.33
-    """The episode ends when the root is lower than this, m."""
+    min_height: NonNegative | Literal["auto"] = AUTO
+    """The episode ends when the root is lower than this, m; auto is 0.74 of its height when it stands."""
     max_tilt: Annotated[Number, Gt(0.0), Le(3.1416)] = 0.72
     """The episode ends when the root leans further than this from upright, rad."""
-    speed_tolerance: Positive = 0.1
-    """Variance s of the speed reward exp(-(v - command)^2 / s), (m/s)^2."""
+    speed_tolerance: Positive | Literal["auto"] = AUTO
+    """Variance s of the speed reward exp(-(v - command)^2 / s), (m/s)^2; auto is 0.24 for each m of the leg."""
     action_rate_cost: NonNegative = 0.02
     """Weight of the squared change of the action from step to step."""
 
@@ -287,8 +288,18 @@ resolved = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"
 
 
 @resolved
+class FittedEnvConfig(EnvConfig):
+    """EnvConfig with the numbers of a robot and its clips: what an environment has."""
+
+    action_scale: Positive | tuple[Positive, ...]
+    command_speed: Range
+    min_height: NonNegative
+    speed_tolerance: Positive
+
+
+@resolved
 class ResolvedEnvConfig(EnvConfig):
-    """EnvConfig without `auto`."""
+    """EnvConfig without `auto` of this machine; that of the robot stays until robot and clips are known."""
 
     physics: Literal["native", "mjx"]
     num_envs: PositiveInt

@@ -188,7 +188,8 @@ def expected(kind: Any) -> str:
     if origin is Literal:
         return _either(list(map(str, arguments)))
     if origin in (Union, types.UnionType):
-        return _either([expected(argument) for argument in arguments if argument is not types.NoneType])
+        words = [expected(argument) for argument in arguments if argument is not types.NoneType]
+        return ", or ".join(words) if any(", " in word for word in words) else _either(words)
     if origin is tuple and arguments[-1] is ...:
         return f"a list of at least one, each {expected(arguments[0])}"
     if origin is tuple and len(arguments) == 2:

@@ -57,7 +57,7 @@ def gather(amp: AMP, policy: PolicyFunction | None = None) -> ProbeData:
 def untrained(amp: AMP) -> PolicyFunction:
     """A policy of which half of the robots hold the home pose, and half act as the untrained actor with its noise."""
     env = amp.env
-    home = (jnp.asarray(env.robot.home, jnp.float32) - env.reference.mean_pose) / env.config.action_scale
+    home = (jnp.asarray(env.robot.home, jnp.float32) - env.reference.mean_pose) / env.action_scale
     observation = jax.eval_shape(lambda: env.observe(env.reset(jax.random.key(0), 1))[0])
     params = amp.actor.init(jax.random.key(amp.config.ppo.seed), jnp.zeros(observation.shape))
     blank = running_statistics.init_state(jnp.zeros(observation.shape[1:]))

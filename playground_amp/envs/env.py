@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import EnvConfig
+from playground_amp.config import EnvConfig, FittedEnvConfig
 from playground_amp.core import rotations
 from playground_amp.core.terms import mirror_of
 from playground_amp.core.types import Frame, Outcome, PhysicsState
 from playground_amp.envs.observations import View, actor_terms, critic_terms, label_terms, observe
 from playground_amp.envs.physics import Physics
+from playground_amp.envs.robot_settings import action_scale, fit_to_robot
 from playground_amp.envs.task import TaskFactory, TaskStep, WalkingTask
 from playground_amp.motion.features import amp_features
 from playground_amp.motion.reference_builder import Reference
@@ -37,7 +39,7 @@ class EnvState(struct.PyTreeNode):
 
 
 class Env:
-    """Binds robot, physics, reference, task and settings; holds no state.
+    """Binds robot, physics, reference, task and settings; holds no state. Every `auto` of the robot gets its number.
 
     With `labelled` a gait is asked for beside the speed: one of the reference's labels, at a speed of its clips.
     """
@@ -53,8 +55,10 @@ class Env:
         task: TaskFactory = WalkingTask,
     ):
         self.labelled, self._task_factory = labelled, task
-        self.config, self.robot, self.physics, self.reference = config, robot, physics, reference
-        self.task = task(config, robot, reference, labelled=labelled)
+        self.config = cast(FittedEnvConfig, fit_to_robot(config, robot, reference))
+        self.robot, self.physics, self.reference = robot, physics, reference
+        self.action_scale = action_scale(self.config, robot)  # rad, a number or [A]
+        self.task = task(self.config, robot, reference, labelled=labelled)
         self.num_actions = robot.model.nu
         self.joint_range = jnp.asarray(robot.joint_range, jnp.float32)
         self._home = jnp.asarray(robot.home_qpos, jnp.float32)
@@ -119,7 +123,7 @@ class Env:
     def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
         """One control step of every robot under action [B, A]; those whose episode ended start anew."""
         config = self.config
-        target = self.reference.mean_pose + config.action_scale * action
+        target = self.reference.mean_pose + self.action_scale * action
         physics = self.physics.step(state.physics, jnp.clip(target, *self.joint_range.T))
         previous, current = frame_of(state.physics), frame_of(physics)
         velocity, turn = _heading_velocity(previous, current, config.control_dt)

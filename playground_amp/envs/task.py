@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import EnvConfig
+from playground_amp.config import FittedEnvConfig
 from playground_amp.core import rotations
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.core.types import Frame, PhysicsState
@@ -66,13 +66,13 @@ class Task(Protocol):
 class TaskFactory(Protocol):
     """A task's class."""
 
-    def __call__(self, config: EnvConfig, robot: Robot, reference: Reference, *, labelled: bool) -> Task: ...
+    def __call__(self, config: FittedEnvConfig, robot: Robot, reference: Reference, *, labelled: bool) -> Task: ...
 
 
 class WalkingTask:
     """Follow a forward speed, upright; with `labelled` in the gait of a label, at a speed of its clips."""
 
-    def __init__(self, config: EnvConfig, robot: Robot, reference: Reference, *, labelled: bool):
+    def __init__(self, config: FittedEnvConfig, robot: Robot, reference: Reference, *, labelled: bool):
         self.config, self.gaits, self.labelled = config, reference.gaits, labelled
 
     def sample_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 
 from playground_amp.amp import AMP
-from playground_amp.config import EnvConfig
+from playground_amp.config import FittedEnvConfig
 from playground_amp.evaluation.evaluate import Evaluation, speed_near
 from playground_amp.evaluation.rollout import Recording
 
@@ -24,7 +24,7 @@ BOUNDS = {  # figure -> its least and its greatest value, in the figure's unit
 OF_PACE = ("cadence_error", "step_length_error")  # figures that compare with the pace of the clips
 
 
-def bounds(config: EnvConfig, *, labelled: bool = False) -> dict[str, tuple[float, float]]:
+def bounds(config: FittedEnvConfig, *, labelled: bool = False) -> dict[str, tuple[float, float]]:
     """BOUNDS for an environment: lengths in control steps, nothing of a speed that is never commanded.
 
     With `labelled` gaits the speeds commanded are those of their clips.
@@ -42,7 +42,7 @@ def figures(amp: AMP, recording: Recording, evaluation: Evaluation) -> dict[str,
     return numbers | {"speed_at_0.6": speed_near(amp, recording, 0.6)}
 
 
-def faults(figures: Mapping[str, float], config: EnvConfig, *, labelled: bool = False) -> list[str]:
+def faults(figures: Mapping[str, float], config: FittedEnvConfig, *, labelled: bool = False) -> list[str]:
     """Names of the figures that are out of bounds; what does not exist is.
 
     A robot that walks is not held to the pace of clips that are too short to have one.

@@ -150,7 +150,7 @@ def _episode_gait(amp: AMP, recording: Recording, steps: np.ndarray, i: int) -> 
     """Of the control steps `steps` [T] (bool) of episode `i`."""
     robot, config = amp.env.robot, amp.env.config
     qpos, speed = np.asarray(recording.qpos)[steps, i], float(recording.forward_velocity[steps, i].mean())
-    target = np.asarray(amp.env.reference.mean_pose) + config.action_scale * recording.action[steps, i]
+    target = np.asarray(amp.env.reference.mean_pose) + amp.env.action_scale * recording.action[steps, i]
     lower, upper = robot.joint_range.T
     change = np.diff(np.clip(target, lower, upper), axis=0)
     power = np.abs(recording.torque[steps, i] * recording.qvel[steps, i, 6:]).sum(axis=-1).mean()

@@ -6,13 +6,16 @@ the episode, and every contact slot costs time. What the record says no word of 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import mujoco
 import numpy as np
 
 from playground_amp.core.errors import InputError, nearest
+from playground_amp.robots.closed_chains import check_legs, cut_chains, passive_notes
 from playground_amp.robots.files import compile_spec, read_spec
+from playground_amp.robots.gears import Gear, take_in_gears
 from playground_amp.robots.record import PhysicsOptions, RobotDescription, Sphere
 from playground_amp.robots.servos import complete, replace_actuators, servos_of
 
@@ -36,8 +39,9 @@ def make_spec(record: RobotDescription, mjcf: Path, source: str) -> tuple[mujoco
     spec, notes = read_spec(mjcf)
     _check_names(spec, record, source)
     _free_root(spec, record.root, source)
-    _weld_others(spec, record)
-    _drop_unused(spec)
+    _check_gears(take_in_gears(spec, mjcf), record, source)
+    notes += _open_chains(spec, record, mjcf)
+    weld_others(spec, {*record.joints, spec.body(record.root).joints[0].name})
     plain = compile_spec(spec, mjcf)
     servos = complete(servos_of(plain), record.gains, record.joints, source, mjcf.name)
     _check_order(plain, record, source)
@@ -87,14 +91,41 @@ def _free_root(spec: mujoco.MjSpec, root: str, source: str) -> None:
         raise InputError(f"{source}: root is '{root}', which has the joint '{body.joints[0].name}', not a free joint")
 
 
-def _weld_others(spec: mujoco.MjSpec, record: RobotDescription) -> None:
-    """Joints that the record does not list go, and what couples them to others."""
-    kept = {*record.joints, spec.body(record.root).joints[0].name}
+def _check_gears(gears: Sequence[Gear], record: RobotDescription, source: str) -> None:
+    for gear in gears:
+        if gear.motor in record.joints:
+            raise InputError(
+                f"{source}: joints: '{gear.motor}' is the joint of a motor, which turns '{gear.joint}' by "
+                f"{gear.constraint}; list '{gear.joint}' without '{gear.motor}'"
+            )
+
+
+def _open_chains(spec: mujoco.MjSpec, record: RobotDescription, mjcf: Path) -> list[str]:
+    """Constraints that the listed joints cannot keep go; sentences on what is left out and held."""
+    plain = all(joint.name in record.joints or joint.type == FREE for joint in spec.joints)
+    if plain and not spec.equalities and not spec.tendons:
+        return []
+    for key in list(spec.keys):
+        spec.delete(key)  # a root that just became free has no place in them
+    model, feet = compile_spec(spec, mjcf), _feet(spec, record)
+    check_legs(spec, model, feet, mjcf)
+    return [*passive_notes(model, feet, record.joints, mjcf), *cut_chains(spec, model, record.joints, mjcf)]
+
+
+def _feet(spec: mujoco.MjSpec, record: RobotDescription) -> set[str]:
+    """The bodies that carry the pads."""
+    carriers = {geom.name: geom.parent.name for geom in spec.geoms} | {one.name: one.body for one in record.spheres}
+    return {carriers[geom] for geoms in record.pads.values() for geom in geoms if geom in carriers}
+
+
+def weld_others(spec: mujoco.MjSpec, kept: Collection[str]) -> None:
+    """Joints other than those `kept` go, what couples them to others, and all that may name what is gone."""
     gone = [joint for joint in spec.joints if joint.name not in kept]
     names = {joint.name for joint in gone}
     coupled = [eq for eq in spec.equalities if eq.type == mujoco.mjtEq.mjEQ_JOINT and {eq.name1, eq.name2} & names]
     for element in [*coupled, *gone]:
         spec.delete(element)
+    _drop_unused(spec)
 
 
 def _drop_unused(spec: mujoco.MjSpec) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import mujoco
 
 from playground_amp.core.errors import InputError
+from playground_amp.robots.dangling import drop_dangling
 
 PACKAGE = "package:"
 SHOWN = 4  # names in one sentence
@@ -40,7 +41,7 @@ def _in_package(inside: str, source: str) -> Path:
 
 
 def read_spec(mjcf: Path) -> tuple[mujoco.MjSpec, list[str]]:
-    """The MJCF ready to compile, and a sentence for each thing that was left out because a file is missing.
+    """The MJCF ready to compile, and a sentence for each thing left out because a file or what it names is missing.
 
     Raises InputError for what is no MJCF and for missing meshes that collide or that weigh something.
     """
@@ -49,7 +50,7 @@ def read_spec(mjcf: Path) -> tuple[mujoco.MjSpec, list[str]]:
     except ValueError as error:
         raise InputError(f"{mjcf}: not an MJCF that MuJoCo reads ({_one_line(error)})") from None
     spec.compiler.fusestatic = False  # bodies without joints may be feet or hands
-    return spec, [*_drop_meshes(spec, mjcf), *_drop_textures(spec, mjcf)]
+    return spec, [*_drop_meshes(spec, mjcf), *_drop_textures(spec, mjcf), *drop_dangling(spec, mjcf)]
 
 
 def compile_spec(spec: mujoco.MjSpec, mjcf: Path) -> mujoco.MjModel:
@@ -78,8 +79,9 @@ def _drop_meshes(spec: mujoco.MjSpec, mjcf: Path) -> list[str]:
 
 def _drop_textures(spec: mujoco.MjSpec, mjcf: Path) -> list[str]:
     missing = _missing(spec, spec.textures, spec.compiler.texturedir)
+    there = {texture.name for texture in spec.textures} - set(missing)
     for material in spec.materials:
-        material.textures = ["" if name in missing else name for name in material.textures]
+        material.textures = [name if name in there else "" for name in material.textures]
     for texture in [texture for texture in spec.textures if texture.name in missing]:
         spec.delete(texture)
     return [f"{mjcf}: textures are missing: {_names(missing.values())}"] if missing else []

@@ -14,7 +14,7 @@ from playground_amp.robots.compile import joint_range, make_spec
 from playground_amp.robots.files import compile_spec
 from playground_amp.robots.record import KeyBodies, RetargetTable, RobotDescription
 
-FALLEN = 0.7  # share of the height at which it stands below which a root has fallen
+FALLEN = 0.74  # share of the height at which it stands below which a root has fallen
 
 
 @dataclass(frozen=True, eq=False)

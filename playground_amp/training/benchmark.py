@@ -27,6 +27,7 @@ from playground_amp.amp import AMP
 from playground_amp.builder import make_amp
 from playground_amp.config import ResolvedConfig
 from playground_amp.core.reporter import SILENT, Reporter
+from playground_amp.envs.robot_settings import action_scale
 from playground_amp.robots import load_robot
 
 WARM_UPS = 3  # calls before the clock runs; robots start together and need a second to fall out of step
@@ -105,7 +106,7 @@ def engine_case(name: str, config: ResolvedConfig) -> Case:
     robot = load_robot(config.env.robot)
     batch = Batch(robot.model, nsim=config.env.num_envs)
     substeps = round(config.env.control_dt / robot.model.opt.timestep)
-    spread = config.env.action_scale * np.exp(config.networks.initial_log_std)
+    spread = action_scale(config.env, robot) * np.exp(config.networks.initial_log_std)
     shape = (config.ppo.rollout_length, config.env.num_envs, robot.num_joints)
     targets = np.asarray(robot.home) + spread * np.random.default_rng(config.ppo.seed).standard_normal(shape)
     targets = np.clip(targets, *robot.joint_range.T)

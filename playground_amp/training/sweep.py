@@ -35,7 +35,7 @@ from playground_amp.runs.metrics_log import Interval, MetricsFile, read_metrics
 from playground_amp.training import health
 from playground_amp.training.loop import Algorithm, make_chunk, stop_on_signal
 from playground_amp.training.progress import summary
-from playground_amp.training.sweep_grid import Member, make_members, numbers
+from playground_amp.training.sweep_grid import Member, fitted, make_members, numbers
 
 CURVES = {
     "episode_length": "Episode length (control steps)",
@@ -50,7 +50,7 @@ class Population:
     """One algorithm under P settings and seeds: states and metrics have a leading axis [P]."""
 
     def __init__(self, amp: AMP, configs: Sequence[ResolvedConfig]):
-        self.amp, self.numbers = amp, numbers(configs)
+        self.amp, self.numbers = amp, numbers([fitted(config, amp.env) for config in configs])
         self.keys = jnp.stack([jax.random.key(config.ppo.seed) for config in configs])
 
     def init(self) -> TrainState:
@@ -118,6 +118,7 @@ def sweep(
     """Train every member of the grid; returns what became of them. A signal raises Interrupted, after saving them."""
     members = make_members(config_name, overrides, grid)
     amp = make_amp(members[0].config)
+    members = [Member(member.name, fitted(member.config, amp.env)) for member in members]
     path = new_sweep_dir(members, config_name, run_dir)
     _tell(members)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import re
@@ -14,6 +15,8 @@ import jax.numpy as jnp
 
 from playground_amp.config import Config, ResolvedConfig, load_config, resolve, to_dict
 from playground_amp.core.errors import InputError, nearest
+from playground_amp.envs.env import Env
+from playground_amp.envs.robot_settings import fit_to_robot
 
 SEED = "ppo.seed"  # swept by the random key
 SWEEPABLE = (  # numbers that decide no size and nothing of what is computed
@@ -88,6 +91,11 @@ def _member(config_name: str, overrides: Sequence[str], values: dict[str, str]) 
     return Member(",".join(f"{key.split('.')[1]}={_show(setting(config, key))}" for key in values), config)
 
 
+def fitted(config: ResolvedConfig, env: Env) -> ResolvedConfig:
+    """A configuration with the numbers of the robot and the clips, which are the same for all members."""
+    return dataclasses.replace(config, env=fit_to_robot(config.env, env.robot, env.reference))
+
+
 def _show(value: Any) -> str:
     """A number, or lowest..highest, fit for the name of a folder."""
     return "..".join(map(_show, value)) if isinstance(value, tuple) else str(value).removesuffix(".0")
@@ -127,6 +135,9 @@ def setting(config: Config, key: str) -> Any:
 def numbers(configs: Sequence[ResolvedConfig]) -> dict[str, jax.Array]:
     """Settings that differ, seeds apart: key -> values [P], or [P, 2] of a range."""
     columns = {key: [traced(config, key) for config in configs] for key in SWEEPABLE if key != SEED}
+    scales = columns["env.action_scale"]
+    if joints := max((len(scale) for scale in scales if isinstance(scale, tuple)), default=0):
+        columns["env.action_scale"] = [one if isinstance(one, tuple) else (one,) * joints for one in scales]
     return {key: jnp.asarray(values) for key, values in columns.items() if len(set(values)) > 1}
 
 

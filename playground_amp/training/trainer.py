@@ -34,8 +34,8 @@ def train(
     every row of metrics, and ends the training by a true answer. Raises InputError, TrainingDiverged,
     TrainingCollapsed, and Interrupted by a signal.
     """
-    config = resolve_here(config)
-    amp = make_amp(config)
+    amp = make_amp(resolve_here(config))
+    config = amp.config
     path = run_directory.new_run_dir(config, name, Path(run_dir) if run_dir else None)
     run_directory.write_config(path, config)
     run_directory.write_reference(path, amp.env.reference.clip_set)
@@ -70,6 +70,7 @@ def resume(
         config = resolve_here(run_directory.read_config(source, list(overrides)))
         _check_unfinished(source, config, iteration, branches=branches)
         amp = make_amp(config)
+        config = amp.config
         state, about = checkpoints.restore(amp, iteration)
         value = checkpoints.score(iteration)
     clips = amp.env.reference.clip_set

@@ -15,6 +15,7 @@ from playground_amp.robots.record import KeyBodies
 from playground_amp.robots.symmetry import Symmetry, partner_name, pose
 
 BEND = 1.2  # rad, by which a joint is moved to see how much the limb shortens; less, and a straight leg hides its knee
+AHEAD = 0.7  # way of the toes' joint from the ankle's: ahead over down, at the least
 HANDS = [re.compile(words, re.IGNORECASE) for words in ("hand|palm|gripper", "wrist")]
 TRUNK = re.compile("torso|chest|trunk|chassis|upper_body", re.IGNORECASE)
 
@@ -118,6 +119,21 @@ def find_anatomy(model: mujoco.MjModel, symmetry: Symmetry, source: str) -> LegA
     if any("" in value for value in vars(bodies).values() if value is not None and not isinstance(value, str)):
         raise InputError(f"{source}: a body of the legs or arms has no name; give each one a name")
     return LegAnatomy(bodies, leg, hip_pitch, ankle_pitch)
+
+
+def toe_joints(model: mujoco.MjModel, symmetry: Symmetry, anatomy: LegAnatomy) -> list[str]:
+    """Joints below the ankle that bend the toes, left and right: they turn across, ahead of the ankle."""
+    tree, leg = Tree(model, symmetry), anatomy.leg.joints
+    if anatomy.ankle_pitch is None:
+        return []
+    below = leg[leg.index(anatomy.ankle_pitch) + 1 :]
+    first = next((i for i, joint in enumerate(below) if _bends_toes(tree, anatomy.ankle_pitch, joint)), len(below))
+    return [name for joint in below[first:] for name in (joint, symmetry.joints[joint][0])]
+
+
+def _bends_toes(tree: Tree, ankle: str, joint: str) -> bool:
+    start, end = (tree.zero.xanchor[tree.model.joint(name).id] for name in (ankle, joint))
+    return _across(tree, joint) > 0.7 and end[0] - start[0] > AHEAD * abs(end[2] - start[2])
 
 
 def _pitch_joints(tree: Tree, leg: Limb) -> tuple[str, str | None]:

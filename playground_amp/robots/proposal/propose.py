@@ -10,22 +10,21 @@ import yaml
 
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
-from playground_amp.robots import Robot, available, make_robot
-from playground_amp.robots.files import PACKAGE, compile_spec, find_mjcf, read_spec
+from playground_amp.robots import available, make_robot
+from playground_amp.robots.files import PACKAGE, find_mjcf
 from playground_amp.robots.proposal.actuator_gains import guess_gains
-from playground_amp.robots.proposal.anatomy import LegAnatomy, find_anatomy
+from playground_amp.robots.proposal.anatomy import LegAnatomy
 from playground_amp.robots.proposal.contact_points import find_foot_contacts
 from playground_amp.robots.proposal.proposal import Proposal
 from playground_amp.robots.proposal.remarks import lacking, remarks, trial
+from playground_amp.robots.proposal.skeleton import find_skeleton
 from playground_amp.robots.proposal.standing_pose import bent_knees, keyframe_pose
 from playground_amp.robots.proposal.yaml_writer import write_record
 from playground_amp.robots.record import parse_record
 from playground_amp.robots.servos import servos_of
-from playground_amp.robots.symmetry import find_symmetry, pose
+from playground_amp.robots.symmetry import pose
 
-FREE, HINGE = mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_HINGE
 CLEARANCE = (0.004 / 0.42, 0.012 / 0.42)  # as shares of the leg's length: those of the default robot
-UPRIGHT = 0.9  # cosine of the lean that the root's frame may have
 
 
 def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str]]:
@@ -35,8 +34,12 @@ def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str
     its relative path, any other by its absolute one. The text loads as it is. Raises InputError where there is no
     robot with two legs, and for meshes that are missing and needed.
     """
-    text, sentences, _ = _proposed(mjcf, folder)
-    return text, sentences
+    path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
+    found = find_proposal(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _mjcf_name(path.resolve(), folder))
+    text = write_record(found)
+    record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
+    robot = make_robot(record, folder or Path.cwd(), str(path))
+    return text, [*found.sentences, *trial(robot)]
 
 
 def write_proposal(mjcf: str | Path, folder: Path) -> tuple[Path, list[str]]:
@@ -47,27 +50,16 @@ def write_proposal(mjcf: str | Path, folder: Path) -> tuple[Path, list[str]]:
     path = folder / f"{Path(mjcf).stem}.yaml"
     if path.exists():
         raise InputError(f"'{path}' is there already; move it away, or give another folder with --out")
-    text, sentences, robot = _proposed(mjcf, folder)
+    text, sentences = propose(mjcf, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
-    settings = f"--set env.robot={path} --set env.min_height={robot.fallen_height:.2f} --set reference.clips=DIR"
-    doctor = "playground-amp doctor with the same settings says what speeds to ask"
+    settings = f"--set env.robot={path} --set reference.clips=DIR"
     return path, [
         *sentences,
         f"wrote {path}; clips for it: playground-amp retarget SOURCE --robot {path} --out DIR",
         f"and a policy: playground-amp train --config ppo_amass_training.yaml {settings}",
-        f"before that, look at the clips' verdicts: {doctor}",
+        "before that, look at the clips' verdicts, and at what playground-amp doctor says with the same settings",
     ]
-
-
-def _proposed(mjcf: str | Path, folder: Path | None) -> tuple[str, list[str], Robot]:
-    """Text of a record, sentences on it, and the robot that it describes."""
-    path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
-    found = find_proposal(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _mjcf_name(path.resolve(), folder))
-    text = write_record(found)
-    record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
-    robot = make_robot(record, folder or Path.cwd(), str(path))
-    return text, [*found.sentences, *trial(robot)], robot
 
 
 def find_proposal(path: Path, mjcf: str) -> Proposal:
@@ -75,34 +67,25 @@ def find_proposal(path: Path, mjcf: str) -> Proposal:
 
     Raises InputError as `propose` does.
     """
-    spec, notes = read_spec(path)
-    root = _root(spec, path)
-    if not spec.body(root).joints:
-        notes.append(f"'{root}' has no joint; it gets a free joint as the robot's root")
-        _free(spec, root)
-    model = compile_spec(spec, path)
-    _check_frame(model, root, path)
-    joints, welded = _joints(model, root, path)
-    symmetry = find_symmetry(model, joints)
-    anatomy = find_anatomy(model, symmetry, str(path))
-    key, keyed = keyframe_pose(model, joints, root, symmetry)
+    found = find_skeleton(path)
+    model, symmetry, anatomy = found.model, found.symmetry, found.anatomy
+    key, keyed = keyframe_pose(found.whole, list(symmetry.joints), found.root, symmetry)
     flat = pose(model, keyed)
     leg = _rough_leg(model, flat, anatomy)
-    paired = {name for pair in spec.pairs for name in (pair.geomname1, pair.geomname2)}
-    contacts = find_foot_contacts(model, flat, anatomy.bodies.feet, paired=paired, leg_length=leg, source=str(path))
-    left_sole = contacts.left_sole(flat, anatomy.bodies.feet[0])
+    feet, paired = anatomy.bodies.feet, found.paired
+    contacts = find_foot_contacts(model, flat, feet, paired=paired, leg_length=leg, source=str(path))
     gains = lacking(model, guess_gains(model, servos_of(model), symmetry, anatomy, leg))
     return Proposal(
-        name=_name(spec.modelname or path.stem),
+        name=_name(found.name),
         mjcf=mjcf,
-        root=root,
+        root=found.root,
         symmetry=symmetry,
         anatomy=anatomy,
-        home=keyed or bent_knees(model, symmetry, anatomy, *left_sole),
+        home=keyed or bent_knees(model, symmetry, anatomy, *contacts.left_sole(flat, feet[0])),
         contacts=contacts,
         clearance=(round(CLEARANCE[0] * leg, 4), round(CLEARANCE[1] * leg, 4)),
         gains=gains,
-        sentences=(*notes, *remarks(model, symmetry, welded, key, gains), *contacts.sentences),
+        sentences=(*found.notes, *remarks(model, symmetry, found.welded, key, gains), *contacts.sentences),
     )
 
 
@@ -116,47 +99,6 @@ def _mjcf_name(path: Path, folder: Path | None) -> str:
     """How a record in `folder` names the MJCF: relative where it lies inside, else by its absolute path."""
     inside = folder is not None and path.is_relative_to(folder.resolve())
     return str(path.relative_to(folder.resolve())) if folder and inside else str(path)
-
-
-def _root(spec: mujoco.MjSpec, path: Path) -> str:
-    """The body of the world with a free joint that carries most joints; else the one that carries most joints."""
-    bodies = [body for body in spec.worldbody.bodies if body.name]
-    if not bodies:
-        raise InputError(f"{path}: no body of the world has a name; name the robot's root")
-    free = [body for body in bodies if [joint.type for joint in body.joints] == [FREE]]
-    root = max(free or bodies, key=lambda body: len(body.find_all("joint")))
-    if root.joints and not free:
-        raise InputError(f"{path}: the root '{root.name}' has the joint '{root.joints[0].name}'; give it a free joint")
-    return root.name
-
-
-def _free(spec: mujoco.MjSpec, root: str) -> None:
-    """A free joint for the root; keyframes have no place for it."""
-    spec.body(root).add_freejoint()
-    for key in list(spec.keys):
-        spec.delete(key)
-
-
-def _check_frame(model: mujoco.MjModel, root: str, path: Path) -> None:
-    """The root stands upright, and its own x axis points ahead."""
-    _, x, y, _ = model.body(root).quat
-    if 1.0 - 2.0 * (x * x + y * y) < UPRIGHT:
-        raise InputError(
-            f"{path}: the frame of the root '{root}' is turned; its x axis must point ahead and its z axis up: "
-            f"put the turn into the bodies inside it"
-        )
-
-
-def _joints(model: mujoco.MjModel, root: str, path: Path) -> tuple[list[str], list[str]]:
-    """Hinges under the root that an actuator drives, or all where there is none; and the joints left over."""
-    under = model.body_rootid == model.body(root).rootid[0]
-    inner = [i for i in range(model.njnt) if model.jnt_type[i] != FREE and under[model.jnt_bodyid[i]]]
-    driven = servos_of(model)
-    names = [model.joint(i).name for i in inner if model.jnt_type[i] == HINGE]
-    if "" in names:
-        raise InputError(f"{path}: a hinge joint has no name; give every joint a name")
-    joints = [name for name in names if name in driven or not driven]
-    return joints, [name for i in inner if (name := model.joint(i).name) not in joints]
 
 
 def _rough_leg(model: mujoco.MjModel, data: mujoco.MjData, anatomy: LegAnatomy) -> float:

@@ -1,0 +1,84 @@
+"""Settings that go with the robot and its clips: the numbers that stand for `auto` in the configuration's env."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+import numpy as np
+
+from playground_amp.config import AUTO, EnvConfig
+from playground_amp.core.errors import InputError
+from playground_amp.motion.reference import Reference
+from playground_amp.robots import Robot
+
+LEAST_SCALE = 0.4  # rad, about half of what the joints of a walking leg move
+OF_SATURATION = 0.25  # of the error at which a servo pulls with all its torque: more than LEAST_SCALE where it is soft
+OF_LOWEST = 0.9  # of the lowest root of the clips
+STANDS = 0.05  # m/s, and what speeds are rounded to
+TOLERANCE = 0.24  # (m/s)^2 for 1 m of leg: squares of speeds go with lengths
+
+KEYS = ("action_scale", "command_speed", "min_height", "speed_tolerance")
+
+E = TypeVar("E", bound=EnvConfig)
+
+
+def fit_to_robot(config: E, robot: Robot, reference: Reference) -> E:
+    """`config` with numbers in place of every `auto` that follows the robot and its clips.
+
+    Raises InputError for as many numbers of action_scale as the robot has no joints.
+    """
+    if isinstance(config.action_scale, tuple) and len(config.action_scale) != robot.num_joints:
+        raise InputError(
+            f"env.action_scale has {len(config.action_scale)} numbers, but '{robot.name}' has {robot.num_joints} "
+            f"joints; give one number, one for each joint, or auto"
+        )
+    of = {
+        "action_scale": lambda: _action_scale(robot),
+        "command_speed": lambda: speeds_of_clips(reference),
+        "min_height": lambda: _min_height(robot, reference),
+        "speed_tolerance": lambda: float(f"{TOLERANCE * robot.leg_length:.1g}"),
+    }
+    numbers: dict[str, Any] = {key: number() for key, number in of.items() if is_auto(getattr(config, key))}
+    return dataclasses.replace(config, **numbers) if numbers else config
+
+
+def is_auto(value: Any) -> bool:
+    """Whether a setting is not a number yet; what is traced is one."""
+    return isinstance(value, str) and value == AUTO
+
+
+def action_scale(config: EnvConfig, robot: Robot) -> Any:
+    """Servo targets are this times the action away from the mean pose, rad: a number, or [J] for each joint."""
+    scale = _action_scale(robot) if is_auto(config.action_scale) else config.action_scale
+    return np.array(scale, np.float32) if isinstance(scale, tuple) else scale
+
+
+def speeds_of_clips(reference: Reference) -> tuple[float, float]:
+    """From the slowest to the fastest clip that goes anywhere, m/s."""
+    speeds = [STANDS * round(clip.command_speed / STANDS) for clip in reference.clips.training]
+    moving = [round(speed, 2) for speed in speeds if speed] or [0.0]
+    return min(moving), max(moving)
+
+
+def in_words(before: EnvConfig, after: EnvConfig) -> str:
+    """The numbers that took the place of `auto`, as the command line takes them; nothing where there was none."""
+    keys = [key for key in KEYS if is_auto(getattr(before, key))]
+    return ", ".join(f"env.{key}={_number(getattr(after, key))}" for key in keys)
+
+
+def _number(value: Any) -> str:
+    return f"[{','.join(f'{one:g}' for one in value)}]" if isinstance(value, tuple) else f"{value:g}"
+
+
+def _action_scale(robot: Robot) -> float | tuple[float, ...]:
+    """One number where all joints have the same; the servos of the model are those of the joints, in their order."""
+    saturation = robot.model.actuator_forcerange[:, 1] / robot.model.actuator_gainprm[:, 0]
+    scales = tuple(round(max(LEAST_SCALE, OF_SATURATION * float(error)), 2) for error in saturation)
+    return scales if len(set(scales)) > 1 else scales[0]
+
+
+def _min_height(robot: Robot, reference: Reference) -> float:
+    """The height below which a robot that stands has fallen, less where the clips' root goes low, m."""
+    lowest = float(np.asarray(reference.qpos)[:, 2].min())
+    return round(max(0.0, min(robot.fallen_height, OF_LOWEST * lowest)), 2)
