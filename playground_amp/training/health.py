@@ -15,6 +15,7 @@ import numpy as np
 
 from playground_amp.config import Config
 from playground_amp.config.validation import LABELLED
+from playground_amp.core.errors import listed
 
 Row = Mapping[str, float]
 
@@ -22,6 +23,7 @@ TOO_EARLY = "not enough steps yet"
 LEARNING = "learning"
 FLAT = "discriminator flat"
 TOO_STRONG = "discriminator too strong"
+CERTAIN = "discriminator certain"
 TOO_WEAK = "discriminator too weak"
 COLLAPSED = "policy collapsed"
 SUSPICIOUS = "reference suspicious"
@@ -36,6 +38,10 @@ HISTORY = 200  # iterations of one fatal symptom after which a run is dead, and 
 FLAT_SPREAD = 0.05  # of D, and of its means' distance, units; in healthy runs the wider of the two is above 0.1
 SURE = 0.95  # accuracy
 NO_REWARD = 0.1  # style reward above a sure fake's; healthy runs' never falls below 0.15, the default's below 0.2
+WITHOUT_FAIL = 0.98  # AUC; a healthy beginner's is as high, and its style reward rises
+LITTLE = 1.0 / 3.0  # of the style reward that the reference earns; the default's robot has 0.43 of it or more
+RISE = 1.1  # of the style reward within CERTAIN_FOR, that shows a way out
+CERTAIN_FOR = 100  # iterations
 DEAD_REWARD = 0.05  # the same; the clipped scores of a discriminator that is always right leave about this much
 GUESSING = 0.55  # accuracy
 WRONG_WAY = 0.45  # accuracy; only a discriminator that does not learn stays below a half
@@ -51,6 +57,15 @@ LEARNED_TO_STAND = 3 * WARM_UP  # iterations after which falling at once is no b
 SWING = 0.2  # width of a swing of the distance between the means of D, units; a healthy run's noise is 0.01
 SWINGS = 4  # changes from one side of a swing to the other within HISTORY; half of them keep the verdict
 
+TOLD_BY = 0.2  # share of a group of features that is named
+CAUSES = {  # of a difference that stays, by the group of features that shows it most
+    "foot_contacts": "the feet of the clips may float over the ground, sink or skate",
+    "root_height": "the feet of the clips may not stand on the ground",
+    "joint_positions": "the clips may be beyond this robot's reach, or their joints in the wrong order",
+    "joint_velocities": "the robot shakes (networks.initial_log_std, env.action_rate_cost), or the clips outrun it",
+    "root_direction": "the clips may go another way or at other speeds than env.command_speed asks for",
+    "root_angular_velocity": "the robot shakes (networks.initial_log_std, env.action_rate_cost), or the clips turn",
+}
 WEAKENING = {"r1_gamma": 0.0, "input_noise": 0.0, "label_smoothing": 0.0, "dropout": 0.0, "update_every": 1}  # unused
 
 
@@ -100,8 +115,10 @@ def _state(rows: Sequence[Row], config: Config, previous: str) -> str:
     state = seen[-1] if seen[-1] == seen[-2] else LEARNING
     if state == LEARNING and previous in seen:
         state = previous
+    if state == LEARNING and _certain(rows[-HOLD if previous == CERTAIN else -CERTAIN_FOR :], config, previous):
+        state = CERTAIN
     needed = SWINGS // 2 if previous == OSCILLATING else SWINGS
-    passing = state in (LEARNING, TOO_STRONG, TOO_WEAK)  # by turns, while scores swing
+    passing = state in (LEARNING, TOO_STRONG, TOO_WEAK, CERTAIN)  # by turns, while scores swing
     return OSCILLATING if passing and _swings(rows, config) >= needed else state
 
 
@@ -149,8 +166,12 @@ def _paid(row: Row, config: Config) -> float:
     amp = config.amp
     if amp.reward == "linear":
         return 0.5 * row["disc_fake_std"] / max(_deviation(row), 1e-6)
-    sure_fake = math.log1p(math.exp(-1.0)) if (amp.loss, amp.reward) == ("hinge", "softplus") else 0.0
-    return row["amp_reward"] - sure_fake
+    return row["amp_reward"] - _sure_fake(config)
+
+
+def _sure_fake(config: Config) -> float:
+    """The style reward of a score that the loss aims at for the robot, of a reward with bounds or nearly so."""
+    return math.log1p(math.exp(-1.0)) if (config.amp.loss, config.amp.reward) == ("hinge", "softplus") else 0.0
 
 
 def _flat(row: Row, config: Config) -> bool:
@@ -163,6 +184,27 @@ def _flat(row: Row, config: Config) -> bool:
 def _too_strong(row: Row, config: Config) -> bool:
     rewarded = "disc_acc" in row and row["iteration"] > config.amp.warm_up
     return rewarded and row["disc_acc"] > SURE and _paid(row, config) < NO_REWARD
+
+
+def _certain(rows: Sequence[Row], config: Config, previous: str) -> bool:
+    """Told from the reference without fail for long, for little reward that does not rise.
+
+    Of a beginner the first is true and not the last. A linear reward is the same for any scores told apart without
+    fail, so there it says nothing.
+    """
+    blocks = _blocks(rows, WINDOW // 2)
+    enough = len(rows) >= (HOLD if previous == CERTAIN else CERTAIN_FOR)
+    if not enough or config.amp.reward == "linear" or not all(_earns_little(block, config) for block in blocks):
+        return False
+    before, now = (_medians(part)["amp_reward"] for part in (rows[:WINDOW], rows[-WINDOW:]))
+    return now < RISE * before
+
+
+def _earns_little(row: Row, config: Config) -> bool:
+    """Whether the robot is told from the reference without fail, and paid little of what the reference would be."""
+    if row.get("disc_auc_clean", 0.0) < WITHOUT_FAIL or row["iteration"] <= config.amp.warm_up:
+        return False
+    return _paid(row, config) < LITTLE * (row["amp_reward_reference"] - _sure_fake(config))
 
 
 def _suspicious(row: Row, config: Config) -> bool:
@@ -279,6 +321,16 @@ def _episodes(row: Row, config: Config) -> str:
     return f"{row['episode_length']:.0f} of {config.env.episode_length} steps"
 
 
+def _told_by(row: Row) -> str:
+    """The groups of features that the discriminator goes by, and what that speaks for."""
+    found = {name.removeprefix("disc_by_"): share for name, share in row.items() if name.startswith("disc_by_")}
+    named = sorted((group for group in found if found[group] >= TOLD_BY), key=lambda group: -found[group])
+    if not named:
+        return ""
+    said = listed(f"{group} ({found[group]:.0%})" for group in named)
+    return f"it goes most by {said}: {CAUSES[named[0]]}; "
+
+
 def _say_learning(row: Row, config: Config) -> str:
     style = f"accuracy {row['disc_acc']:.2f}, style reward {row['amp_reward']:.2f}, " if "disc_acc" in row else ""
     return f"{style}task reward {row['task_reward']:.2f}, episodes last {_episodes(row, config)}"
@@ -294,7 +346,17 @@ def _say_flat(row: Row, config: Config) -> str:
 def _say_too_strong(row: Row, config: Config) -> str:
     return (
         f"accuracy is {row['disc_acc']:.2f} and the style reward {row['amp_reward']:.2f}, no more than a sure fake's: "
-        f"nothing the robot tries is rewarded; {_advice(row, config, sure=True)}"
+        f"nothing the robot tries is rewarded; {_told_by(row)}{_advice(row, config, sure=True)}"
+    )
+
+
+def _say_certain(row: Row, config: Config) -> str:
+    return (
+        f"the discriminator knows the robot without fail for {CERTAIN_FOR} iterations (disc_auc_clean "
+        f"{row['disc_auc_clean']:.3f}, accuracy {row['disc_acc']:.2f}), and the style reward, {row['amp_reward']:.2f} "
+        f"where the reference earns {row['amp_reward_reference']:.2f}, does not rise; {_told_by(row)}ask "
+        f"playground-amp doctor about reference.clips; if nothing is wrong with them, "
+        f"{_advice(row, config, sure=True)}"
     )
 
 
@@ -308,8 +370,9 @@ def _say_too_weak(row: Row, config: Config) -> str:
 def _say_suspicious(row: Row, config: Config) -> str:
     return (
         f"the robot stays up for {_episodes(row, config)}, yet accuracy without noise is {row['disc_acc_clean']:.2f} "
-        f"and the style reward {row['amp_reward']:.2f}: the motion of reference.clips may be beyond this robot, sunk, "
-        f"floating or at speeds outside env.command_speed; look at the video and the table of playground-amp retarget"
+        f"and the style reward {row['amp_reward']:.2f}: {_told_by(row)}the motion of "
+        f"reference.clips may be beyond this robot, sunk, floating or at speeds outside env.command_speed; ask "
+        f"playground-amp doctor, and look at the video"
     )
 
 
@@ -358,6 +421,7 @@ SENTENCES: dict[str, Callable[[Row, Config], str]] = {
     FLAT: _say_flat,
     TOO_STRONG: _say_too_strong,
     TOO_WEAK: _say_too_weak,
+    CERTAIN: _say_certain,
     SUSPICIOUS: _say_suspicious,
     COLLAPSED: _say_collapsed,
     OSCILLATING: _say_oscillating,
