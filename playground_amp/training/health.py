@@ -58,13 +58,13 @@ SWING = 0.2  # width of a swing of the distance between the means of D, units; a
 SWINGS = 4  # changes from one side of a swing to the other within HISTORY; half of them keep the verdict
 
 TOLD_BY = 0.2  # share of a group of features that is named
-CAUSES = {  # of a difference that stays, by the group of features that shows it most
-    "foot_contacts": "the feet of the clips may float over the ground, sink or skate",
-    "root_height": "the feet of the clips may not stand on the ground",
-    "joint_positions": "the clips may be beyond this robot's reach, or their joints in the wrong order",
-    "joint_velocities": "the robot shakes (networks.initial_log_std, env.action_rate_cost), or the clips outrun it",
-    "root_direction": "the clips may go another way or at other speeds than env.command_speed asks for",
-    "root_angular_velocity": "the robot shakes (networks.initial_log_std, env.action_rate_cost), or the clips turn",
+CAUSES = {  # of a difference that stays, by the group of features that shows it
+    "foot_contacts": "do the clips' feet float, sink or skate?",
+    "root_height": "do the clips' feet stand on the ground?",
+    "joint_positions": "are the clips' poses within this robot's reach, their joints in order?",
+    "joint_velocities": "does the robot fall or shake, networks.initial_log_std?",
+    "root_direction": "do the clips go as env.command_speed asks?",
+    "root_angular_velocity": "does the robot fall or shake, networks.initial_log_std?",
 }
 WEAKENING = {"r1_gamma": 0.0, "input_noise": 0.0, "label_smoothing": 0.0, "dropout": 0.0, "update_every": 1}  # unused
 
@@ -327,8 +327,8 @@ def _told_by(row: Row) -> str:
     named = sorted((group for group in found if found[group] >= TOLD_BY), key=lambda group: -found[group])
     if not named:
         return ""
-    said = listed(f"{group} ({found[group]:.0%})" for group in named)
-    return f"it goes most by {said}: {CAUSES[named[0]]}; "
+    said = listed(f"{group} ({found[group]:.0%}: {CAUSES[group]})" for group in named[:2])
+    return f"it goes most by {said}; "
 
 
 def _say_learning(row: Row, config: Config) -> str:
