@@ -704,7 +704,39 @@ def test_clean_accuracy_is_that_of_conditions_of_the_rollout(make_prior: MakePri
     state = state.replace(params=params)
     scores = prior.score_rollout(state, inputs)
     np.testing.assert_array_equal(np.asarray(scores) > 0.5, rollout.label == 1)
-    assert float(prior.clean_accuracy(state, inputs, scores, jax.random.key(0))) == pytest.approx(0.5, abs=1e-6)
+    clean = prior.clean_metrics(state, inputs, scores, jax.random.key(0))
+    assert float(clean["disc_acc_clean"]) == pytest.approx(0.5, abs=1e-6)
+    assert float(clean["disc_auc_clean"]) == pytest.approx(0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"window": 3}, {"feature_weights": {"joint_positions": 0.0}}])
+def test_the_group_that_a_discriminator_goes_by_has_the_whole_share(make_prior: MakePrior, settings: dict) -> None:
+    prior = make_prior(**settings)
+    inputs, state = prior.inputs(outcome(prior.reference)), prior.init(jax.random.key(0))
+    contact = prior.shape.features - 1  # of the newest frame; contacts come last
+    column = (prior.shape.frames - 1) * prior.shape.features + contact
+    kernel = jnp.zeros((prior.shape.width, 16)).at[column].set(1.0)
+    params = jax.tree.map(jnp.zeros_like, state.params)
+    params["params"]["Dense_0"]["kernel"] = kernel
+    params["params"]["Dense_1"]["kernel"] = params["params"]["Dense_1"]["kernel"] + 1.0
+    params["params"]["Dense_2"]["kernel"] = params["params"]["Dense_2"]["kernel"] + 1.0
+    lifted = inputs.at[..., column].add(-3.0)
+    state = state.replace(params=params)
+    clean = prior.clean_metrics(state, lifted, prior.score_rollout(state, lifted), jax.random.key(0))
+    groups = {name: float(share) for name, share in clean.items() if name.startswith("disc_by_")}
+    assert groups.pop("disc_by_foot_contacts") == pytest.approx(1.0, abs=1e-5)
+    assert list(groups.values()) == [0.0] * 5
+    assert float(clean["disc_auc_clean"]) > 0.9
+
+
+def test_what_the_reference_earns_is_the_reward_of_its_scores(make_prior: MakePrior) -> None:
+    prior = make_prior()
+    inputs, state, key = prior.inputs(outcome(prior.reference)), prior.init(jax.random.key(0)), jax.random.key(3)
+    clean = prior.clean_metrics(state, inputs, prior.score_rollout(state, inputs), key)
+    flat, size = inputs.reshape(-1, inputs.shape[-1]), prior.config.batch_size
+    real = prior.builder.of_reference(key, size, flat[np.arange(size) * len(flat) // size])
+    expected = np.clip(np.asarray(prior.score(state, real)), 0.0, 1.0).mean()
+    assert float(clean["amp_reward_reference"]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_variety_is_of_the_motion_alone(make_prior: MakePrior) -> None:
