@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zlib
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from motion_files import write_csv, write_npz, write_pickle
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
+from playground_amp.retargeting.preparation import prepared
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.hints import ReadHints
-from playground_amp.retargeting.readers.joint_names import given_joints, renamed, unnamed_joints
+from playground_amp.retargeting.readers.joint_names import given_joints, limb_by_limb, renamed, unnamed_joints
 from playground_amp.retargeting.readers.robot_layouts import G1, LAYOUTS, breadth_first
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.robots import Robot
@@ -225,6 +227,57 @@ def test_joints_are_numbered_level_by_level_or_limb_by_limb(robot: Robot, qpos: 
     names, notes = unnamed_joints(qpos[:, :7], shuffled, robot, Path("a.npz"))
     assert names == order and "as Isaac Lab numbers them" in notes[0]
     assert unnamed_joints(qpos[:, :7], qpos[:, 7:], robot, Path("a.npz")) == (robot.joints, ())
+
+
+def test_bodies_show_how_joints_are_numbered(tmp_path: Path, robot: Robot, qpos: np.ndarray) -> None:
+    """A file as BeyondMimic's, from Isaac Lab: joints and bodies level by level."""
+    order = breadth_first(robot)
+    joints = [robot.joints.index(joint) for joint in order]
+    content = tracking(robot, qpos)
+    assert limb_by_limb(content["body_pos_w"]) is True
+    levels = [0, *(robot.model.jnt_bodyid[robot.model.joint(joint).id] - 1 for joint in order)]
+    content |= {"joint_pos": qpos[:, 7:][:, joints], "body_pos_w": content["body_pos_w"][:, levels]}
+    assert limb_by_limb(content["body_pos_w"]) is False
+    (motion,) = read_recordings(write_npz(tmp_path / "a.npz", content), ReadHints(), robot)
+    check(motion, robot, qpos)
+    assert isinstance(motion, RobotMotion) and motion.joints == order
+    assert limb_by_limb(np.zeros((5, 3, 3))) is None
+
+
+@pytest.mark.parametrize("by_limb", [True, False, None])
+def test_a_g1s_bodies_decide_without_a_robot(by_limb: bool | None) -> None:
+    names, _ = unnamed_joints(np.zeros((2, 7)), np.zeros((2, 29)), None, Path("a.npz"), by_limb)
+    assert names == (LAYOUTS["g1_29_isaac_lab"] if by_limb is False else G1)
+
+
+def test_a_root_that_is_drawn_lying_does_not_turn_the_world(tmp_path: Path, robot: Robot, qpos: np.ndarray) -> None:
+    """Its z points along the way; along z it keeps its height."""
+    tilt = Rotation.from_quat(qpos[:, 3:7], scalar_first=True) * Rotation.from_euler("y", np.pi / 2)
+    lying = np.concatenate([qpos[:, :3], tilt.as_quat(scalar_first=True), qpos[:, 7:]], axis=1)
+    (motion,) = read_recordings(write_npz(tmp_path / "a.npz", {"qpos": lying, "fps": 50}), ReadHints(), robot)
+    assert isinstance(motion, RobotMotion)
+    np.testing.assert_allclose(motion.root_pos, qpos[:, :3])
+
+
+G1_MOTIONS = os.environ.get("G1_MOTIONS", "")
+REAL = sorted(Path(G1_MOTIONS).rglob("*.npz")) if G1_MOTIONS else []
+
+
+@pytest.mark.skipif(not REAL, reason="G1_MOTIONS names no folder with *.npz")
+def test_real_motions_of_a_g1_are_read(tmp_path: Path) -> None:
+    for path in REAL:
+        (motion,) = read_recordings(path)
+        assert isinstance(motion, RobotMotion) and motion.joints == G1 and motion.notes == ()
+        assert prepared(motion) is motion
+        quaternions = motion.root_quat[:, W_LAST]
+        content = {"root_trans_offset": motion.root_pos, "root_rot": quaternions, "dof": motion.joint_pos, "fps": 50}
+        (again,) = read_recordings(write_pickle(tmp_path / "a.pkl", {path.stem: content}))
+        assert isinstance(again, RobotMotion)
+        np.testing.assert_allclose(again.root_quat, motion.root_quat)
+        wide = np.concatenate([motion.root_pos, motion.root_quat, motion.joint_pos], axis=1)
+        (table,) = read_recordings(write_csv(tmp_path / "a.csv", wide), ReadHints(fps=50.0))
+        assert isinstance(table, RobotMotion)
+        np.testing.assert_allclose(table.root_quat, motion.root_quat, atol=1e-5)
 
 
 def test_the_g1s_own_levels_are_isaac_labs() -> None:

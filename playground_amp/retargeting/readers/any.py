@@ -25,6 +25,17 @@ from playground_amp.retargeting.readers.validation import check_file, frames_of
 from playground_amp.robots import Robot
 
 MOST_ARCHIVE = 2**32  # bytes; an array within is bounded by itself
+INSTEAD = {  # what to do with files of motion that are not read
+    ".fbx": ": export it as BVH, as Blender does",
+    ".glb": ": export it as BVH, as Blender does",
+    ".c3d": ", as it holds markers: fit SMPL's body to them, or export joints as BVH",
+    ".trc": ", as it holds markers: fit SMPL's body to them, or export joints as BVH",
+    ".pt": ": numpy.savez its tensors as arrays under the same keys",
+    ".pth": ": numpy.savez its tensors as arrays under the same keys",
+    ".joblib": ": pickle.dump(joblib.load(file), open(other, 'wb')) makes a .pkl of it",
+    ".h5": ": numpy.savez its arrays under the same keys",
+    ".hdf5": ": numpy.savez its arrays under the same keys",
+}
 SLACK = 2**20  # bytes by which the arrays of a pickle may be more than its own
 
 Recordings = list[Take | RobotMotion]
@@ -39,7 +50,10 @@ def read_recordings(path: Path, hints: ReadHints = NO_HINTS, robot: Robot | None
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(f"'{path}' is of no kind that can be read; files of motion end in {', '.join(READERS)}")
+        instead = INSTEAD.get(path.suffix.lower(), "")
+        raise InputError(
+            f"'{path}' is of no kind that can be read{instead}; files of motion end in {', '.join(READERS)}"
+        )
     check_file(path, MOST_ARCHIVE)
     return reader(path, hints, robot)
 
@@ -130,6 +144,7 @@ READERS: dict[str, Callable[[Path, ReadHints, Robot | None], Recordings]] = {
     ".bvh": _alone(load_bvh),
     ".txt": _alone(load_deepmimic),
     ".pkl": _load_pickle,
+    ".pickle": _load_pickle,
     ".csv": lambda path, hints, robot: [load_csv(path, hints, robot)],
     ".npy": _load_npy,
 }

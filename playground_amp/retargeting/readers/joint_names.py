@@ -20,7 +20,10 @@ from playground_amp.robots import Robot
 BEYOND = 0.11  # rad by which a motion may pass the limits of its own robot
 CLEARER, UNEVEN = 0.5, 0.01  # share of the next best, and m, of how much the height of the lowest foot varies
 SAMPLES = 60  # frames whose feet are looked at
-OWN = "as in the robot's MJCF"
+OWN, ISAAC_LAB = "as in the robot's MJCF", "as Isaac Lab numbers them"
+LEVEL_WISE = (ISAAC_LAB, "_isaac_lab")  # how such orders are called
+RIGID = 0.003  # m by which the distance of two bodies on one joint varies: rounding
+LIMBS, LEVELS = 0.75, 0.65  # shares of bodies at a fixed distance from the one before, limb by limb and level by level
 ALIKE = 0.02  # rad within which two orders say the same
 
 Names = tuple[str, ...] | None
@@ -57,16 +60,31 @@ def _plain(name: str) -> str:
     )
 
 
+def limb_by_limb(bodies: np.ndarray) -> bool | None:
+    """Whether bodies [N, B, 3] are numbered limb by limb (MuJoCo), or level by level (Isaac Lab); None: not to be seen.
+
+    Limb by limb most bodies hang on the one before, at a distance that never changes.
+    """
+    distances = np.linalg.norm(np.diff(bodies, axis=1), axis=-1)
+    varies = np.ptp(distances, axis=0) > RIGID
+    if not varies.any():
+        return None
+    share = float((~varies).mean())
+    return True if share > LIMBS else False if share < LEVELS else None
+
+
 def unnamed_joints(
-    root: np.ndarray, joint_pos: np.ndarray, robot: Robot | None, path: Path
+    root: np.ndarray, joint_pos: np.ndarray, robot: Robot | None, path: Path, by_limb: bool | None = None
 ) -> tuple[Names, tuple[str, ...]]:
     """Names of the joints of a motion [N, J] that has none, or None, and notes; root [N, 7] m and quaternion w x y z.
 
-    Raises InputError where several orders fit the robot and say something else.
+    `by_limb` says how the file numbers bodies, if that is known: its joints go the same way. Raises InputError where
+    several orders fit the robot and say something else.
     """
     count = joint_pos.shape[1]
-    usual = LAYOUTS[USUAL[count]] if count in USUAL else None
     orders = _orders(count, robot)
+    orders = {name: joints for name, joints in orders.items() if by_limb in (None, not name.endswith(LEVEL_WISE))}
+    usual = LAYOUTS.get(f"{USUAL.get(count)}{'' if by_limb is not False else '_isaac_lab'}")
     if robot is None or not orders:
         return usual, ()
     best = _fitting(orders, root, joint_pos, robot)
@@ -80,7 +98,7 @@ def unnamed_joints(
         )
     chosen = best[0]
     note = f"its {count} joints have no names and are taken {_told(chosen)}: --joints names others"
-    return orders[chosen], (note,) if len(best) > 1 or chosen != first else ()
+    return orders[chosen], (note,) if len(best) > 1 or chosen != OWN else ()
 
 
 def _told(order: str) -> str:
@@ -91,7 +109,7 @@ def _orders(count: int, robot: Robot | None) -> dict[str, tuple[str, ...]]:
     """The orders of `count` joints that have every joint of the robot, the likeliest first; each once."""
     if robot is None:
         return {}
-    orders = {OWN: robot.joints, "as Isaac Lab numbers them": breadth_first(robot)} if count == robot.num_joints else {}
+    orders = {OWN: robot.joints, ISAAC_LAB: breadth_first(robot)} if count == robot.num_joints else {}
     orders |= {name: joints for name, joints in LAYOUTS.items() if len(joints) == count}
     unique = {joints: name for name, joints in reversed(orders.items()) if set(robot.joints) <= set(joints)}
     return {name: orders[name] for name in orders if name in unique.values()}

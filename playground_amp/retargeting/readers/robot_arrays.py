@@ -93,7 +93,14 @@ def _written(content: Mapping[str, Any], path: Path, name: str, hints: ReadHints
         fps,
         ROTATIONS[rotation],
         joints=_names(content, angles.shape[1], path),
+        bodies=_bodies(content[position]),
     )
+
+
+def _bodies(positions: object) -> np.ndarray | None:
+    """Positions of all bodies [N, B, 3], where these are."""
+    several = isinstance(positions, np.ndarray) and positions.ndim == 3 and positions.shape[1] > 1
+    return positions.astype(np.float64) if several else None
 
 
 def _whole_qpos(content: Mapping[str, Any], path: Path) -> str | None:
