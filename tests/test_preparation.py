@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from motion_files import write_npz
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
@@ -159,6 +160,18 @@ def test_the_lowering_of_the_arms_goes_with_the_t_pose(standing: Take) -> None:
     assert 0 <= kept <= 12
 
 
+@pytest.mark.parametrize(("seconds", "left_out"), [(1.0, True), (0.1, False)])
+def test_a_t_pose_after_some_standing_is_left_out_with_it(take: Take, seconds: float, left_out: bool) -> None:
+    stood, posing = posed(take, 0.75, lift=-75.0), posed(take, seconds)
+    recording = replace(
+        take,
+        positions=np.concatenate([stood.positions[:90], posing.positions]),
+        rotations=np.concatenate([stood.rotations[:90], posing.rotations]),
+    )
+    kept = len(prepared(recording).positions)
+    assert kept == (len(take.positions) if left_out else len(recording.positions))
+
+
 def test_nothing_but_a_t_pose_is_refused(standing: Take) -> None:
     still = posed(standing, 2.0)
     alone = replace(still, positions=still.positions[:240], rotations=still.rotations[:240])
@@ -186,6 +199,16 @@ def test_a_clip_of_a_treadmill_is_that_of_the_walk(robot: Robot, arrays: dict[st
     assert abs(len(walked) - len(belt)) <= 2
     speeds = [(qpos[-1, 0] - qpos[0, 0]) / len(qpos) for qpos in (walked, belt)]
     assert speeds[1] == pytest.approx(speeds[0], rel=0.02)
+
+
+def test_a_belt_that_starts_and_stops_is_followed() -> None:
+    take = take_of(synthetic_take(WalkStyle(1.0, seed=4, strides=6.0, from_standing=True)))
+    way = gaussian_filter1d(take.positions[:, 0, :2], 0.4 * take.fps, axis=0, mode="nearest")
+    way = np.concatenate([way, 0.0 * way[:, :1]], axis=1)
+    (note,) = (found := prepared(replace(take, positions=take.positions - way[:, None]))).notes
+    assert "on a treadmill, or on the spot, at 0.0" in note
+    moved = found.positions[:, 0, :2] - take.positions[:, 0, :2]
+    np.testing.assert_allclose(moved - moved[0], 0.0, atol=0.35)
 
 
 @pytest.mark.parametrize("slip", [0.05, 0.15, 0.25])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,17 @@ def read_recording(path: Path) -> Take | RobotMotion:
 
 def _load_npz(path: Path, hints: ReadHints, robot: Robot | None) -> Recordings:
     keys = safe_npz.names(path)
-    if keys & robot_arrays.MOTION_KEYS:
+    if _is_robots(keys):
         return [*load_robot_npz(path, hints, robot)]
     if not keys & {*amass.AMASS_KEYS, "betas"} - {"fps"}:
         raise _unknown(keys, path)
     return [load_take(path, hints)]
+
+
+def _is_robots(keys: Set[str]) -> bool:
+    """Whether arrays are a robot's motion; those of a person may have positions of joints beside the poses."""
+    is_person = bool(keys & {*amass.MOTION_KEYS}) and bool(keys & {*amass.TRANS})
+    return bool(keys & robot_arrays.MOTION_KEYS) and not is_person
 
 
 def _unknown(keys: frozenset[str] | set[str], path: Path) -> InputError:
@@ -130,7 +136,7 @@ def _named(key: str, content: Mapping[str, Any], path: Path, hints: ReadHints, r
 def _one(content: Mapping[str, Any], path: Path, name: str, hints: ReadHints, robot: Robot | None) -> Recordings:
     if content.keys() >= POSELIB_KEYS:
         return [load_poselib(content, path, hints)]
-    if content.keys() & robot_arrays.MOTION_KEYS or not content.keys() & {*amass.MOTION_KEYS}:
+    if _is_robots(content.keys()) or not content.keys() & {*amass.MOTION_KEYS}:
         return [*motions_of(content, path, name, hints, robot)]
     return [take_of(content, path, name, hints)]
 

@@ -132,7 +132,10 @@ def first_key(content: Mapping[str, Any], keys: tuple[str, ...], usual: str, pat
     """The first of the keys that the file has; raises InputError, naming the `usual` one, where it has none."""
     key = next((key for key in keys if content.get(key) is not None), None)
     if key is None:
-        raise InputError(f"'{path}' has no {usual}; a robot's motion has root_pos, root_rot, dof_pos and fps")
+        has = ", ".join(sorted(str(key)[:30] for key in content)[:8]) or "nothing"
+        raise InputError(
+            f"'{path}' has no {usual}; a robot's motion has root_pos, root_rot, dof_pos and fps, and this has {has}"
+        )
     return key
 
 
