@@ -15,16 +15,16 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
+from playground_amp.retargeting.gait import gait_of
 from playground_amp.retargeting.preparation import prepared
-from playground_amp.retargeting.preparation.gait_rate import gait_of
 from playground_amp.retargeting.preparation.treadmill import belt_velocity
-from playground_amp.retargeting.preparation.walker import Walker, walker_of
 from playground_amp.retargeting.readers.amass import JOINTS, Take, forward_kinematics, load_take
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.hints import ReadHints
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.retarget import retarget
 from playground_amp.retargeting.synthetic_human import Stand, WalkStyle, synthetic_take
+from playground_amp.retargeting.walker import Walker, walker_of
 from playground_amp.robots import Robot
 
 SPEEDS = (0.5, 0.9, 1.3)  # m/s

@@ -11,10 +11,10 @@ from typing import TypeVar
 import numpy as np
 from scipy.ndimage import median_filter
 
-from playground_amp.retargeting.preparation.gait_rate import GRAVITY, steps
-from playground_amp.retargeting.preparation.walker import Walker
+from playground_amp.retargeting.gait import GRAVITY, steps
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
+from playground_amp.retargeting.walker import Walker
 
 Recording = TypeVar("Recording", bound=Take | RobotMotion)
 

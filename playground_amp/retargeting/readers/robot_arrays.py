@@ -20,7 +20,7 @@ from playground_amp.retargeting.readers import safe_npz
 from playground_amp.retargeting.readers.hints import NO_HINTS, ReadHints
 from playground_amp.retargeting.readers.quaternion_order import W_FIRST, W_LAST
 from playground_amp.retargeting.readers.robot_motion import RobotMotion, WrittenMotion, finished
-from playground_amp.retargeting.readers.validation import check_file, frame_rate, frames_of, numbers
+from playground_amp.retargeting.readers.validation import FARTHEST, check_file, frame_rate, frames_of, numbers
 from playground_amp.robots import Robot
 
 POSITIONS = (
@@ -99,8 +99,10 @@ def _written(content: Mapping[str, Any], path: Path, name: str, hints: ReadHints
 
 def _bodies(positions: object) -> np.ndarray | None:
     """Positions of all bodies [N, B, 3], where these are."""
-    several = isinstance(positions, np.ndarray) and positions.ndim == 3 and positions.shape[1] > 1
-    return positions.astype(np.float64) if several else None
+    if not isinstance(positions, np.ndarray) or positions.ndim != 3 or positions.shape[1] < 2:
+        return None
+    bodies = positions.astype(np.float64)
+    return bodies if np.abs(bodies).max() < FARTHEST else None
 
 
 def _whole_qpos(content: Mapping[str, Any], path: Path) -> str | None:
