@@ -211,6 +211,22 @@ def test_a_belt_that_starts_and_stops_is_followed() -> None:
     np.testing.assert_allclose(moved - moved[0], 0.0, atol=0.35)
 
 
+@pytest.mark.parametrize("fps", [120.0, 480.0])
+def test_noise_of_a_recording_changes_nothing(take: Take, fps: float) -> None:
+    """Two millimetres at every joint, at many frames a second: velocities of half a metre a second."""
+    times = np.linspace(0.0, len(take.positions) - 1, round(take.duration * fps))
+    nearest = np.round(times).astype(int)
+    noise = np.random.default_rng(0).normal(scale=0.002, size=(len(times), 22, 3))
+    noisy = replace(take, positions=take.positions[nearest] + noise, rotations=take.rotations[nearest], fps=fps)
+    assert prepared(noisy) is noisy
+    treadmill, speed = on_belt(noisy)
+    found = prepared(treadmill)
+    way = np.linalg.norm(found.positions[-1, 0, :2] - found.positions[0, 0, :2])
+    assert way == pytest.approx(speed * take.duration, rel=0.03)
+    with pytest.raises(InputError, match="steps a minute"):
+        prepared(replace(noisy, fps=2.0 * fps))
+
+
 @pytest.mark.parametrize("slip", [0.05, 0.15, 0.25])
 def test_feet_that_slide_are_no_treadmill(take: Take, slip: float) -> None:
     way = (take.positions[-1, 0, :2] - take.positions[0, 0, :2]) / take.duration

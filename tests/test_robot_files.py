@@ -189,6 +189,18 @@ def test_a_header_that_says_too_little_is_told(tmp_path: Path, header: str, told
     assert told in str(caught.value) and str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("index", [True, False])
+def test_columns_that_are_only_numbered_are_those_of_a_table(tmp_path: Path, qpos: np.ndarray, index: bool) -> None:
+    """As pandas writes an array."""
+    count = qpos.shape[1]
+    path = write_csv(tmp_path / "walk.csv", np.pad(qpos, ((0, 0), (int(index), 0))))
+    path.write_text(("," if index else "") + ",".join(map(str, range(count))) + "\n" + path.read_text())
+    (motion,) = read_recordings(path)
+    assert isinstance(motion, RobotMotion)
+    np.testing.assert_allclose(motion.root_pos, qpos[:, :3], atol=1e-6)
+    assert motion.joint_pos.shape == (len(qpos), count - 7)
+
+
 def test_a_table_without_a_rate_says_what_is_assumed(tmp_path: Path, qpos: np.ndarray) -> None:
     path = write_csv(tmp_path / "walk.csv", qpos)
     (motion,) = read_recordings(path)

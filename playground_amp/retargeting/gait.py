@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from playground_amp.retargeting.walker import Walker
+from playground_amp.retargeting.walker import Walker, level_velocity
 
 GRAVITY = 9.81  # m/s^2
 STRIDING = 0.3  # of the leg, distance of the ankles in a step below which it is one on the spot
@@ -81,5 +81,5 @@ def _reach(parted: np.ndarray) -> float:
 
 def _standing(walker: Walker) -> np.ndarray:
     """Whether each foot stands, [2, N], by its speed in its own greatest one."""
-    speed = np.linalg.norm(np.diff(walker.ankles[..., :2], axis=1, append=walker.ankles[:, -1:, :2]), axis=-1)
+    speed = np.linalg.norm(level_velocity(walker.ankles, walker.fps), axis=-1)
     return speed < SLOW * np.percentile(speed, 98, axis=1, keepdims=True)

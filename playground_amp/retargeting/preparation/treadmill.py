@@ -14,7 +14,7 @@ from scipy.ndimage import median_filter
 from playground_amp.retargeting.gait import GRAVITY, steps
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
-from playground_amp.retargeting.walker import Walker
+from playground_amp.retargeting.walker import Walker, level_velocity
 
 Recording = TypeVar("Recording", bound=Take | RobotMotion)
 
@@ -47,7 +47,7 @@ def belt_velocity(walker: Walker) -> np.ndarray | None:
     """Velocity [N, 2] m/s of the belt under a walker, or None where it stands on the ground or does not step."""
     if len(steps(walker)) < 2:
         return None
-    velocity = np.gradient(walker.balls[..., :2], 1.0 / walker.fps, axis=1)
+    velocity = level_velocity(walker.balls, walker.fps)
     lower = walker.balls[..., 2].argmin(axis=0)
     standing = velocity[lower, np.arange(len(lower))]
     usual = np.median(standing, axis=0)
