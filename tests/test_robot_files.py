@@ -333,10 +333,61 @@ def test_of_two_layouts_that_fit_the_user_is_asked(
     still[:, [10, 14]], still[:, [11, 15]] = 0.3, 0.1  # knees and ankles: both ways within the limits
     content = {"root_pos": still[:, :3], "root_rot": still[:, [4, 5, 6, 3]], "dof_pos": wide(still), "fps": 50}
     path = write_npz(tmp_path / "a.npz", content)
-    with pytest.raises(InputError, match="--joints: one_11, other_11, or all names"):
+    with pytest.raises(InputError, match="--joints, or one of one_11, other_11"):
         read_recordings(path, ReadHints(), robot)
     (motion,) = read_recordings(path, ReadHints(joints=("other_11",)), robot)
     assert isinstance(motion, RobotMotion) and motion.joints == two_layouts[1]
+
+
+def test_a_robot_of_as_many_joints_and_other_ones_is_told(
+    robot: Robot, qpos: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layout with a neck and no ankles; the robot's own walk is not taken for it."""
+    kept = [joint for joint in robot.joints if "ankle" not in joint]
+    monkeypatch.setitem(LAYOUTS, "no_ankles_9", ("neck", *kept, "head"))
+    assert unnamed_joints(qpos[:, :7], qpos[:, 7:], robot, Path("a.npz")) == (robot.joints, ())
+    joints = np.zeros((len(qpos), 9))
+    joints[:, 1:8] = qpos[:, 7:][:, [robot.joints.index(joint) for joint in kept]]
+    with pytest.raises(
+        InputError, match=r"layout no_ankles_9, without left_ankle_pitch and right_ankle_pitch of 'wild"
+    ):
+        unnamed_joints(qpos[:, :7], joints, robot, Path("a.npz"))
+
+
+class G1Robot:
+    """A G1 with wide limits and feet on the ground whatever it does: only its arms can tell."""
+
+    name = "g1"
+
+    def __init__(self, layout: str):
+        self.joints = LAYOUTS[layout]
+        self.num_joints = len(self.joints)
+        self.home = (0.0,) * self.num_joints
+        self.joint_range = np.tile([-3.0, 3.0], (self.num_joints, 1))
+
+    def beyond_limits(self, joint_pos: np.ndarray) -> np.ndarray:
+        return np.abs(joint_pos).max(axis=0) - 3.0
+
+    def pad_heights(self, qpos: np.ndarray) -> np.ndarray:
+        return np.zeros((len(qpos), 2))
+
+
+@pytest.mark.parametrize("of_robot", ["g1_23", "g1_23_without_wrists"])
+@pytest.mark.parametrize("of_file", ["g1_23", "g1_23_without_wrists"])
+def test_two_g1s_of_23_joints_are_told_by_their_arms(
+    of_robot: str, of_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playground_amp.retargeting.readers.joint_names.breadth_first", lambda robot: robot.joints)
+    phase = np.arange(50)[:, None] / 8.0
+    values = {"shoulder_pitch": 0.3, "shoulder_roll": 0.2, "elbow": 0.9, "knee": 0.5}
+    mean = [next((value for part, value in values.items() if part in joint), 0.0) for joint in LAYOUTS[of_file]]
+    joint_pos = np.array(mean) + 0.1 * np.sin(phase + np.arange(23))
+    arguments: Any = (np.zeros((50, 7)), joint_pos, G1Robot(of_robot), Path("a.npz"))
+    if of_robot == of_file:
+        assert unnamed_joints(*arguments) == (LAYOUTS[of_file], ())
+        return
+    with pytest.raises(InputError, match=f"those of the layout {of_file}, without .* of 'g1'"):
+        unnamed_joints(*arguments)
 
 
 def test_joints_that_are_given_must_fit(tmp_path: Path) -> None:
