@@ -107,6 +107,11 @@ def test_plain_smpl_a_body_alone_and_other_peoples_keys_are_alike(tmp_path: Path
             np.testing.assert_allclose(take.positions, plain.positions, atol=1e-9)
 
 
+def test_positions_of_joints_beside_the_poses_are_no_robots(tmp_path: Path) -> None:
+    path = write(tmp_path, joint_positions=np.zeros((FRAMES, 24, 3)), joint_pos=np.zeros((FRAMES, 72)))
+    assert isinstance(read_recordings(path)[0], Take)
+
+
 def test_hints_take_the_place_of_what_a_file_says(tmp_path: Path) -> None:
     assert load_take(write(tmp_path), ReadHints(fps=60.0)).fps == 60.0
     assert load_take(write(tmp_path, mocap_framerate=None), ReadHints(fps=60.0)).fps == 60.0

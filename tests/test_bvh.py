@@ -12,13 +12,14 @@ from motion_files import MIXAMO, Rig, person, write_bvh
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
-from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, Take
+from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, Take, forward_kinematics
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.bvh import load_bvh
 from playground_amp.retargeting.readers.bvh_file import read_skeleton
 from playground_amp.retargeting.readers.bvh_joint_names import match
-from playground_amp.retargeting.readers.hints import ReadHints
+from playground_amp.retargeting.readers.hints import UNITS, ReadHints
 from playground_amp.retargeting.readers.smpl_skeleton import LIMBS, shortest_rotation, snap
+from playground_amp.retargeting.synthetic_human import WalkStyle, synthetic_take
 
 BY_HAND = """HIERARCHY
 ROOT Hips
@@ -264,6 +265,17 @@ def test_a_unit_that_is_not_certain_is_told(tmp_path: Path, size: float, unit: f
     take = load_bvh(path)
     np.testing.assert_allclose(take.positions, small(size).positions, atol=1e-4)
     assert [note.removeprefix("its legs are ") for note in take.notes] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(("tempo", "unit"), [(1.0, "inches"), (1.6, "cm")])
+def test_who_steps_as_quick_as_a_child_is_one(tmp_path: Path, tempo: float, unit: str) -> None:
+    """Legs of 30.9: 0.78 m in inches, 0.31 m in centimetres; by dynamic similarity a child's steps are 1.6 times."""
+    arrays = synthetic_take(WalkStyle(1.0, seed=3, strides=4.0))
+    walk = forward_kinematics(arrays["poses"][:, :66].astype(float), arrays["trans"].astype(float))
+    take = Take("walk", *walk, 120.0 * tempo)
+    read = load_bvh(write_bvh(tmp_path / "take.bvh", take, Rig(unit=0.0254)))
+    np.testing.assert_allclose(read.positions, UNITS[unit] / 0.0254 * take.positions, atol=1e-4)
+    assert f"read in {dict(cm='centimetres').get(unit, unit)}" in read.notes[0]
 
 
 def test_a_unit_can_be_given_and_must_make_a_person(tmp_path: Path) -> None:

@@ -116,10 +116,11 @@ def filled(shape: tuple[int, ...], value: float, kind: str) -> np.ndarray:
 def arrays() -> st.SearchStrategy[Any]:
     """Arrays of the shapes and kinds that a motion has, or nearly."""
     rows = st.sampled_from([0, 1, 2, 5])
+    bodies = st.sampled_from([0, 1, 30])
     width = st.sampled_from([0, 1, 3, 4, 7, 29, 36, 63, 156, 165])
     kind = st.sampled_from(["f8", "f4", ">f8", "i4", "u1", "?", "U3", "c16"])
     value = st.sampled_from([0, 1, -1, 0.5, 1000, 1e30])
-    return st.builds(filled, st.tuples(rows) | st.tuples(rows, width), value, kind)
+    return st.builds(filled, st.tuples(rows) | st.tuples(rows, width) | st.tuples(rows, bodies, width), value, kind)
 
 
 def objects(keys: list[str], values: st.SearchStrategy[Any], base: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:

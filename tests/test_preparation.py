@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from motion_files import write_npz
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
+from playground_amp.retargeting.gait import gait_of
 from playground_amp.retargeting.preparation import prepared
-from playground_amp.retargeting.preparation.gait_rate import gait_of
 from playground_amp.retargeting.preparation.treadmill import belt_velocity
-from playground_amp.retargeting.preparation.walker import Walker, walker_of
 from playground_amp.retargeting.readers.amass import JOINTS, Take, forward_kinematics, load_take
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.hints import ReadHints
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.retarget import retarget
 from playground_amp.retargeting.synthetic_human import Stand, WalkStyle, synthetic_take
+from playground_amp.retargeting.walker import Walker, walker_of
 from playground_amp.robots import Robot
 
 SPEEDS = (0.5, 0.9, 1.3)  # m/s
@@ -159,6 +160,18 @@ def test_the_lowering_of_the_arms_goes_with_the_t_pose(standing: Take) -> None:
     assert 0 <= kept <= 12
 
 
+@pytest.mark.parametrize(("seconds", "left_out"), [(1.0, True), (0.1, False)])
+def test_a_t_pose_after_some_standing_is_left_out_with_it(take: Take, seconds: float, left_out: bool) -> None:
+    stood, posing = posed(take, 0.75, lift=-75.0), posed(take, seconds)
+    recording = replace(
+        take,
+        positions=np.concatenate([stood.positions[:90], posing.positions]),
+        rotations=np.concatenate([stood.rotations[:90], posing.rotations]),
+    )
+    kept = len(prepared(recording).positions)
+    assert kept == (len(take.positions) if left_out else len(recording.positions))
+
+
 def test_nothing_but_a_t_pose_is_refused(standing: Take) -> None:
     still = posed(standing, 2.0)
     alone = replace(still, positions=still.positions[:240], rotations=still.rotations[:240])
@@ -186,6 +199,32 @@ def test_a_clip_of_a_treadmill_is_that_of_the_walk(robot: Robot, arrays: dict[st
     assert abs(len(walked) - len(belt)) <= 2
     speeds = [(qpos[-1, 0] - qpos[0, 0]) / len(qpos) for qpos in (walked, belt)]
     assert speeds[1] == pytest.approx(speeds[0], rel=0.02)
+
+
+def test_a_belt_that_starts_and_stops_is_followed() -> None:
+    take = take_of(synthetic_take(WalkStyle(1.0, seed=4, strides=6.0, from_standing=True)))
+    way = gaussian_filter1d(take.positions[:, 0, :2], 0.4 * take.fps, axis=0, mode="nearest")
+    way = np.concatenate([way, 0.0 * way[:, :1]], axis=1)
+    (note,) = (found := prepared(replace(take, positions=take.positions - way[:, None]))).notes
+    assert "on a treadmill, or on the spot, at 0.0" in note
+    moved = found.positions[:, 0, :2] - take.positions[:, 0, :2]
+    np.testing.assert_allclose(moved - moved[0], 0.0, atol=0.35)
+
+
+@pytest.mark.parametrize("fps", [120.0, 480.0])
+def test_noise_of_a_recording_changes_nothing(take: Take, fps: float) -> None:
+    """Two millimetres at every joint, at many frames a second: velocities of half a metre a second."""
+    times = np.linspace(0.0, len(take.positions) - 1, round(take.duration * fps))
+    nearest = np.round(times).astype(int)
+    noise = np.random.default_rng(0).normal(scale=0.002, size=(len(times), 22, 3))
+    noisy = replace(take, positions=take.positions[nearest] + noise, rotations=take.rotations[nearest], fps=fps)
+    assert prepared(noisy) is noisy
+    treadmill, speed = on_belt(noisy)
+    found = prepared(treadmill)
+    way = np.linalg.norm(found.positions[-1, 0, :2] - found.positions[0, 0, :2])
+    assert way == pytest.approx(speed * take.duration, rel=0.03)
+    with pytest.raises(InputError, match="steps a minute"):
+        prepared(replace(noisy, fps=2.0 * fps))
 
 
 @pytest.mark.parametrize("slip", [0.05, 0.15, 0.25])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zlib
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from motion_files import write_csv, write_npz, write_pickle
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
+from playground_amp.retargeting.preparation import prepared
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.hints import ReadHints
-from playground_amp.retargeting.readers.joint_names import given_joints, renamed, unnamed_joints
+from playground_amp.retargeting.readers.joint_names import given_joints, limb_by_limb, renamed, unnamed_joints
 from playground_amp.retargeting.readers.robot_layouts import G1, LAYOUTS, breadth_first
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.robots import Robot
@@ -187,6 +189,18 @@ def test_a_header_that_says_too_little_is_told(tmp_path: Path, header: str, told
     assert told in str(caught.value) and str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("index", [True, False])
+def test_columns_that_are_only_numbered_are_those_of_a_table(tmp_path: Path, qpos: np.ndarray, index: bool) -> None:
+    """As pandas writes an array."""
+    count = qpos.shape[1]
+    path = write_csv(tmp_path / "walk.csv", np.pad(qpos, ((0, 0), (int(index), 0))))
+    path.write_text(("," if index else "") + ",".join(map(str, range(count))) + "\n" + path.read_text())
+    (motion,) = read_recordings(path)
+    assert isinstance(motion, RobotMotion)
+    np.testing.assert_allclose(motion.root_pos, qpos[:, :3], atol=1e-6)
+    assert motion.joint_pos.shape == (len(qpos), count - 7)
+
+
 def test_a_table_without_a_rate_says_what_is_assumed(tmp_path: Path, qpos: np.ndarray) -> None:
     path = write_csv(tmp_path / "walk.csv", qpos)
     (motion,) = read_recordings(path)
@@ -225,6 +239,57 @@ def test_joints_are_numbered_level_by_level_or_limb_by_limb(robot: Robot, qpos: 
     names, notes = unnamed_joints(qpos[:, :7], shuffled, robot, Path("a.npz"))
     assert names == order and "as Isaac Lab numbers them" in notes[0]
     assert unnamed_joints(qpos[:, :7], qpos[:, 7:], robot, Path("a.npz")) == (robot.joints, ())
+
+
+def test_bodies_show_how_joints_are_numbered(tmp_path: Path, robot: Robot, qpos: np.ndarray) -> None:
+    """A file as BeyondMimic's, from Isaac Lab: joints and bodies level by level."""
+    order = breadth_first(robot)
+    joints = [robot.joints.index(joint) for joint in order]
+    content = tracking(robot, qpos)
+    assert limb_by_limb(content["body_pos_w"]) is True
+    levels = [0, *(robot.model.jnt_bodyid[robot.model.joint(joint).id] - 1 for joint in order)]
+    content |= {"joint_pos": qpos[:, 7:][:, joints], "body_pos_w": content["body_pos_w"][:, levels]}
+    assert limb_by_limb(content["body_pos_w"]) is False
+    (motion,) = read_recordings(write_npz(tmp_path / "a.npz", content), ReadHints(), robot)
+    check(motion, robot, qpos)
+    assert isinstance(motion, RobotMotion) and motion.joints == order
+    assert limb_by_limb(np.zeros((5, 3, 3))) is None
+
+
+@pytest.mark.parametrize("by_limb", [True, False, None])
+def test_a_g1s_bodies_decide_without_a_robot(by_limb: bool | None) -> None:
+    names, _ = unnamed_joints(np.zeros((2, 7)), np.zeros((2, 29)), None, Path("a.npz"), by_limb)
+    assert names == (LAYOUTS["g1_29_isaac_lab"] if by_limb is False else G1)
+
+
+def test_a_root_that_is_drawn_lying_does_not_turn_the_world(tmp_path: Path, robot: Robot, qpos: np.ndarray) -> None:
+    """Its z points along the way; along z it keeps its height."""
+    tilt = Rotation.from_quat(qpos[:, 3:7], scalar_first=True) * Rotation.from_euler("y", np.pi / 2)
+    lying = np.concatenate([qpos[:, :3], tilt.as_quat(scalar_first=True), qpos[:, 7:]], axis=1)
+    (motion,) = read_recordings(write_npz(tmp_path / "a.npz", {"qpos": lying, "fps": 50}), ReadHints(), robot)
+    assert isinstance(motion, RobotMotion)
+    np.testing.assert_allclose(motion.root_pos, qpos[:, :3])
+
+
+G1_MOTIONS = os.environ.get("G1_MOTIONS", "")
+REAL = sorted(Path(G1_MOTIONS).rglob("*.npz")) if G1_MOTIONS else []
+
+
+@pytest.mark.skipif(not REAL, reason="G1_MOTIONS names no folder with *.npz")
+def test_real_motions_of_a_g1_are_read(tmp_path: Path) -> None:
+    for path in REAL:
+        (motion,) = read_recordings(path)
+        assert isinstance(motion, RobotMotion) and motion.joints == G1 and motion.notes == ()
+        assert prepared(motion) is motion
+        quaternions = motion.root_quat[:, W_LAST]
+        content = {"root_trans_offset": motion.root_pos, "root_rot": quaternions, "dof": motion.joint_pos, "fps": 50}
+        (again,) = read_recordings(write_pickle(tmp_path / "a.pkl", {path.stem: content}))
+        assert isinstance(again, RobotMotion)
+        np.testing.assert_allclose(again.root_quat, motion.root_quat)
+        wide = np.concatenate([motion.root_pos, motion.root_quat, motion.joint_pos], axis=1)
+        (table,) = read_recordings(write_csv(tmp_path / "a.csv", wide), ReadHints(fps=50.0))
+        assert isinstance(table, RobotMotion)
+        np.testing.assert_allclose(table.root_quat, motion.root_quat, atol=1e-5)
 
 
 def test_the_g1s_own_levels_are_isaac_labs() -> None:
@@ -268,10 +333,61 @@ def test_of_two_layouts_that_fit_the_user_is_asked(
     still[:, [10, 14]], still[:, [11, 15]] = 0.3, 0.1  # knees and ankles: both ways within the limits
     content = {"root_pos": still[:, :3], "root_rot": still[:, [4, 5, 6, 3]], "dof_pos": wide(still), "fps": 50}
     path = write_npz(tmp_path / "a.npz", content)
-    with pytest.raises(InputError, match="--joints: one_11, other_11, or all names"):
+    with pytest.raises(InputError, match="--joints, or one of one_11, other_11"):
         read_recordings(path, ReadHints(), robot)
     (motion,) = read_recordings(path, ReadHints(joints=("other_11",)), robot)
     assert isinstance(motion, RobotMotion) and motion.joints == two_layouts[1]
+
+
+def test_a_robot_of_as_many_joints_and_other_ones_is_told(
+    robot: Robot, qpos: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layout with a neck and no ankles; the robot's own walk is not taken for it."""
+    kept = [joint for joint in robot.joints if "ankle" not in joint]
+    monkeypatch.setitem(LAYOUTS, "no_ankles_9", ("neck", *kept, "head"))
+    assert unnamed_joints(qpos[:, :7], qpos[:, 7:], robot, Path("a.npz")) == (robot.joints, ())
+    joints = np.zeros((len(qpos), 9))
+    joints[:, 1:8] = qpos[:, 7:][:, [robot.joints.index(joint) for joint in kept]]
+    with pytest.raises(
+        InputError, match=r"layout no_ankles_9, without left_ankle_pitch and right_ankle_pitch of 'wild"
+    ):
+        unnamed_joints(qpos[:, :7], joints, robot, Path("a.npz"))
+
+
+class G1Robot:
+    """A G1 with wide limits and feet on the ground whatever it does: only its arms can tell."""
+
+    name = "g1"
+
+    def __init__(self, layout: str):
+        self.joints = LAYOUTS[layout]
+        self.num_joints = len(self.joints)
+        self.home = (0.0,) * self.num_joints
+        self.joint_range = np.tile([-3.0, 3.0], (self.num_joints, 1))
+
+    def beyond_limits(self, joint_pos: np.ndarray) -> np.ndarray:
+        return np.abs(joint_pos).max(axis=0) - 3.0
+
+    def pad_heights(self, qpos: np.ndarray) -> np.ndarray:
+        return np.zeros((len(qpos), 2))
+
+
+@pytest.mark.parametrize("of_robot", ["g1_23", "g1_23_without_wrists"])
+@pytest.mark.parametrize("of_file", ["g1_23", "g1_23_without_wrists"])
+def test_two_g1s_of_23_joints_are_told_by_their_arms(
+    of_robot: str, of_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playground_amp.retargeting.readers.joint_names.breadth_first", lambda robot: robot.joints)
+    phase = np.arange(50)[:, None] / 8.0
+    values = {"shoulder_pitch": 0.3, "shoulder_roll": 0.2, "elbow": 0.9, "knee": 0.5}
+    mean = [next((value for part, value in values.items() if part in joint), 0.0) for joint in LAYOUTS[of_file]]
+    joint_pos = np.array(mean) + 0.1 * np.sin(phase + np.arange(23))
+    arguments: Any = (np.zeros((50, 7)), joint_pos, G1Robot(of_robot), Path("a.npz"))
+    if of_robot == of_file:
+        assert unnamed_joints(*arguments) == (LAYOUTS[of_file], ())
+        return
+    with pytest.raises(InputError, match=f"those of the layout {of_file}, without .* of 'g1'"):
+        unnamed_joints(*arguments)
 
 
 def test_joints_that_are_given_must_fit(tmp_path: Path) -> None:

@@ -49,21 +49,38 @@ def without_calibration_pose(recording: Recording) -> Recording:
 
 
 def _leading(positions: np.ndarray, pose: np.ndarray, fps: float) -> int:
-    """Number of frames of the pose at the beginning of positions [N, 22, 3], until the arms are down."""
-    held = int(np.argmin(pose)) if not pose.all() else len(pose)
+    """Number of frames of positions [N, 22, 3] until a pose at the beginning is over and the arms are down."""
     ankles = positions[:, [JOINTS.index("left_ankle"), JOINTS.index("right_ankle")]]
     moved = np.linalg.norm(ankles - ankles[0], axis=-1).max(axis=1) > STILL
     still = int(np.argmax(moved)) if moved.any() else len(moved)
-    if held == 0 or still < min(held, 2) or (held == len(pose) and still < held):
+    first, end = _first_run(pose)
+    if pose.all() and still == len(pose):
+        return len(pose)
+    if end > still or not _is_calibration(positions, first, end, still, fps):
         return 0
-    is_t_pose = _rise(positions[:1]).min() > LEVEL
-    if not is_t_pose and held < SHORTEST * fps:
-        return 0
-    if held > still:  # walks away with the arms out
-        return 0
-    lowering = min(held + int(LOWERING * fps), len(pose))
-    down = np.flatnonzero((_rise(positions[held:lowering]).max(axis=0) < DOWN) | moved[held:lowering])
-    return held + (int(down[0]) if len(down) else 0)
+    lowering = min(end + int(LOWERING * fps), len(pose))
+    down = np.flatnonzero((_rise(positions[end:lowering]).max(axis=0) < DOWN) | moved[end:lowering])
+    return end + (int(down[0]) if len(down) else 0)
+
+
+def _first_run(mask: np.ndarray) -> tuple[int, int]:
+    """First index of the first true values in a row of `mask` [N], and the one behind them; both 0 for none."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
+    return (int(edges[0]), int(edges[1])) if len(edges) else (0, 0)
+
+
+def _is_calibration(positions: np.ndarray, first: int, end: int, still: int, fps: float) -> bool:
+    """Whether a pose from frame `first` up to `end` is one for the cameras; the feet are `still` until then.
+
+    An A-pose must be held, and a T-pose that does not come first must be, too, by somebody who then walks.
+    """
+    if end == first:
+        return False
+    held = end - first >= SHORTEST * fps
+    is_t_pose = float(_rise(positions[first : first + 1]).min()) > LEVEL
+    if first == 0:
+        return held or is_t_pose
+    return held and is_t_pose and still < len(positions)
 
 
 def _out(positions: np.ndarray) -> np.ndarray:

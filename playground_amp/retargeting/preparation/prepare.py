@@ -7,10 +7,10 @@ from typing import TypeVar
 from playground_amp.retargeting.preparation.calibration_pose import without_calibration_pose
 from playground_amp.retargeting.preparation.gait_rate import checked_rate
 from playground_amp.retargeting.preparation.treadmill import belt_velocity, over_ground
-from playground_amp.retargeting.preparation.walker import walker_of
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.hints import NO_HINTS, ReadHints
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
+from playground_amp.retargeting.walker import walker_of
 from playground_amp.robots import Robot
 
 Recording = TypeVar("Recording", bound=Take | RobotMotion)

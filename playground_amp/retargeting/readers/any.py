@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,17 @@ from playground_amp.retargeting.readers.validation import check_file, frames_of
 from playground_amp.robots import Robot
 
 MOST_ARCHIVE = 2**32  # bytes; an array within is bounded by itself
+INSTEAD = {  # what to do with files of motion that are not read
+    ".fbx": ": export it as BVH, as Blender does",
+    ".glb": ": export it as BVH, as Blender does",
+    ".c3d": ", as it holds markers: fit SMPL's body to them, or export joints as BVH",
+    ".trc": ", as it holds markers: fit SMPL's body to them, or export joints as BVH",
+    ".pt": ": numpy.savez its tensors as arrays under the same keys",
+    ".pth": ": numpy.savez its tensors as arrays under the same keys",
+    ".joblib": ": pickle.dump(joblib.load(file), open(other, 'wb')) makes a .pkl of it",
+    ".h5": ": numpy.savez its arrays under the same keys",
+    ".hdf5": ": numpy.savez its arrays under the same keys",
+}
 SLACK = 2**20  # bytes by which the arrays of a pickle may be more than its own
 
 Recordings = list[Take | RobotMotion]
@@ -39,7 +50,10 @@ def read_recordings(path: Path, hints: ReadHints = NO_HINTS, robot: Robot | None
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(f"'{path}' is of no kind that can be read; files of motion end in {', '.join(READERS)}")
+        instead = INSTEAD.get(path.suffix.lower(), "")
+        raise InputError(
+            f"'{path}' is of no kind that can be read{instead}; files of motion end in {', '.join(READERS)}"
+        )
     check_file(path, MOST_ARCHIVE)
     return reader(path, hints, robot)
 
@@ -51,11 +65,17 @@ def read_recording(path: Path) -> Take | RobotMotion:
 
 def _load_npz(path: Path, hints: ReadHints, robot: Robot | None) -> Recordings:
     keys = safe_npz.names(path)
-    if keys & robot_arrays.MOTION_KEYS:
+    if _is_robots(keys):
         return [*load_robot_npz(path, hints, robot)]
     if not keys & {*amass.AMASS_KEYS, "betas"} - {"fps"}:
         raise _unknown(keys, path)
     return [load_take(path, hints)]
+
+
+def _is_robots(keys: Set[str]) -> bool:
+    """Whether arrays are a robot's motion; those of a person may have positions of joints beside the poses."""
+    is_person = bool(keys & {*amass.MOTION_KEYS}) and bool(keys & {*amass.TRANS})
+    return bool(keys & robot_arrays.MOTION_KEYS) and not is_person
 
 
 def _unknown(keys: frozenset[str] | set[str], path: Path) -> InputError:
@@ -116,7 +136,7 @@ def _named(key: str, content: Mapping[str, Any], path: Path, hints: ReadHints, r
 def _one(content: Mapping[str, Any], path: Path, name: str, hints: ReadHints, robot: Robot | None) -> Recordings:
     if content.keys() >= POSELIB_KEYS:
         return [load_poselib(content, path, hints)]
-    if content.keys() & robot_arrays.MOTION_KEYS or not content.keys() & {*amass.MOTION_KEYS}:
+    if _is_robots(content.keys()) or not content.keys() & {*amass.MOTION_KEYS}:
         return [*motions_of(content, path, name, hints, robot)]
     return [take_of(content, path, name, hints)]
 
@@ -130,6 +150,7 @@ READERS: dict[str, Callable[[Path, ReadHints, Robot | None], Recordings]] = {
     ".bvh": _alone(load_bvh),
     ".txt": _alone(load_deepmimic),
     ".pkl": _load_pickle,
+    ".pickle": _load_pickle,
     ".csv": lambda path, hints, robot: [load_csv(path, hints, robot)],
     ".npy": _load_npy,
 }

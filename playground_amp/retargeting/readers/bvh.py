@@ -7,11 +7,14 @@ The zero pose of the file is its rest pose where a person stands in it, arms any
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from playground_amp.core.errors import InputError
+from playground_amp.retargeting.gait import gait_of
 from playground_amp.retargeting.readers.amass import JOINTS, Take
 from playground_amp.retargeting.readers.bvh_file import Skeleton, read_skeleton
 from playground_amp.retargeting.readers.bvh_joint_names import NEEDED, match
@@ -21,6 +24,7 @@ from playground_amp.retargeting.readers.length_unit import find_unit
 from playground_amp.retargeting.readers.smpl_skeleton import axes, leg_length, make_take, snap, standing_rest, unit
 from playground_amp.retargeting.readers.up_axis import TO_Z_UP, told, up_axis
 from playground_amp.retargeting.readers.validation import check_file, frame_rate, metres
+from playground_amp.retargeting.walker import walker_of
 
 UPRIGHT = 0.8  # cosine between leg and vertical of somebody who stands
 
@@ -42,20 +46,39 @@ def person_of(skeleton: Skeleton, path: Path, hints: ReadHints = NO_HINTS) -> Ta
         )
     zero = _zero_pose(skeleton)
     pose = {joint: zero[i] for joint, i in found.items()}
+    drawn = _drawn(skeleton, found, pose, path, hints)
     hips = float(np.linalg.norm(pose["left_hip"] - pose["right_hip"]))
-    length_unit, notes = find_unit(leg_length(pose), hips, hints.unit, path)
+    length_unit, notes = find_unit(leg_length(pose), hips, hints.unit, path, partial(_tempo, drawn))
+    take = replace(_scaled(drawn, length_unit), notes=notes + drawn.notes)
+    metres(take.positions, "the body", path)
+    return take
+
+
+def _scaled(take: Take, length_unit: str) -> Take:
+    return replace(take, positions=UNITS[length_unit] * take.positions)
+
+
+def _tempo(drawn: Take, length_unit: str) -> float | None:
+    """Of the walk of a take that is drawn in a unit, or None for no walk."""
+    walker = walker_of(_scaled(drawn, length_unit), None)
+    gait = gait_of(walker) if walker else None
+    return gait.tempo if gait and gait.walks else None
+
+
+def _drawn(
+    skeleton: Skeleton, found: dict[str, int], pose: dict[str, np.ndarray], path: Path, hints: ReadHints
+) -> Take:
+    """The take with lengths in the file's unit; pose: positions [3] of the joints where all rotations are zero."""
     positions, rotations = _kinematics(skeleton, found)
     frame = _standing_frame(pose)
     rest = moving_rest(positions, rotations) if frame is None else standing_rest(pose, frame)
     up = hints.up or up_axis(_body(positions)) or "y"
-    world, scale = TO_Z_UP[up], UNITS[length_unit]
-    placed = {joint: scale * track @ world.T for joint, track in positions.items()}
+    world = TO_Z_UP[up]
+    placed = {joint: track @ world.T for joint, track in positions.items()}
     turned = {joint: world @ rotations[joint] @ rest[joint] for joint in found}
-    notes += (() if up == "y" else (told(up),)) + _lacking(found)
+    notes = (() if up == "y" else (told(up),)) + _lacking(found)
     fps = skeleton.fps if hints.fps is None else frame_rate(hints.fps, "--fps", path)
-    take = make_take(path.stem, placed, turned, fps, notes)
-    metres(take.positions, "the body", path)
-    return take
+    return make_take(path.stem, placed, turned, fps, notes)
 
 
 def _lacking(found: dict[str, int]) -> tuple[str, ...]:

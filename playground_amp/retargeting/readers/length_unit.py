@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,20 @@ from playground_amp.core.errors import InputError
 from playground_amp.retargeting.readers.hints import UNITS
 
 ADULT, CHILD = (0.6, 1.05), (0.28, 0.6)  # m from hip to ankle: people of 1.4 to 2.3 m, and of 0.7 to 1.4 m
+QUICK = 1.35  # tempo of a walk that is a smaller person's
 GIVEN = (0.2, 1.3)  # m, in a unit that somebody vouches for
 HIPS = (0.06, 0.4)  # of the leg's length, between the hips
 NAMES = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "cmu": "CMU's unit (5.6 cm)", "inches": "inches"}
 
 
-def find_unit(legs: float, hips: float, given: str | None, path: Path) -> tuple[str, tuple[str, ...]]:
+def find_unit(
+    legs: float, hips: float, given: str | None, path: Path, tempo: Callable[[str], float | None] = lambda _: None
+) -> tuple[str, tuple[str, ...]]:
     """The unit of a skeleton, one of UNITS, and notes on it, by its legs (hip to ankle) and the way between its hips.
 
-    An adult is likelier than a child. Raises InputError where no unit makes it a person, or the `given` one does not.
+    An adult is likelier than a child, unless it steps as quick as only a child does: `tempo` of a unit is that of its
+    walk in it, 1 for a usual one, None for no walk. Raises InputError where no unit makes it a person, or the `given`
+    one does not.
     """
     if not HIPS[0] * legs <= hips <= HIPS[1] * legs:
         raise InputError(
@@ -35,6 +42,8 @@ def find_unit(legs: float, hips: float, given: str | None, path: Path) -> tuple[
             f"'{path}': its legs are {legs:.4g} long from hip to ankle, no person's in {', '.join(tried)} "
             f"({CHILD[0]} to {ADULT[1]} m); {_others(fits)}"
         )
+    if len(fits) > 1 and (tempo(fits[0]) or 1.0) > QUICK:
+        fits.sort(key=lambda unit: abs(math.log(tempo(unit) or 1.0)))
     plain = len(fits) == 1 and _within(legs * UNITS[fits[0]], ADULT)
     return fits[0], () if plain else (_note(legs, fits),)
 

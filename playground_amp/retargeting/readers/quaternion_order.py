@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from playground_amp.retargeting.readers.up_axis import up_axis
+from playground_amp.retargeting.readers.up_axis import TO_Z_UP, up_axis
 
 W_FIRST, W_LAST = "w x y z", "x y z w"
 ORDERS = {W_FIRST: [0, 1, 2, 3], W_LAST: [3, 0, 1, 2]}  # columns of w x y z
+STANDS = 0.9  # share of the frames in which a root is upright, of a robot that stands
+LEVEL = 0.6  # share of its height within which a root stays
 LEAST_WAY = 0.3  # m of a motion that goes somewhere
 UPRIGHT = 0.7  # cosine of the root's z with the vertical: within 45 degrees
 
@@ -34,17 +36,29 @@ def _forward(quaternions: np.ndarray, way: np.ndarray) -> float:
     return float(way[:2] @ facing) / length if np.linalg.norm(way[:2]) > LEAST_WAY and length > 1e-6 else 0.0
 
 
-def find_order(quaternions: np.ndarray, usual: str, way: np.ndarray) -> tuple[str, tuple[str, ...]]:
+def root_up(quaternions: np.ndarray, root_pos: np.ndarray) -> str | None:
+    """The axis along which the z axis of a root (w x y z) points and its positions [N, 3] keep a height, if any."""
+    found = up_axis(body_up(quaternions))
+    return found if found and keeps_height(root_pos, found) else None
+
+
+def keeps_height(root_pos: np.ndarray, axis: str) -> bool:
+    """Whether positions [N, 3] stay above zero along an axis, and much alike, as a root that does not fall."""
+    height = (root_pos @ TO_Z_UP[axis].T)[:, 2]
+    return bool(height.min() > 0.0 and np.ptp(height) < LEVEL * np.median(height))
+
+
+def find_order(quaternions: np.ndarray, usual: str, root_pos: np.ndarray) -> tuple[str, tuple[str, ...]]:
     """The order of unit quaternions [N, 4], usually `usual`, and notes where it was not certain.
 
-    A robot facing -x stands upright in both; `way` [3], from its first place to its last, shows whether it is meant.
+    A robot facing -x stands upright in both; where it goes, by its positions [N, 3], shows whether that is meant.
     """
+    way = root_pos[-1] - root_pos[0]
     other = W_LAST if usual == W_FIRST else W_FIRST
     stands, would = (upright_share(quaternions[:, ORDERS[order]]) for order in (usual, other))
-    if stands > 0.5 and would > 0.9 and _forward(quaternions[:, ORDERS[usual]], way) < -0.5:
+    if min(stands, would) > STANDS and _forward(quaternions[:, ORDERS[usual]], way) < -0.5:
         return usual, (f"its quaternions are read as {usual}: it goes backward; as {other} it would go forward",)
-    if stands > 0.5 or up_axis(body_up(quaternions[:, ORDERS[usual]])) == "y":
-        return usual, ()
-    if would > 0.9:
+    other_world = root_up(quaternions[:, ORDERS[usual]], root_pos) and not keeps_height(root_pos, "z")
+    if stands <= STANDS < would and not other_world:
         return other, (f"its quaternions are read as {other}: so the robot stands upright",)
     return usual, ()

@@ -20,7 +20,7 @@ from playground_amp.retargeting.readers import safe_npz
 from playground_amp.retargeting.readers.hints import NO_HINTS, ReadHints
 from playground_amp.retargeting.readers.quaternion_order import W_FIRST, W_LAST
 from playground_amp.retargeting.readers.robot_motion import RobotMotion, WrittenMotion, finished
-from playground_amp.retargeting.readers.validation import check_file, frame_rate, frames_of, numbers
+from playground_amp.retargeting.readers.validation import FARTHEST, check_file, frame_rate, frames_of, numbers
 from playground_amp.robots import Robot
 
 POSITIONS = (
@@ -93,7 +93,16 @@ def _written(content: Mapping[str, Any], path: Path, name: str, hints: ReadHints
         fps,
         ROTATIONS[rotation],
         joints=_names(content, angles.shape[1], path),
+        bodies=_bodies(content[position]),
     )
+
+
+def _bodies(positions: object) -> np.ndarray | None:
+    """Positions of all bodies [N, B, 3], where these are."""
+    if not isinstance(positions, np.ndarray) or positions.ndim != 3 or positions.shape[1] < 2:
+        return None
+    bodies = positions.astype(np.float64)
+    return bodies if np.abs(bodies).max() < FARTHEST else None
 
 
 def _whole_qpos(content: Mapping[str, Any], path: Path) -> str | None:
@@ -125,7 +134,10 @@ def first_key(content: Mapping[str, Any], keys: tuple[str, ...], usual: str, pat
     """The first of the keys that the file has; raises InputError, naming the `usual` one, where it has none."""
     key = next((key for key in keys if content.get(key) is not None), None)
     if key is None:
-        raise InputError(f"'{path}' has no {usual}; a robot's motion has root_pos, root_rot, dof_pos and fps")
+        has = ", ".join(sorted(str(key)[:30] for key in content)[:8]) or "nothing"
+        raise InputError(
+            f"'{path}' has no {usual}; a robot's motion has root_pos, root_rot, dof_pos and fps, and this has {has}"
+        )
     return key
 
 

@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
 from playground_amp.retargeting.readers.hints import ReadHints
-from playground_amp.retargeting.readers.joint_names import given_joints, renamed, unnamed_joints
-from playground_amp.retargeting.readers.quaternion_order import ORDERS, body_up, find_order
-from playground_amp.retargeting.readers.up_axis import TO_Z_UP, told, up_axis
+from playground_amp.retargeting.readers.joint_names import given_joints, limb_by_limb, renamed, unnamed_joints
+from playground_amp.retargeting.readers.quaternion_order import ORDERS, find_order, root_up
+from playground_amp.retargeting.readers.up_axis import TO_Z_UP, told
 from playground_amp.retargeting.readers.validation import MOST_ANGLE, frame_rate, metres, numbers, unit_quaternions
 from playground_amp.robots import Robot
 
@@ -48,13 +48,14 @@ class WrittenMotion:
     order: str  # of the quaternions, one of ORDERS
     order_certain: bool = False  # whether the file says the order itself
     joints: tuple[str, ...] | None = None
+    bodies: np.ndarray | None = None  # [N, B, 3] positions of all bodies, numbered as the joints are
     notes: tuple[str, ...] = ()
 
 
 def finished(written: WrittenMotion, path: Path, hints: ReadHints, robot: Robot | None) -> RobotMotion:
     """The motion with z up, in metres, w first, its joints named; raises InputError where it is not plausible."""
     quaternions, notes = _quaternions(written, path)
-    up = hints.up or up_axis(body_up(quaternions)) or "z"
+    up = hints.up or root_up(quaternions, written.root_pos) or "z"
     notes += (told(up),) if up != "z" else ()
     turn = Rotation.from_matrix(TO_Z_UP[up])
     root_pos = metres(written.root_pos * (hints.scale or 1.0), "the root", path)
@@ -63,7 +64,7 @@ def finished(written: WrittenMotion, path: Path, hints: ReadHints, robot: Robot 
         quaternions = (turn * Rotation.from_quat(quaternions, scalar_first=True)).as_quat(scalar_first=True)
     fps = written.fps if hints.fps is None else frame_rate(hints.fps, "--fps", path)
     motion = RobotMotion(written.name, root_pos, quaternions, written.joint_pos, None, fps, written.notes + notes)
-    return _with_names(motion, written.joints, path, hints, robot)
+    return _with_names(motion, written, path, hints, robot)
 
 
 def _quaternions(written: WrittenMotion, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -78,23 +79,22 @@ def _quaternions(written: WrittenMotion, path: Path) -> tuple[np.ndarray, tuple[
     if most > MOST_ANGLE:
         raise InputError(f"'{path}': a joint turns to {most:.3g} rad; are its angles in radians?")
     quaternions = unit_quaternions(written.root_rot, "of the root", path)
-    order, notes = (written.order, ()) if written.order_certain else _order(written, quaternions)
+    order, notes = (
+        (written.order, ()) if written.order_certain else find_order(quaternions, written.order, written.root_pos)
+    )
     return quaternions[:, ORDERS[order]], notes
 
 
-def _order(written: WrittenMotion, quaternions: np.ndarray) -> tuple[str, tuple[str, ...]]:
-    return find_order(quaternions, written.order, written.root_pos[-1] - written.root_pos[0])
-
-
 def _with_names(
-    motion: RobotMotion, names: tuple[str, ...] | None, path: Path, hints: ReadHints, robot: Robot | None
+    motion: RobotMotion, written: WrittenMotion, path: Path, hints: ReadHints, robot: Robot | None
 ) -> RobotMotion:
     """The motion with the names of its joints: those given, those of the file, or those that fit the robot."""
     count = motion.joint_pos.shape[1]
     if hints.joints is not None:
         return replace(motion, joints=renamed(given_joints(hints.joints, count, path), robot))
-    if names is not None:
-        return replace(motion, joints=renamed(names, robot))
+    if written.joints is not None:
+        return replace(motion, joints=renamed(written.joints, robot))
     root = np.concatenate([motion.root_pos, motion.root_quat], axis=1)
-    joints, notes = unnamed_joints(root, motion.joint_pos, robot, path)
+    by_limb = None if written.bodies is None else limb_by_limb(written.bodies)
+    joints, notes = unnamed_joints(root, motion.joint_pos, robot, path, by_limb)
     return replace(motion, joints=joints, notes=motion.notes + notes)

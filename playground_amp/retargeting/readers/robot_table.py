@@ -60,9 +60,9 @@ def _rows(path: Path) -> tuple[list[str] | None, np.ndarray]:
     odd = next((i for i, width in enumerate(widths) if width != widths[0]), None)
     if odd is not None:
         raise InputError(f"'{path}': row {odd + 1} has {widths[odd]} values, the first one {widths[0]}; is it cut off?")
-    header = [cell.strip().strip("\"'") for cell in lines[0].split(",")] if lines else None
-    header = header if header and not any(map(_is_number, header)) else None
-    lines = lines[1:] if header else lines
+    header = [cell.strip().strip("\"'") for cell in lines[0].split(",")] if lines else []
+    numbered = len(header) > 8 and header[-1] == str(len(header) - 1 - (header[0] == "")) and header[1] in ("0", "1")
+    lines = lines[1:] if numbered or not any(map(_is_number, header)) else lines
     if not lines:
         raise InputError(f"'{path}' has no rows; a motion needs at least one frame")
     try:
@@ -71,7 +71,10 @@ def _rows(path: Path) -> tuple[list[str] | None, np.ndarray]:
         raise InputError(
             f"'{path}' holds something else than numbers and commas below its header; a row is the root and the joints"
         ) from None
-    return header, frames_of(table, "the table", None, path)
+    rows = frames_of(table, "the table", None, path)
+    if numbered:  # by pandas, with a column of its own for the rows if the first cell is empty
+        return None, rows[:, 1:] if header[0] == "" else rows
+    return None if any(map(_is_number, header)) else header, rows
 
 
 def _is_number(cell: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from playground_amp.retargeting.readers.amass import JOINTS, Take
@@ -12,6 +13,7 @@ from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.robots import Robot
 
 LEAST_FRAMES, LEAST_SECONDS = 10, 0.5  # of a motion that shows a gait
+SMOOTH = 0.02  # s
 LEGS = (JOINTS.index("left_hip"), JOINTS.index("left_knee"), JOINTS.index("left_ankle"))
 
 
@@ -59,6 +61,12 @@ def _robot(motion: RobotMotion, robot: Robot) -> Walker | None:
     forward = Rotation.from_quat(motion.root_quat, scalar_first=True).apply([1.0, 0.0, 0.0])[:, :2]
     feet = feet.swapaxes(0, 1)
     return Walker(motion.root_pos, feet, feet, _unit(forward), robot.leg_length, motion.fps, is_person=False)
+
+
+def level_velocity(feet: np.ndarray, fps: float) -> np.ndarray:
+    """Velocities [2, N, 2] m/s over the ground of positions [2, N, 3], without the noise of a recording."""
+    velocity = np.gradient(feet[..., :2], 1.0 / fps, axis=1)
+    return gaussian_filter1d(velocity, SMOOTH * fps, axis=1, mode="nearest")
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
