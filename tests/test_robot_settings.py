@@ -95,5 +95,6 @@ def test_what_is_given_stays_and_only_what_is_not_is_told(robot: Robot, walk: np
     assert (fitted.min_height, fitted.command_speed) == (0.2, (0.1, 0.9))
     assert in_words(given, fitted) == "env.action_scale=0.4, env.speed_tolerance=0.1"
     assert fit_to_robot(fitted, robot, reference_of_clips(robot, walk)) is fitted
-    soft = dataclasses.replace(fitted, action_scale=(0.4, 0.55))
-    assert in_words(EnvConfig(min_height=0.2), soft).startswith("env.action_scale=[0.4,0.55], env.command_speed=[0.1,")
+    soft = dataclasses.replace(fitted, action_scale=(0.4, 0.55, 0.4))
+    said = "env.action_scale=0.4 to 0.55, by joint, env.command_speed=[0.1,0.9]"
+    assert in_words(EnvConfig(min_height=0.2), soft).startswith(said)

@@ -78,10 +78,13 @@ def _bottom(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> float:
 
 
 def _constraints(spec: mujoco.MjSpec, model: mujoco.MjModel) -> Iterator[tuple[str, set[str]]]:
-    """Every active equality constraint in words, and the joints that it holds."""
+    """Every active equality constraint and tendon with a limited length in words, and the joints that it holds."""
     for i in range(model.neq):
         if model.eq_active0[i]:
             yield in_words(spec, i), _touched(model, i)
+    for i in range(model.ntendon):
+        if model.tendon_limited[i]:
+            yield f"the tendon '{model.tendon(i).name}'", _along(model, i)
 
 
 def _pulls(spec: mujoco.MjSpec, model: mujoco.MjModel) -> Iterator[tuple[str, set[str]]]:
