@@ -177,6 +177,17 @@ def test_a_four_bar_linkage_at_the_ankle_is_refused_with_its_names(tmp_path: Pat
     assert "drive 'left_ankle_pitch_joint' by an actuator" in said
 
 
+def test_a_record_does_not_hide_a_linkage(tmp_path: Path) -> None:
+    """Nor does it help to give the ankles gains: the rods would still hold them."""
+    proposed(tmp_path, cranked_ankles(ankles_driven=True))
+    values = yaml.safe_load((tmp_path / "robot.yaml").read_text())
+    values["gains"] = {"*": {"kp": 100.0, "kv": 2.0, "torque": 50.0}}
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(values))
+    write(tmp_path, cranked_ankles(ankles_driven=False))
+    with pytest.raises(InputError, match="'left_bar' moves the leg's joint 'left_ankle_pitch_joint'"):
+        load_robot(tmp_path)
+
+
 def test_a_linkage_without_a_name_is_known_by_what_it_holds(tmp_path: Path) -> None:
     said = refusal(tmp_path, cranked_ankles(ankles_driven=False, constraint=ROD.replace('name="{side}_bar" ', "")))
     assert "the equality constraint of 'left_rod' and 'left_ankle'" in said
