@@ -243,6 +243,20 @@ def sprung_ankles() -> str:
     return xml
 
 
+def test_a_joint_that_a_constraint_locks_at_zero_is_held_there(tmp_path: Path) -> None:
+    lock = '<joint joint1="{side}_ankle_pitch_joint" polycoef="0 0 0 0 0"/>'
+    xml = sprung_ankles().replace("</mujoco>", f"<equality>{both(lock)}</equality></mujoco>")
+    robot, said = proposed(tmp_path, xml)
+    assert "left_ankle_pitch_joint" not in robot.joints and "held at zero" in said
+
+
+def test_gears_of_a_robot_without_a_free_joint_and_with_keyframes(tmp_path: Path) -> None:
+    key = '<keyframe><key name="stand" qpos="0 0 0 0.6 -0.3 1.2 -0.3 0 0 0.6 -0.3 1.2"/></keyframe>'
+    xml = geared_knees(root="").replace("</mujoco>", f"{key}</mujoco>")
+    robot, said = proposed(tmp_path, xml)
+    assert robot.num_joints == 9 and "it gets a free joint" in said
+
+
 # Toes, wide ranges, frames
 
 TOED = BOX + (
