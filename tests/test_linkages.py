@@ -103,6 +103,22 @@ def test_a_geared_knee_moves_as_in_the_mjcf(tmp_path: Path, swapped: bool) -> No
     assert angles[0] == pytest.approx(angles[1], rel=0.03)
 
 
+def test_a_motor_mounted_in_the_limb_that_it_turns_is_one(tmp_path: Path) -> None:
+    """A wrist's motor in the hand, as ToddlerBot has it: a rotor of 3 g at an arm of 300 g."""
+    arm = (
+        '<body name="{side}_arm" pos="0 {y} 0.2"><joint name="{side}_wrist_driven" axis="0 1 0"/>'
+        '<geom type="capsule" size="0.02" fromto="0 0 0 0 0 -0.2" mass="0.3"/>'
+        '<body name="{side}_wrist_rotor"><joint name="{side}_wrist_drive" axis="0 1 0"/>'
+        '<geom type="sphere" size="0.01" mass="0.003"/></body></body>'
+    )
+    follows = '<joint joint1="{side}_wrist_driven" joint2="{side}_wrist_drive" polycoef="0 -1 0 0 0"/>'
+    motors = '<actuator><motor gear="3" ctrlrange="-1 1" joint="{side}_wrist_drive"/></actuator>'
+    arms = "".join(arm.format(side=side, y=y) for side, y in zip(SIDES, (0.2, -0.2), strict=True))
+    robot, _ = proposed(tmp_path, biped(trunk=arms, extra=f"<equality>{both(follows)}</equality>{both(motors)}"))
+    assert {"left_wrist_driven", "right_wrist_driven"} < set(robot.joints) and "left_wrist_drive" not in robot.joints
+    assert robot.model.actuator_forcerange[robot.joints.index("left_wrist_driven"), 1] == pytest.approx(3.0)
+
+
 def test_a_record_that_lists_the_motor_of_a_gear_is_told_what_to_list(tmp_path: Path) -> None:
     robot, _ = proposed(tmp_path, geared_knees())
     values = yaml.safe_load((tmp_path / "robot.yaml").read_text())
@@ -161,9 +177,34 @@ def test_a_four_bar_linkage_at_the_ankle_is_refused_with_its_names(tmp_path: Pat
     assert "drive 'left_ankle_pitch_joint' by an actuator" in said
 
 
+def test_a_record_does_not_hide_a_linkage(tmp_path: Path) -> None:
+    """Nor does it help to give the ankles gains: the rods would still hold them."""
+    proposed(tmp_path, cranked_ankles(ankles_driven=True))
+    values = yaml.safe_load((tmp_path / "robot.yaml").read_text())
+    values["gains"] = {"*": {"kp": 100.0, "kv": 2.0, "torque": 50.0}}
+    (tmp_path / "robot.yaml").write_text(yaml.safe_dump(values))
+    write(tmp_path, cranked_ankles(ankles_driven=False))
+    with pytest.raises(InputError, match="'left_bar' moves the leg's joint 'left_ankle_pitch_joint'"):
+        load_robot(tmp_path)
+
+
 def test_a_linkage_without_a_name_is_known_by_what_it_holds(tmp_path: Path) -> None:
     said = refusal(tmp_path, cranked_ankles(ankles_driven=False, constraint=ROD.replace('name="{side}_bar" ', "")))
     assert "the equality constraint of 'left_rod' and 'left_ankle'" in said
+
+
+@pytest.mark.parametrize("limits", ['limited="true" range="-0.01 0.01"', ""])
+def test_ankles_coupled_by_a_tendon_to_two_motors_are_refused(tmp_path: Path, limits: str) -> None:
+    """A differential, as people write it: a tendon whose length is held, or one that actuators pull."""
+    tendon = (
+        '<fixed name="{side}_both"' + limits + '><joint joint="{side}_crank_joint" coef="1"/>'
+        '<joint joint="{side}_ankle_pitch_joint" coef="-1"/></fixed>'
+    )
+    pulled = "" if limits else '<actuator><motor name="{side}_pull" tendon="{side}_both" ctrlrange="-1 1"/></actuator>'
+    xml = cranked_ankles(ankles_driven=False, constraint="").replace("<equality></equality>", "")
+    said = refusal(tmp_path, xml.replace("</mujoco>", f"<tendon>{both(tendon)}</tendon>{both(pulled)}</mujoco>"))
+    assert ("the tendon 'left_both' moves" if limits else "the actuator 'left_pull' at a tendon moves") in said
+    assert "the leg's joint 'left_ankle_pitch_joint'" in said
 
 
 def test_rods_that_driven_ankles_drag_along_are_cut(tmp_path: Path) -> None:
@@ -200,6 +241,20 @@ def sprung_ankles() -> str:
     for side in SIDES:
         xml = xml.replace(f'<motor gear="50" ctrlrange="-1 1" joint="{side}_ankle_pitch_joint"/>', "")
     return xml
+
+
+def test_a_joint_that_a_constraint_locks_at_zero_is_held_there(tmp_path: Path) -> None:
+    lock = '<joint joint1="{side}_ankle_pitch_joint" polycoef="0 0 0 0 0"/>'
+    xml = sprung_ankles().replace("</mujoco>", f"<equality>{both(lock)}</equality></mujoco>")
+    robot, said = proposed(tmp_path, xml)
+    assert "left_ankle_pitch_joint" not in robot.joints and "held at zero" in said
+
+
+def test_gears_of_a_robot_without_a_free_joint_and_with_keyframes(tmp_path: Path) -> None:
+    key = '<keyframe><key name="stand" qpos="0 0 0 0.6 -0.3 1.2 -0.3 0 0 0.6 -0.3 1.2"/></keyframe>'
+    xml = geared_knees(root="").replace("</mujoco>", f"{key}</mujoco>")
+    robot, said = proposed(tmp_path, xml)
+    assert robot.num_joints == 9 and "it gets a free joint" in said
 
 
 # Toes, wide ranges, frames

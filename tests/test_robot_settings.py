@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from bipeds import biped, write
 from conftest import CONTROL_DT, gait_clips, make_clip
 
-from playground_amp.builder import load_reference
+from playground_amp.builder import load_reference, make_amp
 from playground_amp.config import EnvConfig, load_config, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.envs.env import Env
 from playground_amp.envs.physics import Physics
 from playground_amp.envs.robot_settings import fit_to_robot, in_words
+from playground_amp.motion.clip import save_clip
 from playground_amp.motion.reference import Reference
 from playground_amp.motion.reference_builder import make_reference
 from playground_amp.robots import Robot, load_robot
+from playground_amp.robots.proposal.propose import write_proposal
 
 WILDROBOT = {"action_scale": 0.4, "command_speed": (0.4, 0.8), "min_height": 0.33, "speed_tolerance": 0.1}
 HUMANOID = {"action_scale": 0.4, "command_speed": (0.55, 1.1), "min_height": 0.95, "speed_tolerance": 0.2}
@@ -89,11 +92,26 @@ def test_one_number_a_joint_or_one_for_all(robot: Robot, native: Physics, walk: 
         Env(EnvConfig(action_scale=(0.1, 0.2)), robot, native, reference)
 
 
+def test_robot_and_clips_are_all_that_a_new_robot_takes(tmp_path: Path) -> None:
+    """A biped of 12 kg, its pelvis at 0.75 m: proposed, one clip of a glide at 1 m/s, and nothing else set."""
+    path, _ = write_proposal(write(tmp_path, biped()), tmp_path / "biped")
+    robot = load_robot(path)
+    qpos = np.tile(robot.home_qpos, (50, 1))
+    qpos[:, 0] = CONTROL_DT * np.arange(50)
+    save_clip(tmp_path / "clips" / "glide.npz", make_clip(robot, qpos))
+    said = [f"env.robot={path}", f"reference.clips={tmp_path / 'clips'}"]
+    env = make_amp(resolve(load_config("ppo_amass_training", said), accelerator=False)).config.env
+    home = robot.home_qpos[2]
+    numbers = {"action_scale": 0.4, "command_speed": (1.0, 1.0), "min_height": round(0.74 * home, 2)}
+    assert settings_of(env) == numbers | {"speed_tolerance": 0.2}
+
+
 def test_what_is_given_stays_and_only_what_is_not_is_told(robot: Robot, walk: np.ndarray) -> None:
     given = EnvConfig(min_height=0.2, command_speed=(0.1, 0.9))
     fitted = fit_to_robot(given, robot, reference_of_clips(robot, walk))
     assert (fitted.min_height, fitted.command_speed) == (0.2, (0.1, 0.9))
     assert in_words(given, fitted) == "env.action_scale=0.4, env.speed_tolerance=0.1"
     assert fit_to_robot(fitted, robot, reference_of_clips(robot, walk)) is fitted
-    soft = dataclasses.replace(fitted, action_scale=(0.4, 0.55))
-    assert in_words(EnvConfig(min_height=0.2), soft).startswith("env.action_scale=[0.4,0.55], env.command_speed=[0.1,")
+    soft = dataclasses.replace(fitted, action_scale=(0.4, 0.55, 0.4))
+    said = "env.action_scale=0.4 to 0.55, by joint, env.command_speed=[0.1,0.9]"
+    assert in_words(EnvConfig(min_height=0.2), soft).startswith(said)

@@ -71,7 +71,7 @@ class EnvConfig:
     """The robot, its physics, the task and how episodes start and end."""
 
     robot: str = "wildrobot"
-    """Name of the robot, a folder of playground_amp/robots, or the path of its YAML file."""
+    """A shipped robot, the path of a robot's YAML file, or one of mujoco-menagerie, such as unitree_g1."""
     task: str = "walk"
     """What the robots are asked to do: walk, or package.module:Class of your own (docs/tasks.md)."""
     physics: Literal["auto", "native", "mjx"] = "auto"

@@ -62,12 +62,15 @@ def speeds_of_clips(reference: Reference) -> tuple[float, float]:
 
 
 def in_words(before: EnvConfig, after: EnvConfig) -> str:
-    """The numbers that took the place of `auto`, as the command line takes them; nothing where there was none."""
+    """The numbers that took the place of `auto`, in one line; nothing where there was none."""
     keys = [key for key in KEYS if is_auto(getattr(before, key))]
     return ", ".join(f"env.{key}={_number(getattr(after, key))}" for key in keys)
 
 
 def _number(value: Any) -> str:
+    """As the command line takes it; of a number for each joint the least and the greatest."""
+    if isinstance(value, tuple) and len(value) > 2:
+        return f"{min(value):g} to {max(value):g}, by joint"
     return f"[{','.join(f'{one:g}' for one in value)}]" if isinstance(value, tuple) else f"{value:g}"
 
 

@@ -26,7 +26,7 @@ def retarget(arguments: Sequence[str]) -> None:
     parser = make_parser("retarget", RETARGET)
     add = parser.add_argument
     add("sources", nargs="*", metavar="SOURCE", help="recordings, folders, or quoted patterns like 'CMU/**/*.npz'")
-    add("--robot", default="wildrobot", metavar="NAME", help="a shipped robot, or a robot's YAML file")
+    add("--robot", default="wildrobot", metavar="NAME", help="a shipped robot, a robot's YAML file, or unitree_g1, ...")
     add("--out", type=Path, metavar="DIR", help="folder for the clips: NAME.npz, and the verdict on it in NAME.json")
     add("--start", type=float, default=0.0, metavar="S", help="leave out what is before this second of a recording")
     add("--end", type=float, metavar="S", help="leave out what is after this second of a recording")
@@ -58,7 +58,7 @@ def retarget(arguments: Sequence[str]) -> None:
         "--report", nargs="?", const="", metavar="FILE.html", help="write a page with curves and pictures of every clip"
     )
     add("--json", action="store_true", help="print the verdicts as JSON instead of the table")
-    add("--propose-robot", metavar="FILE.xml", help="write a first robot YAML for an MJCF into --out, and nothing else")
+    add("--propose-robot", metavar="MJCF", help="write a first robot YAML for FILE.xml or unitree_g1 into --out")
     options = parser.parse_args(arguments)
     if options.propose_robot:
         _propose_robot(options.propose_robot, options.out)

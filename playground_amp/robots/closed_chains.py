@@ -78,10 +78,19 @@ def _bottom(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> float:
 
 
 def _constraints(spec: mujoco.MjSpec, model: mujoco.MjModel) -> Iterator[tuple[str, set[str]]]:
-    """Every active equality constraint in words, and the joints that it holds."""
+    """Every active equality constraint and tendon with a limited length in words, and the joints that it holds."""
     for i in range(model.neq):
-        if model.eq_active0[i]:
+        if model.eq_active0[i] and not _locks(model, i):
             yield in_words(spec, i), _touched(model, i)
+    for i in range(model.ntendon):
+        if model.tendon_limited[i]:
+            yield f"the tendon '{model.tendon(i).name}'", _along(model, i)
+
+
+def _locks(model: mujoco.MjModel, index: int) -> bool:
+    """Whether an equality constraint holds a single joint at zero, as it is held without."""
+    single = model.eq_type[index] == mujoco.mjtEq.mjEQ_JOINT and model.eq_obj2id[index] < 0
+    return bool(single and model.eq_data[index, 0] == 0.0)
 
 
 def _pulls(spec: mujoco.MjSpec, model: mujoco.MjModel) -> Iterator[tuple[str, set[str]]]:

@@ -39,6 +39,8 @@ def make_spec(record: RobotDescription, mjcf: Path, source: str) -> tuple[mujoco
     spec, notes = read_spec(mjcf)
     _check_names(spec, record, source)
     _free_root(spec, record.root, source)
+    for key in list(spec.keys):
+        spec.delete(key)  # they have no place for a root that just became free
     _check_gears(take_in_gears(spec, mjcf), record, source)
     notes += _open_chains(spec, record, mjcf)
     weld_others(spec, {*record.joints, spec.body(record.root).joints[0].name})
@@ -105,8 +107,6 @@ def _open_chains(spec: mujoco.MjSpec, record: RobotDescription, mjcf: Path) -> l
     plain = all(joint.name in record.joints or joint.type == FREE for joint in spec.joints)
     if plain and not spec.equalities and not spec.tendons:
         return []
-    for key in list(spec.keys):
-        spec.delete(key)  # a root that just became free has no place in them
     model, feet = compile_spec(spec, mjcf), _feet(spec, record)
     check_legs(spec, model, feet, mjcf)
     return [*passive_notes(model, feet, record.joints, mjcf), *cut_chains(spec, model, record.joints, mjcf)]

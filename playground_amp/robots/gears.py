@@ -18,6 +18,7 @@ from playground_amp.robots.kinematic_tree import ancestors
 
 HINGE = mujoco.mjtJoint.mjJNT_HINGE
 JOINT_EQUALITY = mujoco.mjtEq.mjEQ_JOINT
+ROTOR = 0.03  # mass of a rotor mounted in a limb, as a share of the limb's: less than any foot's of its shin
 AT_JOINTS = (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
 AT_TENDON = mujoco.mjtTrn.mjTRN_TENDON
 
@@ -78,16 +79,18 @@ def _leave_tendons(spec: mujoco.MjSpec, model: mujoco.MjModel) -> None:
 def _gear(spec: mujoco.MjSpec, model: mujoco.MjModel, index: int) -> Gear | None:
     """The gear that an equality constraint makes, if it does.
 
-    It is active and linear, one of its two hinges is driven and not on the other's limb, and the other carries more;
-    where the MJCF has no actuators the one that carries less is the motor's.
+    It is active and linear, one of its two hinges is driven and turns a rotor, and the other carries more; where the
+    MJCF has no actuators the one that carries less is the motor's.
     """
     first, second = int(model.eq_obj1id[index]), int(model.eq_obj2id[index])
     if model.eq_type[index] != JOINT_EQUALITY or not model.eq_active0[index] or second < 0:
         return None
     offset, ratio, *higher = model.eq_data[index, :5]
-    if any(higher) or not ratio or any(model.jnt_type[i] != HINGE for i in (first, second)) or _in_line(model, index):
+    if any(higher) or not ratio or any(model.jnt_type[i] != HINGE for i in (first, second)):
         return None
     joint, motor = sorted((first, second), key=lambda i: -model.body_subtreemass[model.jnt_bodyid[i]])
+    if _both_move(model, int(model.jnt_bodyid[joint]), int(model.jnt_bodyid[motor])):
+        return None
     driven = {model.joint(name).id for name in driven_joints(spec)}
     if driven and (motor not in driven or joint in driven):
         return None
@@ -98,10 +101,12 @@ def _gear(spec: mujoco.MjSpec, model: mujoco.MjModel, index: int) -> Gear | None
     return Gear(in_words(spec, index), *names, float(ratio), float(offset))
 
 
-def _in_line(model: mujoco.MjModel, index: int) -> bool:
-    """Whether one joint of an equality constraint hangs from the other: both move the limb."""
-    first, second = (int(model.jnt_bodyid[joint[index]]) for joint in (model.eq_obj1id, model.eq_obj2id))
-    return first in ancestors(model, second) or second in ancestors(model, first)
+def _both_move(model: mujoco.MjModel, limb: int, rotor: int) -> bool:
+    """Whether of two bodies one hangs from the other, and no mere rotor within the limb: both move what hangs below."""
+    if rotor in ancestors(model, limb):
+        return True
+    light = model.body_subtreemass[rotor] < ROTOR * model.body_subtreemass[limb]
+    return limb in ancestors(model, rotor) and not (light and rotor not in model.body_parentid)
 
 
 def _move_actuators(spec: mujoco.MjSpec, gear: Gear) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os.path
 from collections.abc import Sequence
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.core.reporter import say
+from playground_amp.robots import model_zoos
 from playground_amp.robots.check import check_robot
 from playground_amp.robots.files import find_mjcf
 from playground_amp.robots.record import RobotDescription, read_record
@@ -24,8 +26,9 @@ def available() -> list[str]:
 
 
 def load_robot(name_or_path: str | Path) -> Robot:
-    """The shipped robot of that name, or the one that a YAML file describes (or a folder's robot.yaml).
+    """The robot of a YAML file (or a folder's robot.yaml), the shipped one of that name, or one of a package of robots.
 
+    One of mujoco-menagerie or robot_descriptions is taken as proposed from its MJCF, see `retarget --propose-robot`.
     Raises InputError, one sentence a mistake, for what does not exist or does not fit. Says what is left out of the
     MJCF because a file is missing.
     """
@@ -75,13 +78,21 @@ def _find(name_or_path: str) -> Path:
     path = Path(name_or_path).expanduser()
     path = path / "robot.yaml" if path.is_dir() else path
     if path.suffix not in YAML:
-        raise InputError(
-            f"there is no robot '{name_or_path}', and it is no path of a robot's YAML file; "
-            f"{nearest(name_or_path, available())}"
-        )
+        return _named(name_or_path)
     if not os.path.isfile(path):
         raise InputError(f"there is no robot file {path}; playground-amp retarget --propose-robot FILE.xml writes one")
     return path
+
+
+def _named(name: str) -> Path:
+    """The record of a robot of a package; looked up late, as training with a robot's own record proposes none."""
+    if mjcf := model_zoos.find_by_name(name):
+        return importlib.import_module("playground_amp.robots.proposal.named").record_of(name, mjcf)
+    hint = "" if model_zoos.is_installed() else f"; {model_zoos.INSTALL}"
+    raise InputError(
+        f"there is no robot '{name}', and it is no path of a robot's YAML file; "
+        f"{nearest(name, [*available(), *model_zoos.names()])}{hint}"
+    )
 
 
 @cache

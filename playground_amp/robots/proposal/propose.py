@@ -12,9 +12,11 @@ from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
 from playground_amp.robots import available, make_robot
 from playground_amp.robots.files import PACKAGE, find_mjcf
+from playground_amp.robots.model_zoos import INSTALL, find_by_name, is_installed
 from playground_amp.robots.proposal.actuator_gains import guess_gains
 from playground_amp.robots.proposal.anatomy import LegAnatomy
 from playground_amp.robots.proposal.contact_points import find_foot_contacts
+from playground_amp.robots.proposal.known_motors import known_gains
 from playground_amp.robots.proposal.proposal import Proposal
 from playground_amp.robots.proposal.remarks import lacking, remarks, trial
 from playground_amp.robots.proposal.skeleton import find_skeleton
@@ -30,12 +32,14 @@ CLEARANCE = (0.004 / 0.42, 0.012 / 0.42)  # as shares of the leg's length: those
 def propose(mjcf: str | Path, folder: Path | None = None) -> tuple[str, list[str]]:
     """Text of a record for an MJCF, and sentences on what was guessed and what needs a hand.
 
-    mjcf: a path, or 'package:NAME/path'. folder: where the record will lie; the record names an MJCF inside of it by
-    its relative path, any other by its absolute one. The text loads as it is. Raises InputError where there is no
-    robot with two legs, and for meshes that are missing and needed.
+    mjcf: a path, 'package:NAME/path', or the name of a robot of mujoco-menagerie or robot_descriptions. folder: where
+    the record will lie; the record names an MJCF inside of it by its relative path, any other by its absolute one. The
+    text loads as it is. Raises InputError where there is no robot with two legs, and for meshes that are missing and
+    needed.
     """
-    path = find_mjcf(str(mjcf), Path.cwd(), "--propose-robot")
-    found = find_proposal(path, str(mjcf) if str(mjcf).startswith(PACKAGE) else _mjcf_name(path.resolve(), folder))
+    path, name = _find(str(mjcf))
+    packaged = str(mjcf).startswith(PACKAGE)
+    found = find_proposal(path, str(mjcf) if packaged else _mjcf_name(path.resolve(), folder), name)
     text = write_record(found)
     record = parse_record(yaml.safe_load(text), f"the record proposed for {path}")
     robot = make_robot(record, folder or Path.cwd(), str(path))
@@ -62,10 +66,21 @@ def write_proposal(mjcf: str | Path, folder: Path) -> tuple[Path, list[str]]:
     ]
 
 
-def find_proposal(path: Path, mjcf: str) -> Proposal:
+def _find(mjcf: str) -> tuple[Path, str]:
+    """Path of an MJCF, and the robot's name where it was asked for by name."""
+    if not mjcf.startswith(PACKAGE) and not Path(mjcf).exists() and (path := find_by_name(mjcf)):
+        return path, mjcf
+    hint = f"; {INSTALL}" if mjcf.isidentifier() and not is_installed() else ""
+    try:
+        return find_mjcf(mjcf, Path.cwd(), "--propose-robot"), ""
+    except InputError as error:
+        raise InputError(f"{error}{hint}") from None
+
+
+def find_proposal(path: Path, mjcf: str, name: str = "") -> Proposal:
     """What can be found of the robot in the MJCF at `path`, which the record will name `mjcf`.
 
-    Raises InputError as `propose` does.
+    Without a `name` it is called as the MJCF calls its model. Raises InputError as `propose` does.
     """
     found = find_skeleton(path)
     model, symmetry, anatomy = found.model, found.symmetry, found.anatomy
@@ -74,9 +89,14 @@ def find_proposal(path: Path, mjcf: str) -> Proposal:
     leg = _rough_leg(model, flat, anatomy)
     feet, paired = anatomy.bodies.feet, found.paired
     contacts = find_foot_contacts(model, flat, feet, paired=paired, leg_length=leg, source=str(path))
+    family, known = known_gains([name, found.name, path.stem], list(symmetry.joints))
     gains = lacking(model, guess_gains(model, servos_of(model), symmetry, anatomy, leg))
+    guesses = {joint: guess for joint, guess in gains.items() if joint not in known}
+    said = remarks(model, symmetry, found.welded, key, guesses)
+    if known:
+        said.append(f"kp, kv, torque and armature of {len(known)} joints are those of the motors of {family}")
     return Proposal(
-        name=_name(found.name),
+        name=_name(name or found.name),
         mjcf=mjcf,
         root=found.root,
         symmetry=symmetry,
@@ -84,8 +104,8 @@ def find_proposal(path: Path, mjcf: str) -> Proposal:
         home=keyed or bent_knees(model, symmetry, anatomy, *contacts.left_sole(flat, feet[0])),
         contacts=contacts,
         clearance=(round(CLEARANCE[0] * leg, 4), round(CLEARANCE[1] * leg, 4)),
-        gains=gains,
-        sentences=(*found.notes, *remarks(model, symmetry, found.welded, key, gains), *contacts.sentences),
+        gains=gains | known,
+        sentences=(*found.notes, *said, *contacts.sentences),
     )
 
 
