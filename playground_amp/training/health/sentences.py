@@ -25,7 +25,7 @@ from playground_amp.training.health.symptoms import (
     unit,
 )
 
-TOLD_BY = 0.2  # share of a group of features that is named
+TOLD_BY = 0.15  # share of a group of features that is named
 CAUSES = {  # of a difference that stays, by the group of features that shows it
     "foot_contacts": "do the clips' feet float, sink or skate?",
     "root_height": "do the clips' feet stand on the ground?",
@@ -93,7 +93,7 @@ def _told_by(row: Row) -> str:
     named = sorted((group for group in found if found[group] >= TOLD_BY), key=lambda group: -found[group])
     if not named:
         return ""
-    said = listed(f"{group} ({found[group]:.0%}: {CAUSES[group]})" for group in named[:2])
+    said = listed(f"{group} ({found[group]:.0%}: {CAUSES[group]})" for group in named[:3])
     return f"it goes most by {said}; "
 
 

@@ -37,7 +37,8 @@ SURE = 0.95  # accuracy
 NO_REWARD = 0.1  # style reward above a sure fake's; healthy runs' never falls below 0.15, the default's below 0.2
 WITHOUT_FAIL = 0.98  # AUC; a healthy beginner's is as high, and its style reward rises
 LITTLE = 1.0 / 3.0  # of the style reward that the reference earns; the default's robot has 0.43 of it or more
-RISE = 1.1  # of the style reward within CERTAIN_FOR, that shows a way out
+RISE = 1.07  # of the style reward within 2 WINDOW, that shows a way out; a G1's that came to walk was 1.08 to 1.26
+CLEAR_RISE = 1.15  # the same, that ends the state
 CERTAIN_FOR = 100  # iterations
 DEAD_REWARD = 0.05  # the same; the clipped scores of a discriminator that is always right leave about this much
 GUESSING = 0.55  # accuracy
@@ -119,8 +120,8 @@ def _too_strong(row: Row, config: Config) -> bool:
     return rewarded and row["disc_acc"] > SURE and paid(row, config) < NO_REWARD
 
 
-def is_certain(rows: Sequence[Row], config: Config, *, iterations: int) -> bool:
-    """Told from the reference without fail for the newest `iterations`, for little reward that does not rise.
+def is_certain(rows: Sequence[Row], config: Config, *, iterations: int, rise: float) -> bool:
+    """Told from the reference without fail for the newest `iterations`, for little reward that has not risen by `rise`.
 
     Of a beginner the first is true and not the last. A linear reward is the same for any scores told apart without
     fail, so there it says nothing.
@@ -130,8 +131,8 @@ def is_certain(rows: Sequence[Row], config: Config, *, iterations: int) -> bool:
         return False
     if not all(_earns_little(block, config) for block in blocks(rows, WINDOW // 2)):
         return False
-    before, now = (medians(part)["amp_reward"] for part in (rows[:WINDOW], rows[-WINDOW:]))
-    return now < RISE * before
+    before, now = (medians(part)["amp_reward"] for part in (rows[-3 * WINDOW : -2 * WINDOW], rows[-WINDOW:]))
+    return now < rise * before
 
 
 def _earns_little(row: Row, config: Config) -> bool:

@@ -11,11 +11,13 @@ from playground_amp.training.health.sentences import SENTENCES
 from playground_amp.training.health.symptoms import (
     CERTAIN,
     CERTAIN_FOR,
+    CLEAR_RISE,
     DIVERGED,
     HISTORY,
     HOLD,
     LEARNING,
     OSCILLATING,
+    RISE,
     SWINGS,
     TOO_EARLY,
     TOO_STRONG,
@@ -79,8 +81,8 @@ def _state(rows: Sequence[Row], config: Config, previous: str) -> str:
     state = seen[-1] if seen[-1] == seen[-2] else LEARNING
     if state == LEARNING and previous in seen:
         state = previous
-    long = HOLD if previous == CERTAIN else CERTAIN_FOR
-    if state == LEARNING and is_certain(rows, config, iterations=long):
+    iterations, rise = (HOLD, CLEAR_RISE) if previous == CERTAIN else (CERTAIN_FOR, RISE)
+    if state == LEARNING and is_certain(rows, config, iterations=iterations, rise=rise):
         state = CERTAIN
     needed = SWINGS // 2 if previous == OSCILLATING else SWINGS
     passing = state in (LEARNING, TOO_STRONG, TOO_WEAK, CERTAIN)  # by turns, while scores swing
