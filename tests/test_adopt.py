@@ -50,6 +50,14 @@ def test_joints_are_found_by_their_names(motion: RobotMotion, robot: Robot) -> N
     np.testing.assert_array_equal(adopt(backwards, robot, 50.0, "")[0].qpos, adopt(motion, robot, 50.0, "")[0].qpos)
 
 
+def test_joints_of_another_robot_are_told_by_their_names(motion: RobotMotion, robot: Robot) -> None:
+    foreign = replace(motion, joints=tuple(f"their_{joint}" for joint in motion.joints or ()))
+    with pytest.raises(
+        InputError, match=r"does not move waist_yaw.*\(it moves their_waist_yaw.*--joints"
+    ):
+        adopt(foreign, robot, 50.0, "")
+
+
 def test_a_backward_walk_stays_backward(motion: RobotMotion, robot: Robot) -> None:
     clip, _ = adopt(replace(motion, root_pos=motion.root_pos[::-1]), robot, 50.0, "")
     assert clip.qpos[-1, 0] == pytest.approx(-1.0, abs=1e-6)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, Slerp
 
-from playground_amp.core.errors import InputError
+from playground_amp.core.errors import InputError, listed
 from playground_amp.motion.clip import LIMIT_TOLERANCE, MotionClip
 from playground_amp.retargeting.foot_planting import Planting, find_stands, plant_feet
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
@@ -53,15 +53,20 @@ def _resampled(motion: RobotMotion, joints: np.ndarray, robot: Robot, frequency:
 
 
 def _in_order(motion: RobotMotion, robot: Robot) -> np.ndarray:
-    """Joint positions [N, J] in the robot's order."""
-    if motion.joints is not None and set(robot.joints) <= set(motion.joints):
-        return motion.joint_pos[:, [motion.joints.index(name) for name in robot.joints]]
-    if motion.joint_pos.shape[1] != robot.num_joints:
+    """Joint positions [N, J] in the robot's order; joints that the robot does not have are left out."""
+    if motion.joints is None:
+        if motion.joint_pos.shape[1] == robot.num_joints:
+            return motion.joint_pos
         raise InputError(
             f"'{motion.name}' moves {motion.joint_pos.shape[1]} joints and the robot '{robot.name}' has "
             f"{robot.num_joints}; give the --robot that it was made for, or a person's motion"
         )
-    return motion.joint_pos
+    if missing := [joint for joint in robot.joints if joint not in motion.joints]:
+        raise InputError(
+            f"'{motion.name}' does not move {listed(missing)} of '{robot.name}' (it moves {listed(motion.joints)}); "
+            f"give the --robot that it was made for, or the file's names of joints with --joints"
+        )
+    return motion.joint_pos[:, [motion.joints.index(joint) for joint in robot.joints]]
 
 
 def _within(joints: np.ndarray, name: str, robot: Robot) -> np.ndarray:
