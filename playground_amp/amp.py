@@ -104,8 +104,8 @@ class AMP:
             inputs = self.prior.inputs(rollout.outcome)
             scores = self.prior.score_rollout(state.discriminator, inputs)
             style = self.prior.style(state.discriminator, scores, state.iteration)
-            clean = self.prior.clean_accuracy(state.discriminator, inputs, scores, clean_key)
-            metrics = {"amp_reward": jnp.mean(style), "disc_acc_clean": clean}
+            clean = self.prior.clean_metrics(state.discriminator, inputs, scores, clean_key)
+            metrics = {"amp_reward": jnp.mean(style)} | clean
             state, disc_metrics = self.update_discriminator(state, inputs.reshape(-1, inputs.shape[-1]), disc_key)
             metrics |= disc_metrics
         reward = self.reward(rollout.outcome, style)

@@ -93,6 +93,13 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
+def slow(*values: object) -> list:
+    """Values of a parameter that are tried among the slow tests alone."""
+    return [
+        pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow) for value in values
+    ]
+
+
 def synthetic_walk(robot: Robot, frames: int = 120) -> np.ndarray:
     """A small sinusoidal walk [frames, nq] along +x that touches the ground and swings the pelvis about every axis."""
     t = np.arange(frames) * CONTROL_DT

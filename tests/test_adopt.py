@@ -30,7 +30,7 @@ def motion(robot: Robot) -> RobotMotion:
 
 
 def test_a_motion_starts_at_the_origin_heads_along_x_and_touches_the_ground(motion: RobotMotion, robot: Robot) -> None:
-    clip = adopt(motion, robot, 50.0, "somewhere")
+    clip, _ = adopt(motion, robot, 50.0, "somewhere")
     assert clip.frequency == 50.0 and len(clip.qpos) == 101 and clip.source == "somewhere"
     np.testing.assert_allclose(clip.qpos[0, :2], 0.0, atol=1e-9)
     np.testing.assert_allclose(clip.qpos[-1, :2], [1.0, 0.0], atol=1e-6)
@@ -40,18 +40,18 @@ def test_a_motion_starts_at_the_origin_heads_along_x_and_touches_the_ground(moti
 
 def test_joint_angles_are_those_of_the_motion_in_between_its_frames(motion: RobotMotion, robot: Robot) -> None:
     knee = robot.joints.index("left_knee_pitch")
-    clip = adopt(motion, robot, 50.0, "")
+    clip, _ = adopt(motion, robot, 50.0, "")
     expected = robot.home[knee] + 0.2 * np.sin(2 * np.pi * np.arange(101) / 50.0)
     np.testing.assert_allclose(clip.qpos[:, 7 + knee], expected, atol=2e-3)
 
 
 def test_joints_are_found_by_their_names(motion: RobotMotion, robot: Robot) -> None:
     backwards = replace(motion, joint_pos=motion.joint_pos[:, ::-1], joints=motion.joints[::-1])
-    np.testing.assert_array_equal(adopt(backwards, robot, 50.0, "").qpos, adopt(motion, robot, 50.0, "").qpos)
+    np.testing.assert_array_equal(adopt(backwards, robot, 50.0, "")[0].qpos, adopt(motion, robot, 50.0, "")[0].qpos)
 
 
 def test_a_backward_walk_stays_backward(motion: RobotMotion, robot: Robot) -> None:
-    clip = adopt(replace(motion, root_pos=motion.root_pos[::-1]), robot, 50.0, "")
+    clip, _ = adopt(replace(motion, root_pos=motion.root_pos[::-1]), robot, 50.0, "")
     assert clip.qpos[-1, 0] == pytest.approx(-1.0, abs=1e-6)
 
 
@@ -65,3 +65,20 @@ def test_the_motion_of_another_robot_is_told(motion: RobotMotion, robot: Robot) 
     with pytest.raises(InputError, match=r"lasts 0.50 s"):
         short = {name: getattr(motion, name)[:16] for name in ("root_pos", "root_quat", "joint_pos")}
         adopt(replace(motion, **short), robot, 50.0, "")
+
+
+@pytest.mark.parametrize("rate", [24.0, 29.97, 30.0, 50.0, 59.94, 100.0, 120.0])
+def test_no_length_and_no_rate_runs_past_the_last_frame(rate: float, motion: RobotMotion, robot: Robot) -> None:
+    for length in range(int(rate) + 2, 2 * int(rate) + 1, max(1, int(rate) // 12)):
+        shorter = {
+            name: getattr(motion, name)[np.arange(length) % 61] for name in ("root_pos", "root_quat", "joint_pos")
+        }
+        clip, _ = adopt(replace(motion, fps=rate, **shorter), robot, 50.0, "", plant=False)
+        assert len(clip.qpos) == int((length - 1) / rate * 50.0 + 1e-6) + 1
+
+
+def test_a_motion_that_turns_begins_along_x(motion: RobotMotion, robot: Robot) -> None:
+    turns = Rotation.from_rotvec((1.0 + np.linspace(0.0, np.pi, 61))[:, None] * [0.0, 0.0, 1.0])
+    clip, _ = adopt(replace(motion, root_quat=turns.as_quat(scalar_first=True)), robot, 50.0, "", plant=False)
+    np.testing.assert_allclose(np.abs(clip.qpos[0, 3]), 1.0, atol=1e-6)
+    np.testing.assert_allclose(np.abs(clip.qpos[-1, 6]), 1.0, atol=1e-6)

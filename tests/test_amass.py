@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from motion_files import FRAMES, write_npz
+from motion_files import FRAMES, write_npz, write_pickle
 from motion_files import amass as arrays
 
 from playground_amp.core.errors import InputError
-from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, PARENTS, forward_kinematics, load_take
+from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, PARENTS, Take, forward_kinematics, load_take
+from playground_amp.retargeting.readers.any import read_recordings
+from playground_amp.retargeting.readers.hints import ReadHints
 
 
 def write(folder: Path, name: str = "take.npz", **changes: Any) -> Path:
@@ -84,6 +86,40 @@ def test_smpl_h_smpl_x_and_split_poses_are_alike(tmp_path: Path) -> None:
         np.testing.assert_array_equal(take.positions, takes[0].positions)
 
 
+def test_plain_smpl_a_body_alone_and_other_peoples_keys_are_alike(tmp_path: Path) -> None:
+    body = np.random.default_rng(1).normal(size=(FRAMES, 72))
+    way = np.random.default_rng(2).normal(size=(FRAMES, 3))
+    plain = load_take(write(tmp_path, "h.npz", poses=np.pad(body[:, :66], ((0, 0), (0, 90))), trans=way))
+    no_rate = {"poses": None, "trans": None, "mocap_framerate": None, "fps": 60}
+    others = [
+        {"poses": body, "trans": way},
+        {"poses": body[:, :66], "trans": way},
+        {"poses": body.reshape(FRAMES, 24, 3), "trans": way},
+        no_rate | {"smpl_poses": body, "smpl_trans": 90.0 * way, "smpl_scaling": np.array([90.0])},
+        no_rate | {"global_orient": body[:, :3], "body_pose": body[:, 3:], "transl": way},
+        no_rate | {"global_orient": body[:, None, :3], "body_pose": body[:, 3:66].reshape(-1, 21, 3), "transl": way},
+    ]
+    for keys in others:
+        content = {key: value for key, value in arrays(**keys).items() if value is not None}
+        for path in (write_npz(tmp_path / "a.npz", content), write_pickle(tmp_path / "a.pkl", content)):
+            (take,) = read_recordings(path)
+            assert isinstance(take, Take)
+            np.testing.assert_allclose(take.positions, plain.positions, atol=1e-9)
+
+
+def test_positions_of_joints_beside_the_poses_are_no_robots(tmp_path: Path) -> None:
+    path = write(tmp_path, joint_positions=np.zeros((FRAMES, 24, 3)), joint_pos=np.zeros((FRAMES, 72)))
+    assert isinstance(read_recordings(path)[0], Take)
+
+
+def test_hints_take_the_place_of_what_a_file_says(tmp_path: Path) -> None:
+    assert load_take(write(tmp_path), ReadHints(fps=60.0)).fps == 60.0
+    assert load_take(write(tmp_path, mocap_framerate=None), ReadHints(fps=60.0)).fps == 60.0
+    moved = [load_take(write(tmp_path, trans=np.full((FRAMES, 3), x)), hints) for x, hints in
+             ((100.0, ReadHints(unit="cm")), (1.0, ReadHints()))]  # fmt: skip
+    np.testing.assert_allclose(moved[0].positions, moved[1].positions)
+
+
 @pytest.mark.parametrize("gender", [np.array(["neutral", None], dtype=object), np.array("male"), np.array(b"male")])
 def test_gender_does_not_matter_and_is_never_opened(tmp_path: Path, gender: np.ndarray) -> None:
     path = write(tmp_path, gender=gender)
@@ -105,7 +141,7 @@ NAN_POSES[3, 7] = np.nan
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no motion": ({"poses": None}, "no motion"),
-    "width": ({"poses": np.zeros((FRAMES, 72))}, "[N, 156]"),
+    "width": ({"poses": np.zeros((FRAMES, 70))}, "[N, 156]"),
     "no axis": ({"poses": np.zeros(156)}, "[N, 156]"),
     "nan": ({"poses": NAN_POSES}, "frame 3"),
     "infinite trans": ({"trans": np.full((FRAMES, 3), np.inf)}, "trans holds NaN or infinity"),

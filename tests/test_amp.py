@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +21,7 @@ from playground_amp.amp import AMP, Episodes, Statistics, TrainState, count_epis
 from playground_amp.builder import make_amp
 from playground_amp.config import Config, build, resolve
 from playground_amp.core.errors import InputError
+from playground_amp.core.terms import FeatureGroup
 from playground_amp.core.types import Transition
 from playground_amp.discriminator.motion_prior import DiscriminatorState
 from playground_amp.discriminator.motion_prior.control import update_control_factor
@@ -41,9 +44,11 @@ SETTINGS = {
 
 # those of the design that come from the device; env_steps and env_steps_per_second are the host's
 METRICS = {
-    f"disc_{name}" for name in ("real_mean", "fake_mean", "real_std", "fake_std", "acc", "acc_clean", "loss", "r1")
+    f"disc_{name}"
+    for name in ("real_mean", "fake_mean", "real_std", "fake_std", "acc", "acc_clean", "auc_clean", "loss", "r1")
 } | {
     "amp_reward",
+    "amp_reward_reference",
     "task_reward",
     "episode_length",
     "episode_return",
@@ -614,6 +619,16 @@ def test_metrics_have_the_names_of_the_design(run: list) -> None:
         for name, value in metrics.items():
             assert value.shape == (), name
             assert np.isfinite(value), name
+
+
+def test_every_metric_is_documented(run: list) -> None:
+    page = (Path(__file__).parents[1] / "docs/metrics.md").read_text()
+    documented = re.findall(r"`(\w+)`", page.split("## Every metric")[1])
+    assert set(run[1][1]) - set(documented) == set()
+    shares = {name.removeprefix("disc_by_") for name in run[1][1] if name.startswith("disc_by_")}
+    assert shares == set(get_args(FeatureGroup))
+    total = sum(float(value) for name, value in run[-1][1].items() if name.startswith("disc_by_"))
+    assert total == pytest.approx(1.0, abs=1e-5)
 
 
 def episode_outcome(ends: list[list[int]], terminated: list[list[int]], length: list[list[float]]) -> SimpleNamespace:

@@ -21,13 +21,14 @@ import pytest
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import whole
 from playground_amp.metrics.bounds import BOUNDS
-from playground_amp.motion.clip import load_clip
+from playground_amp.motion.clip import MotionClip, load_clip
 from playground_amp.motion.reference_builder import clip_features
 from playground_amp.retargeting.batch import retarget_sources
 from playground_amp.retargeting.clip_verdict import assess_clip, from_json
 from playground_amp.retargeting.command import print_table
 from playground_amp.retargeting.html_report import write_report
-from playground_amp.retargeting.pipeline import Job, RetargetOptions, earlier_result, mirrored_clip, retargeted, run_job
+from playground_amp.retargeting.job import Job, RetargetOptions
+from playground_amp.retargeting.pipeline import earlier_result, mirrored_clip, run_job
 from playground_amp.retargeting.readers.any import read_recording
 from playground_amp.retargeting.recordings import find_recordings
 from playground_amp.retargeting.synthetic_human import WalkStyle, synthetic_take
@@ -164,10 +165,10 @@ def test_an_unwritable_folder_is_one_sentence(take: Path, tmp_path: Path) -> Non
 def test_an_accident_of_one_file_is_not_the_end_of_the_others(
     take: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(_: Path) -> None:
+    def explode(*_: object) -> None:
         raise ZeroDivisionError("odd file")
 
-    monkeypatch.setattr("playground_amp.retargeting.pipeline.read_recording", explode)
+    monkeypatch.setattr("playground_amp.retargeting.pipeline.read_recordings", explode)
     assert (
         "could not be retargeted (ZeroDivisionError: odd file)"
         in run_job(Job("walk", take, "wildrobot", tmp_path, RetargetOptions())).error
@@ -221,19 +222,20 @@ def test_what_changed_is_redone(
         (tmp_path / "walk_poses.json").write_text("{")
     else:
         name = {"robot": "_fingerprint", "code": "_code"}[change]
-        monkeypatch.setattr(f"playground_amp.retargeting.pipeline.{name}", lambda *_: "another")
+        monkeypatch.setattr(f"playground_amp.retargeting.provenance.{name}", lambda *_: "another")
     assert earlier_result(job) is None
 
 
-def test_only_the_part_that_is_asked_for_becomes_the_clip(take: Path, robot: Robot, tmp_path: Path) -> None:
+def test_only_the_part_that_is_asked_for_becomes_the_clip(take: Path, tmp_path: Path) -> None:
     """The person walks at 0.85 m/s all the way: a lower bound keeps all of it."""
-    whole_take = read_recording(take)
     job = Job("walk", take, "wildrobot", tmp_path, RetargetOptions())
-    kept = retargeted(replace(job, options=RetargetOptions(speed_min=0.5)), robot).clip
-    part = retargeted(replace(job, options=RetargetOptions(end=whole_take.duration - 0.3)), robot).clip
+
+    def clip(**options: float) -> MotionClip:
+        return run_job(replace(job, options=RetargetOptions(**options))).clips[0][0]
+
+    kept, part = clip(speed_min=0.5), clip(end=read_recording(take).duration - 0.3)
     assert kept.name == "walk" and 0.1 < kept.duration - part.duration < 0.8
-    with pytest.raises(InputError, match="never as fast"):
-        retargeted(replace(job, options=RetargetOptions(speed_min=3.0)), robot)
+    assert "never as fast" in run_job(replace(job, options=RetargetOptions(speed_min=3.0))).error
 
 
 def test_a_record_is_proposed_into_a_folder_and_never_over_another(tmp_path: Path) -> None:
@@ -250,9 +252,10 @@ def test_the_json_says_what_the_clip_was_made_from_and_holds_the_verdict(take: P
     assert values["source"]["sha256"] == hashlib.sha256(take.read_bytes()).hexdigest()
     assert values["options"] == {
         **{"start": 0.0, "end": None, "speed_min": None, "mirror": True, "time_scale": True, "source": "mine"},
-        "refine": False,
+        **{"refine": False, "split": False, "as_is": False, "fps": None, "unit": None, "up": None, "joints": None},
     }
-    assert values["physics"] is None
+    assert values["physics"] is None and values["planting"] is None
+    assert values["clips"] == ["walk_poses", "walk_poses_mirrored"] and values["notes"] == []
     verdict = from_json(values)
     clip = load_clip(made / "walk_poses.npz", robot)
     again = assess_clip(clip, robot)[0]

@@ -163,7 +163,7 @@ BROKEN: dict[str, dict[str, Write]] = {
         "truncated": cut(npz(), 0.5),
         "no file at all": NOTHING,
         "nan": npz(poses=spoiled(ZEROS)),
-        "wrong width": npz(poses=np.zeros((FRAMES, 72))),
+        "wrong width": npz(poses=np.zeros((FRAMES, 70))),
         "zero frames": npz(poses=np.zeros((0, 156)), trans=np.zeros((0, 3))),
         "fps 0": npz(mocap_framerate=np.array(0.0)),
         "fps of 400 digits": npz(mocap_framerate=np.array([10**400], dtype=object)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +12,14 @@ from motion_files import MIXAMO, Rig, person, write_bvh
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
-from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, Take
+from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, Take, forward_kinematics
+from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.bvh import load_bvh
+from playground_amp.retargeting.readers.bvh_file import read_skeleton
 from playground_amp.retargeting.readers.bvh_joint_names import match
+from playground_amp.retargeting.readers.hints import UNITS, ReadHints
 from playground_amp.retargeting.readers.smpl_skeleton import LIMBS, shortest_rotation, snap
+from playground_amp.retargeting.synthetic_human import WalkStyle, synthetic_take
 
 BY_HAND = """HIERARCHY
 ROOT Hips
@@ -192,6 +197,10 @@ STYLES = {
     "MotionBuilder": ("Character1_Hips", "Character1_LeftUpLeg", "Character1_LeftLeg", "Character1_LeftFoot",
                       "Character1_LeftToeBase"),
     "old BVH": ("Hips", "LeftHip", "LeftKnee", "LeftAnkle", "LeftToe"),
+    "SMPL": ("Pelvis", "L_Hip", "L_Knee", "L_Ankle", "L_Foot"),
+    "SMPL, exported": ("m_avg_Pelvis", "m_avg_L_Hip", "m_avg_L_Knee", "m_avg_L_Ankle", "m_avg_L_Foot"),
+    "SOMA": ("Hips", "LeftLeg", "LeftShin", "LeftFoot", "LeftToeBase"),
+    "Motive": ("Skeleton1_Hip", "Skeleton1_LThigh", "Skeleton1_LShin", "Skeleton1_LFoot", "Skeleton1_LToe"),
 }  # fmt: skip
 
 
@@ -199,6 +208,113 @@ STYLES = {
 def test_names_of_many_programs_are_known(style: str) -> None:
     found = match(*chain(*STYLES[style]))
     assert found == {"pelvis": 0, "left_hip": 1, "left_knee": 2, "left_ankle": 3, "left_foot": 4}
+
+
+ARMS = {
+    "Motive": ("Hip", "Chest", "LShoulder", "LUArm", "LFArm", "LHand"),
+    "SOMA": ("Hips", "Chest", "LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"),
+    "Isaac Gym": ("pelvis", "torso", "left_collar", "left_upper_arm", "left_lower_arm", "left_hand"),
+}
+
+
+@pytest.mark.parametrize("style", ARMS)
+def test_names_of_many_arms_are_known(style: str) -> None:
+    arm = {"left_collar": 2, "left_shoulder": 3, "left_elbow": 4, "left_wrist": 5}
+    assert match(*chain(*ARMS[style])) == {"pelvis": 0, "spine3": 1} | arm
+
+
+def test_a_rig_with_ankles_and_feet_is_the_one_with_feet_and_toes(tmp_path: Path) -> None:
+    """SMPL's names: its foot is the ball, and its ankle stands above it."""
+    names = [name.replace("Foot", "Ankle").replace("ToeBase", "Foot") for name in MIXAMO]
+    smpl, plain = (load_bvh(write_bvh(tmp_path / "take.bvh", person(), Rig(names=names))) for names in (names, MIXAMO))
+    np.testing.assert_array_equal(smpl.positions, plain.positions)
+    assert smpl.notes == plain.notes == ()
+
+
+def test_a_joint_that_is_not_found_is_told(tmp_path: Path) -> None:
+    names = ["" if "Toe" in name else name for name in MIXAMO]
+    take = load_bvh(write_bvh(tmp_path / "take.bvh", person(), Rig(names=names)))
+    assert take.notes == ("no joint is named as left_foot, right_foot: placed as on a mean skeleton",)
+
+
+def test_a_z_up_motion_over_a_y_up_rest_pose_is_seen(tmp_path: Path) -> None:
+    take = person()
+    read = load_bvh(write_bvh(tmp_path / "take.bvh", take, Rig(z_up=True)))
+    assert read.notes == ("the z axis of its world is up; --up says another",)
+    np.testing.assert_allclose(read.positions, take.positions, atol=2e-5)
+    assert load_bvh(tmp_path / "take.bvh", ReadHints(up="z")).notes == read.notes
+    lying = load_bvh(tmp_path / "take.bvh", ReadHints(up="y"))
+    assert np.ptp(lying.positions[0, :, 2]) < 0.8 < np.ptp(read.positions[0, :, 2])
+
+
+def small(size: float) -> Take:
+    take = person()
+    return Take(take.name, size * take.positions, take.rotations, take.fps)
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "told"),
+    [
+        (1.0, 0.01, None),
+        (0.55, 0.01, "0.43 m, read in centimetres, a child's: --unit sets another"),
+        (1.0, 0.0254, "0.78 m, read in inches (or 0.31 m, read in centimetres): --unit sets another"),
+    ],
+)
+def test_a_unit_that_is_not_certain_is_told(tmp_path: Path, size: float, unit: float, told: str | None) -> None:
+    path = write_bvh(tmp_path / "take.bvh", small(size), Rig(unit=unit))
+    take = load_bvh(path)
+    np.testing.assert_allclose(take.positions, small(size).positions, atol=1e-4)
+    assert [note.removeprefix("its legs are ") for note in take.notes] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(("tempo", "unit"), [(1.0, "inches"), (1.6, "cm")])
+def test_who_steps_as_quick_as_a_child_is_one(tmp_path: Path, tempo: float, unit: str) -> None:
+    """Legs of 30.9: 0.78 m in inches, 0.31 m in centimetres; by dynamic similarity a child's steps are 1.6 times."""
+    arrays = synthetic_take(WalkStyle(1.0, seed=3, strides=4.0))
+    walk = forward_kinematics(arrays["poses"][:, :66].astype(float), arrays["trans"].astype(float))
+    take = Take("walk", *walk, 120.0 * tempo)
+    read = load_bvh(write_bvh(tmp_path / "take.bvh", take, Rig(unit=0.0254)))
+    np.testing.assert_allclose(read.positions, UNITS[unit] / 0.0254 * take.positions, atol=1e-4)
+    assert f"read in {dict(cm='centimetres').get(unit, unit)}" in read.notes[0]
+
+
+def test_a_unit_can_be_given_and_must_make_a_person(tmp_path: Path) -> None:
+    path = write_bvh(tmp_path / "take.bvh", small(0.45), Rig(unit=0.01))
+    inches = load_bvh(path, ReadHints(unit="inches"))
+    np.testing.assert_allclose(inches.positions, 2.54 * small(0.45).positions, atol=1e-4)
+    assert inches.notes == ()
+    with pytest.raises(InputError, match=r"no person's in mm .*--unit inches or cm fits"):
+        load_bvh(path, ReadHints(unit="mm"))
+    with pytest.raises(InputError, match="no person's in m, cm, mm, cmu, inches"):
+        load_bvh(write_bvh(path, small(100.0), Rig(unit=0.01)))
+
+
+def test_the_rate_can_be_given(tmp_path: Path) -> None:
+    assert load_bvh(write_bvh(tmp_path / "take.bvh", person()), ReadHints(fps=60.0)).fps == 60.0
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_poselibs_motion_is_that_of_the_skeleton(tmp_path: Path, is_local: bool) -> None:
+    """As `numpy.save` pickles it; quaternions x y z w, of the parent or of the world."""
+    path = write_bvh(tmp_path / "take.bvh", person(), Rig(unit=1.0, z_up=True))
+    skeleton, take = read_skeleton(path), load_bvh(path)
+    turns = skeleton.rotations.copy()
+    for i, parent in enumerate(skeleton.parents):
+        if parent >= 0 and not is_local:
+            turns[:, i] = turns[:, parent] @ turns[:, i]
+    quaternions = Rotation.from_matrix(turns.reshape(-1, 3, 3)).as_quat().reshape(*turns.shape[:2], 4)
+    tree = {
+        "node_names": list(skeleton.names),
+        "parent_indices": {"arr": np.array(skeleton.parents), "context": {"dtype": "int64"}},
+        "local_translation": {"arr": skeleton.offsets.astype(np.float32), "context": {"dtype": "float32"}},
+    }
+    motion = OrderedDict(rotation={"arr": quaternions}, root_translation={"arr": skeleton.translations[0]}, fps=100,
+                         skeleton_tree=OrderedDict(tree), is_local=is_local, __name__="SkeletonMotion")  # fmt: skip
+    np.save(tmp_path / "take.npy", np.array(motion, dtype=object))
+    (read,) = read_recordings(tmp_path / "take.npy")
+    assert isinstance(read, Take) and read.fps == 100.0
+    np.testing.assert_allclose(read.positions, take.positions, atol=1e-5)
+    np.testing.assert_allclose(read.rotations, take.rotations, atol=1e-5)
 
 
 def test_the_shoulder_is_a_collar_only_where_an_arm_follows() -> None:

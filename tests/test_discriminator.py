@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import get_args, get_type_hints
 
 import flax.linen as nn
@@ -11,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from conftest import slow
 from jax.test_util import check_grads
 
 from playground_amp.config import AMPConfig
 from playground_amp.discriminator import losses, rewards
+from playground_amp.discriminator.attribution import integrated_gradients, shares
 from playground_amp.discriminator.losses import LOSSES
 from playground_amp.discriminator.network import InputShape, make_discriminator
 from playground_amp.discriminator.penalties import (
@@ -217,6 +220,38 @@ def test_accuracy(real: list, fake: list, expected: float, shift: float) -> None
     assert float(found) == pytest.approx(expected)
 
 
+def test_auc_is_the_share_of_pairs_in_the_right_order_with_ties_counted_half() -> None:
+    random = np.random.default_rng(0)
+    real, fake = random.integers(2, 8, 37).astype(np.float32), random.integers(0, 6, 91).astype(np.float32)
+    pairs = (real[:, None] > fake).mean() + 0.5 * (real[:, None] == fake).mean()
+    assert float(losses.auc(jnp.array(real), jnp.array(fake))) == pytest.approx(pairs, abs=1e-6)
+    assert float(losses.auc(100.0 * jnp.array(real) + 7.0, 100.0 * jnp.array(fake) + 7.0)) == pytest.approx(pairs)
+
+
+@pytest.mark.parametrize(("real", "expected"), [([2.0, 3.0], 1.0), ([-2.0, -3.0], 0.0), ([1.0, 1.0], 0.5)])
+def test_auc_of_scores_told_apart_and_of_equal_ones(real: list[float], expected: float) -> None:
+    assert float(losses.auc(jnp.array(real), jnp.ones(5))) == expected
+
+
+# --- attribution
+
+
+def test_parts_of_a_difference_are_slope_times_way_and_sum_to_the_difference() -> None:
+    real, fake, slope = inputs(0), inputs(1), jnp.array([1.0, -2.0, 0.0, 3.0])
+    parts = integrated_gradients(lambda x: x @ slope, real, fake)
+    np.testing.assert_allclose(parts, slope * (real - fake).mean(axis=0), rtol=1e-4, atol=1e-6)
+    square = lambda x: jnp.sum(x**2, axis=-1)  # noqa: E731
+    parts = integrated_gradients(square, real, fake)
+    np.testing.assert_allclose(parts, (real**2 - fake**2).mean(axis=0), rtol=1e-4, atol=1e-5)
+    assert float(parts.sum()) == pytest.approx(float((square(real) - square(fake)).mean()), rel=1e-4)
+
+
+def test_shares_of_groups_sum_to_one_and_leave_out_what_speaks_against() -> None:
+    found = shares(jnp.array([1.0, 2.0, -5.0, 0.5, 0.5]), np.array([0, 0, 1, 2, 0]), 4)
+    np.testing.assert_allclose(found, [0.875, 0.0, 0.125, 0.0], atol=1e-6)
+    np.testing.assert_array_equal(shares(jnp.zeros(3), np.array([0, 1, 1]), 2), [0.0, 0.0])
+
+
 # --- penalties
 
 
@@ -283,9 +318,16 @@ PENALTIES: dict[str, Callable[[Score, jax.Array, jax.Array], jax.Array]] = {
 }
 
 
+TRUNKS = ["mlp", "convolution", "patches"]
+NORMALIZATIONS = ["layer", "none", "spectral"]
+PAIRS = list(zip(TRUNKS, NORMALIZATIONS, strict=True))  # each once; the other pairs are slow
+
+
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("trunk", ["mlp", "convolution", "patches"])
-@pytest.mark.parametrize("normalization", ["none", "layer", "spectral"])
+@pytest.mark.parametrize(
+    ("trunk", "normalization"),
+    [*PAIRS, *slow(*(pair for pair in product(TRUNKS, NORMALIZATIONS) if pair not in PAIRS))],
+)
 def test_parameter_gradient_of_the_penalties_matches_finite_differences(trunk: str, normalization: str) -> None:
     (model, params, statistics), real, fake = network(trunk=trunk, normalization=normalization), inputs(2), inputs(3)
 

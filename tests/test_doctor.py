@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import mujoco
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy.spatial.transform import Rotation
 
 from playground_amp.amp import AMP
 from playground_amp.builder import make_amp
@@ -29,17 +31,20 @@ from playground_amp.doctor.diagnosis import Diagnosis
 from playground_amp.doctor.examination import examine
 from playground_amp.doctor.feature_consistency import FeatureTrace, examine_traces, recomputed_features
 from playground_amp.doctor.finding import Finding
-from playground_amp.doctor.machine import Machine, examine_machine
+from playground_amp.doctor.machine import Machine, examine_machine, start_rendering
 from playground_amp.doctor.output import clips_table
 from playground_amp.doctor.probes import ProbeData, gather
 from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import FeatureStats, Summary, auc, separability
+from playground_amp.doctor.stance import find_stance
 from playground_amp.envs.env import Env
 from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.motion import reference_builder
 from playground_amp.motion.clip import MotionClip, load_clip, save_clip
 from playground_amp.motion.features import amp_features, feature_floor
-from playground_amp.robots import Robot
+from playground_amp.retargeting.batch import retarget_sources
+from playground_amp.robots import Robot, load_robot
+from playground_amp.robots.proposal.propose import write_proposal
 
 ROOT = Path(__file__).parents[1]
 CLIPS = [ROOT / "data/wildrobot" / name for name in ("walk_0.5_a.npz", "walk_0.7_a.npz")]
@@ -343,6 +348,76 @@ def test_joints_exchanged_in_a_clip_are_named(
     assert error.dimensions == tuple(f"{robot.joints[i]} position" for i in pair)
 
 
+def lifted(clip: MotionClip, height: float, *, dips: float = 0.0, every: int = 50) -> np.ndarray:
+    """qpos of a clip `height` m higher, and `dips` m lower in every so many frames."""
+    qpos = clip.qpos.copy()
+    qpos[:, 2] += height
+    qpos[::every, 2] -= dips
+    return qpos
+
+
+@pytest.mark.parametrize(
+    ("height", "dips", "words"),
+    [
+        (0.016, 0.018, "its feet stand 16 mm over the ground, where contact is 0.00 and not 1"),
+        (0.05, 0.0, "its feet stand 50 mm over the ground, where contact is 0.00 and not 1"),
+        (-0.015, 0.0, "its feet stand 15 mm under the ground"),
+    ],
+)
+def test_feet_that_stand_off_the_ground_are_named_and_nothing_else(
+    height: float, dips: float, words: str, clips: list[MotionClip], robot: Robot, tmp_path: Path
+) -> None:
+    (error,) = examined_clip(clips[0], robot, lifted(clips[0], height, dips=dips), tmp_path)
+    assert (error.severity, error.code, error.clip) == ("error", "float", "altered")
+    assert words in error.sentence and "playground-amp retarget" in error.sentence
+    assert {"root height", "left_toe contact", "right_heel contact"} <= set(error.dimensions)
+
+
+def test_feet_a_little_off_the_ground_are_a_warning(clips: list[MotionClip], robot: Robot, tmp_path: Path) -> None:
+    (warning,) = examined_clip(clips[0], robot, lifted(clips[0], 0.006), tmp_path)
+    assert (warning.severity, warning.code) == ("warning", "float")
+    assert examined_clip(clips[0], robot, lifted(clips[0], 0.003), tmp_path) == []
+
+
+@pytest.mark.parametrize("every, severity", [(50, "warning"), (5, "error")])
+def test_feet_that_dip_through_the_ground_are_told_from_feet_that_stand_under_it(
+    every: int, severity: str, clips: list[MotionClip], robot: Robot, tmp_path: Path
+) -> None:
+    (found,) = examined_clip(clips[0], robot, lifted(clips[0], 0.0, dips=0.02, every=every), tmp_path)
+    assert (found.severity, found.code) == (severity, "dip")
+    assert "dip up to 20 mm through it" in found.sentence
+
+
+def test_floating_clips_are_the_one_cause_of_contacts_that_never_change(
+    robot: Robot, clips: list[MotionClip], tmp_path: Path
+) -> None:
+    for clip in clips:
+        save_clip(tmp_path / f"{clip.name}.npz", dataclasses.replace(clip, qpos=lifted(clip, 0.05)))
+    paths = sorted(tmp_path.glob("*.npz"))
+    floating = make_amp(config_of(*paths))
+    found = findings(floating, gather(floating), [load_clip(path, robot) for path in paths])
+    assert errors(found) == [("reference", "float")]
+    assert "(the same: walk_0.7_a)" in found[0].sentence
+
+
+def test_a_sound_walk_whose_sides_are_exchanged_is_named_for_all_joints(
+    clips: list[MotionClip], robot: Robot, tmp_path: Path
+) -> None:
+    """Its feet slide with every step, so the order is the cause."""
+    qpos = np.concatenate([clips[0].qpos[:, :7], clips[0].qpos[:, 7:][:, list(robot.mirror_joints[0])]], axis=1)
+    altered = dataclasses.replace(clips[0], qpos=qpos)
+    report = report_clip(altered, robot)
+    assert report.stance.share < 0.1 and report_clip(clips[0], robot).stance.share > 0.95
+    (error,) = (found for found in examine_clips([altered], [report], robot, 0.55) if found.code == "order")
+    assert "hold still in 2% of the frames" in error.sentence
+
+
+def test_a_walk_backward_on_standing_feet_is_no_turned_quaternion(clips: list[MotionClip], robot: Robot) -> None:
+    back = dataclasses.replace(clips[0], qpos=clips[0].qpos[::-1])  # the film run backwards
+    (error,) = examine_clips([back], [report_clip(back, robot)], robot, 0.55)
+    assert error.code == "facing" and "quaternion" not in error.sentence and "the speed that it walks" in error.sentence
+
+
 def test_a_clip_with_joints_out_of_their_ranges_names_the_order(clips: list[MotionClip], tmp_path: Path) -> None:
     qpos = clips[0].qpos.copy()
     qpos[:, [8, 12]] = qpos[:, [12, 8]]
@@ -475,6 +550,30 @@ def test_a_clip_beyond_the_servos_is_a_warning(clips: list[MotionClip], robot: R
     assert ("warning", "torque") in [(finding.severity, finding.code) for finding in found]
 
 
+def test_a_reference_that_only_stands_keeps_its_feet_down_rightly(amp: AMP, healthy: ProbeData) -> None:
+    reference = amp.env.reference
+    still = reference.windows.at[..., 18:21].set(0.0).at[..., 25:].set(1.0)
+    for windows, found in ((still, 0), (still.at[..., 25:].set(0.0), 1), (reference.windows.at[..., 25:].set(1.0), 1)):
+        said = examine_reference(
+            reference.replace(windows=windows), healthy.policy_features, healthy.starts, amp.env.robot, mirrored=True
+        )
+        assert [finding.code for finding in said].count("constant") == found
+
+
+def test_a_policy_of_another_robot_is_refused_in_words(amp: AMP) -> None:
+    def fits(observation: jax.Array, _: jax.Array) -> jax.Array:
+        return observation @ jax.numpy.zeros((3, 29))
+
+    with pytest.raises(InputError, match=r"does not fit the robot 'wildrobot' .* leave --config out"):
+        diagnose(amp.config, fits)
+
+
+def test_the_process_that_renders_is_gone_whatever_happens() -> None:
+    with pytest.raises(InputError), start_rendering() as process:
+        raise InputError("the configuration is wrong")
+    assert process.returncode is not None
+
+
 def test_disk_and_rendering_are_reported() -> None:
     machine = Machine("cpu", ("cpu",), 2, "native", 256, "no EGL", "offline", 1e6)
     assert [(finding.severity, finding.code) for finding in examine_machine(machine)] == [
@@ -517,3 +616,68 @@ def test_a_spoiled_run_is_exit_code_1_and_bad_input_2(
     assert "1 problem would spoil a run" in capsys.readouterr().out
     done = doctor_script("--config", "no_such_config")
     assert done.returncode == 2 and done.stderr.startswith("error: there is no configuration") and not done.stdout
+
+
+# --- recorded motion: nothing is named that is not so
+
+TAKES = sorted(Path(os.environ["AMASS_DIR"]).rglob("*_poses.npz"))[:4] if os.environ.get("AMASS_DIR") else []
+G1_MOTIONS, G1_MJCF = os.environ.get("G1_MOTIONS", ""), os.environ.get("G1_MJCF", "")
+ALSO = {"torque", "clip", "speed"}  # said of some sound recordings, too: bounds that they pass a little
+
+
+@pytest.mark.skipif(not TAKES, reason="AMASS_DIR names no folder with *_poses.npz")
+def test_recorded_takes_have_no_cause_and_with_joints_exchanged_that_one(robot: Robot, tmp_path: Path) -> None:
+    retarget_sources(TAKES, robot.name, tmp_path)
+    for path in sorted(tmp_path.glob("*.npz")):
+        clip = load_clip(path, robot)
+        assert causes(clip, robot) <= ALSO
+        for pair in ((3, 7), (4, 8)):
+            assert "order" in causes(exchanged(clip, *pair), robot)
+        assert "float" in causes(dataclasses.replace(clip, qpos=lifted(clip, 0.016, dips=0.018)), robot)
+
+
+@pytest.fixture(scope="module")
+def g1_clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Robot, list[MotionClip]]:
+    """A Unitree G1 by its proposed record, and its recorded motions as they are: the lowest frame on the ground."""
+    record, _ = write_proposal(G1_MJCF, tmp_path_factory.mktemp("g1"))
+    robot = load_robot(str(record))
+    return robot, [g1_clip(path, robot) for path in sorted(Path(G1_MOTIONS).glob("*.npz"))]
+
+
+def g1_clip(path: Path, robot: Robot) -> MotionClip:
+    with np.load(path) as file:
+        root, turn, joints = file["body_pos_w"][:, 0], file["body_quat_w"][:, 0], file["joint_pos"]
+        qpos = np.concatenate([root, turn, np.clip(joints, *robot.joint_range.T)], axis=1).astype(np.float64)
+        frequency = float(np.ravel(file["fps"])[0])
+    heading = Rotation.from_euler("z", np.arctan2(*(qpos[-1, :2] - qpos[0, :2])[::-1])).inv()
+    qpos[:, :3] = heading.apply(qpos[:, :3] - qpos[0, :3] * [1.0, 1.0, 0.0])
+    qpos[:, 3:7] = (heading * Rotation.from_quat(qpos[:, 3:7], scalar_first=True)).as_quat(scalar_first=True)
+    qpos[:, 2] -= np.percentile(robot.pad_heights(qpos).min(axis=1), 2.0)
+    return MotionClip(path.stem, robot.name, robot.joints, qpos, frequency, "recorded")
+
+
+@pytest.mark.skipif(not (G1_MOTIONS and G1_MJCF), reason="G1_MOTIONS and G1_MJCF name no motions and no robot")
+def test_recorded_motions_that_float_are_said_to_float_and_never_to_be_in_another_order(
+    g1_clips: tuple[Robot, list[MotionClip]],
+) -> None:
+    robot, motions = g1_clips
+    for motion in motions:
+        assert causes(motion, robot) <= ALSO | {"float", "facing"}
+        floats = np.median(robot.pad_heights(motion.qpos).min(axis=1)) > 0.012
+        assert ("float" in causes(motion, robot)) or not floats, motion.name
+        grounded = dataclasses.replace(motion, qpos=lifted(motion, -find_stance(motion, robot).height))
+        assert causes(grounded, robot) <= ALSO | {"dip", "facing"}, motion.name
+    walk = next(motion for motion in motions if motion.name.startswith("walk_forward"))
+    assert causes(exchanged(walk, 3, 9), robot) & {"order", "clip"}
+
+
+def causes(clip: MotionClip, robot: Robot) -> set[str]:
+    """Codes of what is found, of a robot that is asked to walk as the clip does."""
+    report = report_clip(clip, robot)
+    return {finding.code for finding in examine_clips([clip], [report], robot, report.speed)}
+
+
+def exchanged(clip: MotionClip, one: int, other: int) -> MotionClip:
+    qpos = clip.qpos.copy()
+    qpos[:, [7 + one, 7 + other]] = qpos[:, [7 + other, 7 + one]]
+    return dataclasses.replace(clip, qpos=qpos)

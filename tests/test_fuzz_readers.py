@@ -43,8 +43,27 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "robot.csv": lambda path: write_csv(path, unitree()),
     "person.bvh": lambda path: write_bvh(path, person()),
     "person.txt": lambda path: write_json(path, deepmimic()),
+    "robot.npy": lambda path: np.save(path, unitree()),
+    "poselib.npy": lambda path: np.save(path, np.array(poselib(), dtype=object)),
+    "header.csv": lambda path: path.write_text("x,y,z,qw,qx,qy,qz,a,b\n" + "0,0,1,1,0,0,0,0.1,0.2\n" * 4),
 }
 ODD = [0, -1, 1, 2**31, 2**63, 10**30, 0.5, float("nan"), float("inf"), 1e308, "", "x", None, True, [], {}]
+
+
+def poselib(**changes: Any) -> dict[str, Any]:
+    """A skeleton of hips and legs that stands."""
+    names = ["pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("thigh", "shin", "foot"))]
+    offsets = np.array([[0, 0, 0.9], *([[0, 0.1 * y, 0], [0, 0, -0.4], [0, 0, -0.4]] for y in (1, -1))], dtype=object)
+    places = np.array([offsets[0], *offsets[1], *offsets[2]], dtype=float)
+    tree = {"node_names": names, "parent_indices": {"arr": np.array([-1, 0, 1, 2, 0, 4, 5])}}
+    motion = {
+        "rotation": {"arr": np.tile([0.0, 0.0, 0.0, 1.0], (4, 7, 1))},
+        "root_translation": {"arr": np.tile([0.0, 0.0, 0.9], (4, 1))},
+        "skeleton_tree": tree | {"local_translation": {"arr": places}},
+        "is_local": True,
+        "fps": 30,
+    }
+    return motion | changes
 
 
 def mutations(valid: bytes) -> st.SearchStrategy[bytes]:
@@ -97,10 +116,11 @@ def filled(shape: tuple[int, ...], value: float, kind: str) -> np.ndarray:
 def arrays() -> st.SearchStrategy[Any]:
     """Arrays of the shapes and kinds that a motion has, or nearly."""
     rows = st.sampled_from([0, 1, 2, 5])
+    bodies = st.sampled_from([0, 1, 30])
     width = st.sampled_from([0, 1, 3, 4, 7, 29, 36, 63, 156, 165])
     kind = st.sampled_from(["f8", "f4", ">f8", "i4", "u1", "?", "U3", "c16"])
     value = st.sampled_from([0, 1, -1, 0.5, 1000, 1e30])
-    return st.builds(filled, st.tuples(rows) | st.tuples(rows, width), value, kind)
+    return st.builds(filled, st.tuples(rows) | st.tuples(rows, width) | st.tuples(rows, bodies, width), value, kind)
 
 
 def objects(keys: list[str], values: st.SearchStrategy[Any], base: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -122,7 +142,10 @@ def as_npz(content: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-ROBOT_KEYS = ["root_pos", "root_rot", "dof_pos", "fps", "qpos", "joint_names", "local_body_pos"]
+ROBOT_KEYS = [
+    *("root_pos", "root_rot", "dof_pos", "fps", "qpos", "joint_names", "local_body_pos", "joint_pos", "split_points"),
+    *("body_pos_w", "body_quat_w", "body_names", "jnt_type", "root_trans_offset", "dof", "poses"),
+]
 AMASS_KEYS = ["poses", "trans", "root_orient", "pose_body", "mocap_framerate", "mocap_frame_rate", "gender"]
 BVH_WORDS = [
     *("HIERARCHY", "ROOT Hips", "JOINT LeftUpLeg", "JOINT LeftLeg", "{", "}", "OFFSET 0 -40 0", "OFFSET 1 2", "MOTION"),
@@ -131,6 +154,8 @@ BVH_WORDS = [
     *("Frame Time: nan", "0 0 0 0 0 0", "1e999 nan", "# a", "\x00"),
 ]
 BVH_LINES = st.lists(st.sampled_from(BVH_WORDS), max_size=25).map("\n".join)
+POSELIB_KEYS = ["rotation", "root_translation", "skeleton_tree"]
+CSV_WORDS = ["x", "y", "z", "qw", "qx", "qy", "qz", "root_x", "time", "Frame", "knee", "roll", "é", '"q"', "x" * 200]
 WORDS = st.sampled_from(["Frames", "Loop", "fps", "x"])
 JSON = st.recursive(
     st.sampled_from(ODD[:-2]), lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner), max_leaves=4
@@ -140,7 +165,11 @@ STRUCTURES: dict[str, st.SearchStrategy[bytes]] = {
     "robot.npz": objects(ROBOT_KEYS, arrays() | st.sampled_from(ODD), gmr()).map(as_npz) | in_archive(gmr()),
     "robot.pkl": st.builds(
         pickle.dumps,
-        st.one_of(JSON, objects(ROBOT_KEYS, arrays() | JSON | st.sampled_from([range(3), {1, 2}, np.float64]), gmr())),
+        st.one_of(
+            JSON,
+            st.dictionaries(WORDS, st.just(gmr())),
+            objects(ROBOT_KEYS, arrays() | JSON | st.sampled_from([range(3), {1, 2}, np.float64]), gmr()),
+        ),
         protocol=st.integers(0, 5),
     ),
     "robot.csv": st.lists(
@@ -148,6 +177,15 @@ STRUCTURES: dict[str, st.SearchStrategy[bytes]] = {
             st.sampled_from(["0", "1", "-1", "nan", "1e999", "", "x", " 2", "0x1", "1_0"]), min_size=1, max_size=40
         ),
         max_size=6,
+    ).map(lambda rows: "\n".join(",".join(row) for row in rows).encode()),
+    "robot.npy": arrays().map(as_npy),
+    "poselib.npy": st.dictionaries(
+        st.sampled_from([*POSELIB_KEYS, "is_local", "fps"]),
+        arrays() | JSON | arrays().map(lambda x: {"arr": x}),
+        max_size=3,
+    ).map(lambda changes: as_npy(np.array(poselib(**changes), dtype=object))),
+    "header.csv": st.lists(
+        st.lists(st.sampled_from([*CSV_WORDS, "0", "1", "nan", "1e999", ""]), min_size=9, max_size=9), max_size=5
     ).map(lambda rows: "\n".join(",".join(row) for row in rows).encode()),
     "person.bvh": st.tuples(BVH_LINES, BVH_LINES).map("\nMOTION\n".join).map(str.encode),
     "person.txt": st.one_of(

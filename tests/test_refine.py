@@ -12,8 +12,11 @@ import pytest
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip, load_clip
 from playground_amp.retargeting.clip_verdict import DONE_BY_PHYSICS, NONE, assess_clip
+from playground_amp.retargeting.job import RetargetOptions
 from playground_amp.retargeting.physics_refinement import HORIZON, KNOT, _targets, make_track, refine
-from playground_amp.retargeting.pipeline import Job, RetargetOptions, retargeted
+from playground_amp.retargeting.pipeline import retargeted
+from playground_amp.retargeting.readers.any import read_recording
+from playground_amp.retargeting.trim import trim
 from playground_amp.robots import Robot
 
 DATA = Path(__file__).parents[1] / "data"
@@ -74,9 +77,7 @@ def test_offsets_are_linear_between_knots_and_zero_is_the_clip(walk: MotionClip,
 
 
 @pytest.mark.slow
-def test_what_was_walked_is_not_held_to_how_well_the_drawing_followed(robot: Robot, tmp_path: Path) -> None:
-    job = Job(
-        "walk", DATA / "wildrobot" / "walk_0.5_a.npz", "wildrobot", tmp_path, RetargetOptions(end=1.0, refine=True)
-    )
-    done = retargeted(job, robot)
+def test_what_was_walked_is_not_held_to_how_well_the_drawing_followed(robot: Robot) -> None:
+    motion = trim(read_recording(DATA / "wildrobot" / "walk_0.5_a.npz"), end=1.0)
+    done = retargeted("walk", motion, RetargetOptions(refine=True), robot)
     assert done.tracking_error == {} and done.physics and set(done.physics) == {"distance", "joint_error"}

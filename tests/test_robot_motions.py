@@ -11,10 +11,18 @@ import pytest
 from motion_files import FRAMES, gmr, unitree, write_csv, write_npz, write_pickle
 
 from playground_amp.core.errors import InputError
-from playground_amp.retargeting.readers.robot_motion import G1, H1, H1_2, RobotMotion, load_csv, load_npz, load_pickle
+from playground_amp.retargeting.readers.any import read_recording
+from playground_amp.retargeting.readers.robot_layouts import G1, H1, H1_2
+from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.readers.safe_pickle import load_plain
 
 HALF = np.sqrt(0.5)
+
+
+def read(path: Path) -> RobotMotion:
+    motion = read_recording(path)
+    assert isinstance(motion, RobotMotion)
+    return motion
 
 
 def check_g1(motion: RobotMotion) -> None:
@@ -27,7 +35,7 @@ def check_g1(motion: RobotMotion) -> None:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_gmrs_pickle(tmp_path: Path, protocol: int) -> None:
-    check_g1(load_pickle(write_pickle(tmp_path / "walk.pkl", gmr(), protocol)))
+    check_g1(read(write_pickle(tmp_path / "walk.pkl", gmr(), protocol)))
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -59,13 +67,13 @@ def test_arrays_of_either_numpy_and_every_layout(tmp_path: Path, protocol: int, 
 
 def test_gmrs_keys_in_an_npz(tmp_path: Path) -> None:
     arrays = {key: value for key, value in gmr().items() if value is not None}
-    check_g1(load_npz(write_npz(tmp_path / "walk.npz", arrays)))
+    check_g1(read(write_npz(tmp_path / "walk.npz", arrays)))
 
 
 def test_qpos_is_mujocos_order(tmp_path: Path) -> None:
     qpos = np.tile([1.0, 2.0, 0.8, HALF, 0, 0, HALF, 0.1, -0.2], (FRAMES, 1))
     arrays = {"qpos": qpos, "frequency": 50.0, "joints": np.array(["hip", "knee"])}
-    motion = load_npz(write_npz(tmp_path / "walk.npz", arrays))
+    motion = read(write_npz(tmp_path / "walk.npz", arrays))
     assert motion.joints == ("hip", "knee") and motion.fps == 50.0
     np.testing.assert_allclose(motion.root_quat[0], [HALF, 0, 0, HALF])
     np.testing.assert_allclose(motion.joint_pos[0], [0.1, -0.2])
@@ -73,7 +81,7 @@ def test_qpos_is_mujocos_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("joints", "knee"), [(G1, 3), (H1_2, 3), (H1, 3)])
 def test_unitrees_csv(tmp_path: Path, joints: tuple[str, ...], knee: int) -> None:
-    motion = load_csv(write_csv(tmp_path / "walk.csv", unitree(len(joints))))
+    motion = read(write_csv(tmp_path / "walk.csv", unitree(len(joints))))
     assert motion.joints == joints and motion.fps == 30.0
     np.testing.assert_allclose(motion.root_pos[0], [1.0, 2.0, 0.8])
     np.testing.assert_allclose(motion.root_quat[0], [HALF, 0, 0, HALF], atol=1e-6)
@@ -81,7 +89,7 @@ def test_unitrees_csv(tmp_path: Path, joints: tuple[str, ...], knee: int) -> Non
 
 
 def test_a_csv_of_another_robot_has_no_names(tmp_path: Path) -> None:
-    motion = load_csv(write_csv(tmp_path / "walk.csv", unitree(12)))
+    motion = read(write_csv(tmp_path / "walk.csv", unitree(12)))
     assert motion.joints is None and motion.joint_pos.shape == (FRAMES, 12)
 
 
@@ -96,7 +104,7 @@ def test_unitrees_joints_are_those_of_its_data_set() -> None:
 
 def test_quaternions_become_exactly_unit_and_unnamed_joints_stay_unnamed(tmp_path: Path) -> None:
     content = gmr(root_rot=np.tile([0.0, 0.0, 0.0, 1.02], (FRAMES, 1)), dof_pos=np.zeros((FRAMES, 12)))
-    motion = load_pickle(write_pickle(tmp_path / "walk.pkl", content))
+    motion = read(write_pickle(tmp_path / "walk.pkl", content))
     np.testing.assert_array_equal(motion.root_quat[0], [1, 0, 0, 0])
     assert motion.joints is None
 
@@ -125,7 +133,7 @@ def test_a_hostile_pickle_runs_nothing(tmp_path: Path, protocol: int, where: str
     }[where]
     path = write_pickle(tmp_path / "walk.pkl", content, protocol)
     with pytest.raises(InputError) as caught:
-        load_pickle(path)
+        read(path)
     assert str(path) in str(caught.value) and not victim.exists()
     pickle.loads(path.read_bytes())  # the payload itself works
     assert victim.exists()
@@ -148,4 +156,4 @@ def test_hostile_programs_cost_nothing(tmp_path: Path, program: bytes) -> None:
     path = tmp_path / "walk.pkl"
     path.write_bytes(program)
     with pytest.raises(InputError):
-        load_pickle(path)
+        read(path)

@@ -105,6 +105,7 @@ def assert_close(ours: TrainState, theirs: TrainState, *, tolerance: float) -> N
 # --- the population
 
 
+@pytest.mark.slow
 def test_a_population_equals_its_members_trained_alone(trained: SimpleNamespace, configs: list[Config]) -> None:
     for i, (name, config) in enumerate(zip(NAMES, configs, strict=True)):
         amp = make_amp(config)

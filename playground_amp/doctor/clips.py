@@ -10,16 +10,19 @@ import numpy as np
 from playground_amp.core.errors import listed
 from playground_amp.doctor.feature_consistency import feature_blocks, recomputed_features
 from playground_amp.doctor.finding import Finding
-from playground_amp.doctor.joint_order import FEET, badness, mending_order
+from playground_amp.doctor.joint_order import FEET, SOUND, mending_order
+from playground_amp.doctor.stance import Stance, find_stance
 from playground_amp.metrics.gait import BOUNDED, Quality, faults, gait_bounds, measure
 from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.motion.clip import MotionClip
-from playground_amp.motion.features import MOVING
+from playground_amp.motion.features import MOVING, feature_names
 from playground_amp.robots import Robot
 
 FAR_OUT = 4.0  # times the bound of metrics/gait.py at which a figure is no blemish but a broken clip
 BREAKABLE = (*FEET, "joint_speed")  # figures that no sound clip has so far out
 LIMP = 0.25  # asymmetry
+TOUCHES, HARDLY = 0.9, 0.5  # contact of a standing foot, below which it floats, and below which that spoils a run
+RARE = 0.1  # share of the frames; feet that dip through the ground more often are not on it
 HEIGHTS = (0.5, 1.5)  # median root height, in root heights of the home pose
 UNITS = {100.0: "cm instead of m", 1000.0: "mm instead of m", 39.37: "inches instead of m"}
 SLACK = 0.05  # m/s a command may lie beyond the clips' speeds
@@ -35,6 +38,7 @@ class ClipReport:
     forward: float  # mean x of the direction of motion in the heading frame: 1 forward, -1 backward
     height: float  # m, median of the root
     quality: Quality
+    stance: Stance
     torque: float  # N m, greatest 99th percentile of a servo's torque
     torque_joint: str
     torque_share: float  # of the limit
@@ -57,6 +61,7 @@ def report_clip(clip: MotionClip, robot: Robot) -> ClipReport:
         forward=float(ahead[moving].mean()) if moving.any() else 0.0,
         height=float(np.median(qpos[:, 2])),
         quality=measure(clip, robot),
+        stance=find_stance(clip, robot),
         torque=float(high[worst]),
         torque_joint=robot.joints[worst],
         torque_share=float(high[worst] / limits[worst]),
@@ -107,17 +112,21 @@ def _forward_speed(report: ClipReport) -> float | None:
 def _merged(findings: list[Finding]) -> Iterator[Finding]:
     """One finding for each cause: that of the first clip, with the names of the others."""
     for code in dict.fromkeys(finding.code for finding in findings):
-        first, *others = (finding for finding in findings if finding.code == code)
+        alike = [finding for finding in findings if finding.code == code]
+        first, *others = sorted(alike, key=lambda finding: finding.severity)  # errors first
         names = listed(other.clip for other in others)
         yield dataclasses.replace(first, sentence=f"{first.sentence} (the same: {names})") if others else first
 
 
 def _spoiling(clip: MotionClip, report: ClipReport, robot: Robot, command: float) -> list[Finding]:
-    """At most one finding: the first cause that explains the figures of the clip."""
-    for check in (_wrong_height, _wrong_heading, _wrong_order, _broken):
+    """The first cause that explains the figures of the clip, and before it a way that is not asked for."""
+    causes = []
+    for check in (_wrong_height, _wrong_heading, _off_the_ground, _wrong_order, _dipping, _broken):
         if found := check(clip, report, robot, command):
-            return [found]
-    return []
+            causes.append(found)
+            if found.code != "facing" or not report.stance.stands:  # else it explains nothing about the feet
+                break
+    return causes
 
 
 def _wrong_height(clip: MotionClip, report: ClipReport, robot: Robot, _: float) -> Finding | None:
@@ -139,50 +148,91 @@ def _wrong_heading(clip: MotionClip, report: ClipReport, _: Robot, command: floa
         return None
     way = "backward" if forward < -0.5 else "sideways"
     who = "env.command_speed asks for" if report.declared is None else "its entry of reference.clips declares"
-    turned = " and its feet skate, so its orientation is turned, not its way" if _breaks(report) else ""
+    if report.stance.stands:
+        why, mend = "", "give its entry in reference.clips the speed that it walks at, or leave it out"
+    else:
+        why = " and its feet skate, so its orientation is turned, not its way"
+        mend = "likely a root quaternion turned about the vertical; make the clip again, or leave it out"
     sentence = (
         f"clip '{clip.name}' walks {way} in its own heading frame (mean root direction x {report.forward:+.2f})"
-        f"{turned}, while {who} {asked:+.2f} m/s; likely a root quaternion turned about the vertical; make the clip "
-        f"again, or leave it out of reference.clips"
+        f"{why}, while {who} {asked:+.2f} m/s; {mend}"
     )
     dimensions = ("root direction x", "root direction y")
     return Finding("error" if way == "backward" else "warning", "facing", sentence, dimensions, "reference", clip.name)
 
 
-def _wrong_order(clip: MotionClip, report: ClipReport, robot: Robot, _: float) -> Finding | None:
-    """Skating, sunk or floating feet that an exchange of joints mends."""
-    if not _breaks(report):
+def _off_the_ground(clip: MotionClip, report: ClipReport, robot: Robot, _: float) -> Finding | None:
+    """Feet that stand still over the ground, or under it: the motion is sound, its height is not."""
+    stance = report.stance
+    sunk = stance.height < -FAR_OUT * gait_bounds(report.quality.leg)["penetration"][1]
+    if not stance.stands or (stance.contact >= TOUCHES and not sunk):
         return None
-    names = mending_order(clip, robot, below=0.5 * badness(report.quality))
+    floats = f"over the ground, where contact is {stance.contact:.2f} and not 1 as of a robot that stands"
+    dips = f" (lower in {stance.dips:.0%} of the frames)" if stance.dips else ""
+    sentence = (
+        f"clip '{clip.name}': its feet stand {1000.0 * abs(stance.height):.0f} mm "
+        f"{'under the ground' if sunk else floats}{dips}; the discriminator knows the robot by that alone; set the "
+        f"clip on the ground: make it again with playground-amp retarget"
+    )
+    contacts = feature_names(robot)[feature_blocks(robot)[-1].where]
+    severity = "error" if sunk or stance.contact < HARDLY else "warning"
+    return Finding(severity, "float", sentence, ("root height", *contacts), "reference", clip.name)
+
+
+def _wrong_order(clip: MotionClip, report: ClipReport, robot: Robot, _: float) -> Finding | None:
+    """Feet that slide, and stand on the ground once joints are exchanged."""
+    if report.stance.stands or report.speed == 0.0:
+        return None
+    names = mending_order(clip, robot, below=SOUND)
     if not names:
         return None
     sentence = (
-        f"clip '{clip.name}': with {listed(names)} exchanged the feet stand on the ground, as it is "
-        f"{listed(_breaks(report))}; the joints are in the wrong order; write its qpos in the robot's joint order"
+        f"clip '{clip.name}': with {listed(names)} exchanged the feet stand on the ground, as it is they hold still "
+        f"in {report.stance.share:.0%} of the frames; the joints are in the wrong order; write its qpos in the "
+        f"robot's joint order"
     )
     return Finding("error", "order", sentence, tuple(f"{name} position" for name in names), "reference", clip.name)
+
+
+def _dipping(clip: MotionClip, report: ClipReport, _: Robot, __: float) -> Finding | None:
+    """Feet that stand on the ground, and in some frames are far below it."""
+    stance = report.stance
+    if not stance.stands or "penetration" not in _far_out(report):
+        return None
+    sentence = (
+        f"clip '{clip.name}': its feet stand on the ground, but dip up to {1000.0 * report.quality.penetration:.0f} mm "
+        f"through it in {stance.dips:.1%} of the frames; leave those out with --start and --end of playground-amp "
+        f"retarget, or the clip out of reference.clips"
+    )
+    return Finding("warning" if stance.dips < RARE else "error", "dip", sentence, (), "reference", clip.name)
 
 
 def _broken(clip: MotionClip, report: ClipReport, _: Robot, __: float) -> Finding | None:
     figures = _breaks(report)
     if not figures:
         return None
+    why = "" if report.stance.stands else "joint order, units or root height may be wrong; "
     sentence = (
-        f"clip '{clip.name}' is broken: {listed(figures)}; joint order, units or root height may be wrong; make it "
-        f"again with playground-amp retarget, or leave it out of reference.clips"
+        f"clip '{clip.name}' is broken: {listed(figures)}; {why}make it again with playground-amp retarget, or leave "
+        f"it out of reference.clips"
     )
     return Finding("error", "clip", sentence, (), "reference", clip.name)
 
 
 def _breaks(report: ClipReport) -> list[str]:
-    """In words, the figures that are more than FAR_OUT times their bounds."""
-    values = {name: getattr(report.quality, name) for name in BREAKABLE}
-    most = {name: high for name, (_, high) in gait_bounds(report.quality.leg).items()}
-    return [_figure(name, value, most[name]) for name, value in values.items() if value > FAR_OUT * most[name]]
+    """In words, the figures that are far out."""
+    most = gait_bounds(report.quality.leg)
+    return [_figure(name, getattr(report.quality, name), most[name][1]) for name in _far_out(report)]
+
+
+def _far_out(report: ClipReport) -> list[str]:
+    """The figures that are more than FAR_OUT times their bounds."""
+    most = gait_bounds(report.quality.leg)
+    return [name for name in BREAKABLE if getattr(report.quality, name) > FAR_OUT * most[name][1]]
 
 
 def _figure(name: str, value: float, most: float) -> str:
-    return f"{FIGURE_NAMES.get(name, name)} {value:.3g} (up to {most:g})"
+    return f"{FIGURE_NAMES.get(name, name)} {value:.3g} (up to {most:.3g})"
 
 
 def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
@@ -193,9 +243,10 @@ def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
             values = [getattr(report.quality, name) for report in clips]
             low, high = gait_bounds(clips[0].quality.leg)[name]
             names = listed(report.name for report in clips)
+            span = f"{min(values):.3g} to {max(values):.3g}" if len(values) > 1 else f"{values[0]:.3g}"
             sentence = (
-                f"{FIGURE_NAMES.get(name, name)} is {min(values):.3g} to {max(values):.3g} in {names}, a sound clip "
-                f"has {low:g} to {high:g}; the policy will learn it; retarget again or leave them out"
+                f"{FIGURE_NAMES.get(name, name)} is {span} in {names}, a sound clip has {low:.3g} to {high:.3g}; the "
+                f"policy will learn it; retarget again or leave them out"
             )
             yield Finding("warning", "clip", sentence, clip=clips[0].name)
     for report in reports:

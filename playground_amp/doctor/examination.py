@@ -36,12 +36,14 @@ def diagnose(config: Config, policy: PolicyFunction | None = None) -> Diagnosis:
     """
     config = config if isinstance(config, ResolvedConfig) else _resolve(config)
     check_order(find_clips(config.reference.clips), load_robot(config.env.robot))
-    rendering = start_rendering()
-    amp = make_amp(config)
-    clips = load_clips(config.reference.clips, amp.env.robot, control_dt=config.env.control_dt)
-    reports = [report_clip(clip, amp.env.robot) for clip in clips]
-    probe = gather(amp, policy)
-    machine = look_at_machine(config, rendering)
+    with start_rendering() as rendering:
+        amp = make_amp(config)
+        if policy:
+            _check_fits(policy, amp)
+        clips = load_clips(config.reference.clips, amp.env.robot, control_dt=config.env.control_dt)
+        reports = [report_clip(clip, amp.env.robot) for clip in clips]
+        probe = gather(amp, policy)
+        machine = look_at_machine(config, rendering)
     findings = examine(amp, probe, clips, reports) + list(examine_machine(machine))
     return Diagnosis(separabilities(amp, probe), findings, reports, machine)
 
@@ -90,6 +92,20 @@ def trained_policy(run: str | Path) -> PolicyFunction:
     tell_clips(about, amp)
     params, statistics = state.policy.params.actor, state.statistics
     return lambda observation, _: amp.policy(params, statistics, observation)[0]
+
+
+def _check_fits(policy: PolicyFunction, amp: AMP) -> None:
+    """Raise InputError for a policy of another robot, or of other observations."""
+    env, key = amp.env, jax.random.key(0)
+    try:
+        action = jax.eval_shape(lambda: policy(env.observe(env.reset(key, 1))[0], key))
+    except Exception:  # JAX and Flax raise a different type for every kind of wrong shape
+        action = None
+    if action is None or action.shape != (1, env.num_actions):
+        raise InputError(
+            f"the policy does not fit the robot '{env.robot.name}' of the configuration, or its observations; leave "
+            f"--config out, to examine a run by its own configuration, or --checkpoint"
+        )
 
 
 def _misread(findings: list[Finding]) -> bool:

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from playground_amp.core.errors import InputError, listed
+from playground_amp.doctor.stance import find_stance
 from playground_amp.metrics.gait import Quality, gait_bounds, measure
 from playground_amp.motion.clip import LIMIT_TOLERANCE, MotionClip
 from playground_amp.robots import Robot
 
 FEET = ("skating", "penetration", "float_height")  # figures of metrics/gait.py that a wrong order spoils
+
+SOUND = 1.0  # badness of a clip whose feet are within bounds
 
 
 def badness(quality: Quality) -> float:
@@ -24,16 +27,18 @@ def badness(quality: Quality) -> float:
 
 
 def mending_order(clip: MotionClip, robot: Robot, *, below: float) -> list[str]:
-    """Names of the joints to exchange so that all are within their ranges and the feet's badness is below `below`.
+    """Names of the joints to exchange so that all are within their ranges, and the feet stand.
 
-    Of several exchanges that with the least badness; nothing where there is none.
+    Their badness is then below `below`; of several exchanges that with the least; nothing where there is none. Ask for
+    SOUND where nothing else speaks for an exchange: one that only mends something may do so by chance.
     """
     best, names = below, []
     for order in _orders(robot):
         qpos = np.concatenate([clip.qpos[:, :7], clip.qpos[:, 7:][:, order]], axis=1)
         if robot.beyond_limits(qpos[:, 7:]).max() <= LIMIT_TOLERANCE:
-            bad = badness(measure(dataclasses.replace(clip, qpos=qpos), robot))
-            if bad < best:
+            exchanged = dataclasses.replace(clip, qpos=qpos)
+            bad = badness(measure(exchanged, robot))
+            if bad < best and find_stance(exchanged, robot).stands:
                 best, names = bad, [joint for i, joint in enumerate(robot.joints) if order[i] != i]
     return names
 

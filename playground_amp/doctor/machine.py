@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +46,18 @@ class Machine:
     free_disk: float  # bytes
 
 
-def start_rendering() -> subprocess.Popen:
-    """Begin to render one frame in a process of its own: a broken OpenGL may take its process with it."""
-    return subprocess.Popen(
-        [sys.executable, "-c", RENDER], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+@contextlib.contextmanager
+def start_rendering() -> Generator[subprocess.Popen]:
+    """Begin to render one frame in a process of its own: a broken OpenGL may take its process with it.
+
+    The process is gone at the end of the context, answer or not.
+    """
+    command = [sys.executable, "-c", RENDER]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # nothing to one that has ended
 
 
 def look_at_machine(config: ResolvedConfig, rendering: subprocess.Popen) -> Machine:
@@ -90,7 +97,6 @@ def _rendered(process: subprocess.Popen) -> str:
     try:
         error = process.communicate(timeout=RENDER_SECONDS)[1]
     except subprocess.TimeoutExpired:
-        process.kill()
         return f"no answer in {RENDER_SECONDS} s"
     lines = [line for line in error.strip().splitlines() if line and not line[0].isspace()]
     return "yes" if process.returncode == 0 else (lines[-1][:120] if lines else f"exit code {process.returncode}")

@@ -26,6 +26,7 @@ LEAST_FLOOR = {  # of the standard deviation a feature may be divided by, whatev
 }
 SATURATED = 0.5  # share of the policy's samples at the normaliser's clip
 USED = (0.02, 0.98)  # share of a motion a pad may touch the ground
+WALKS = 0.02  # share of a reference's frames in which its root moves, below which it stands
 LOPSIDED = 0.5  # standard deviations between a joint's mean and its mirror image's
 LYING = 0.3  # share of its standing height at which a root may lie on the ground
 DEEP, HIGH = -0.02, 0.06  # m, lowest pad of a robot at its start
@@ -103,10 +104,11 @@ def _saturation(reference: Reference, policy: np.ndarray, robot: Robot) -> Itera
 
 
 def _contacts(features: np.ndarray, robot: Robot) -> Iterator[Finding]:
-    """A walk lifts and sets down every pad."""
-    where = feature_blocks(robot)[-1].where
+    """A walk lifts and sets down every pad; one that stands keeps it down."""
+    direction, where = (feature_blocks(robot)[block].where for block in (2, -1))
     share = features[:, where].mean(axis=0)
-    unused = (share < USED[0]) | (share > USED[1])
+    walks = features[:, direction].any(axis=1).mean() > WALKS
+    unused = (share < USED[0]) | (share > USED[1]) & walks
     if unused.any():
         names = [name for name, bad in zip(feature_names(robot)[where], unused, strict=True) if bad]
         yield Finding(

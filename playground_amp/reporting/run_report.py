@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from playground_amp.core.files import write_whole
+from playground_amp.core.terms import FeatureGroup
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS, number
 from playground_amp.reporting.html_page import drawn, image, page
 from playground_amp.runs.metrics_log import read_metrics
 
 PANELS = [  # title, metrics on one axis, what the axis reaches from and to at least
     ("Discriminator: reference and policy", ["disc_real_mean", "disc_fake_mean"], (-0.1, 1.1)),
-    ("Discriminator accuracy", ["disc_acc", "disc_acc_clean"], (0.4, 1.02)),
-    ("Rewards", ["amp_reward", "task_reward"], (0.0, 1.0)),
+    ("Discriminator accuracy", ["disc_acc", "disc_acc_clean", "disc_auc_clean"], (0.4, 1.02)),
+    ("Rewards", ["amp_reward", "amp_reward_reference", "task_reward"], (0.0, 1.0)),
+    ("What the discriminator goes by (share)", [f"disc_by_{group}" for group in get_args(FeatureGroup)], (0.0, 1.0)),
     ("Episode length (control steps)", ["episode_length"], None),
     ("Forward velocity (m/s)", ["forward_velocity", "velocity_error"], None),
     ("Variety of the policy's motion", ["feature_diversity", "mode_coverage"], (0.0, 1.2)),

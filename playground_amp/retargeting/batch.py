@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -18,7 +18,9 @@ from playground_amp.core.files import write_whole
 from playground_amp.core.reporter import SILENT, Bar, Reporter, say
 from playground_amp.motion.clip import save_clip
 from playground_amp.retargeting.clip_verdict import ClipAssessment
-from playground_amp.retargeting.pipeline import Job, JobResult, RetargetOptions, earlier_result, run_job
+from playground_amp.retargeting.job import Job, JobResult, RetargetOptions
+from playground_amp.retargeting.pipeline import earlier_result, run_job
+from playground_amp.retargeting.provenance import made_of
 from playground_amp.retargeting.recordings import find_recordings
 from playground_amp.robots import load_robot
 
@@ -55,8 +57,8 @@ def retarget_sources(
     errors = [result.error for result in results if result.error]
     if len(errors) == len(results):
         raise InputError(errors[0] if len(errors) == 1 else f"no clip could be made; the first: {errors[0]}")
-    for error in errors:
-        say(f"left out: {error}")
+    for sentence in [note for result in results for note in result.notes] + [f"left out: {error}" for error in errors]:
+        say(sentence)
     say(summary(results))
     if report:
         _report(report, results, robot)
@@ -89,8 +91,11 @@ def _check_names(tasks: Sequence[Job]) -> None:
 def _all_done(tasks: list[Job], jobs: int, reporter: Reporter) -> list[JobResult]:
     """What became of every recording, in the order it was finished; clips are written as they come."""
     results: list[JobResult] = []
+    taken = {task.path.resolve() for task in tasks}
     with _progress(reporter, len(tasks)) as bar:
         for result in _results(tasks, jobs):
+            result = _without_collision(result, taken)
+            taken |= {_place(result.job, assessment.clip) for assessment in result.assessments}
             _write(result)
             results.append(result)
             bar.show(len(results), result.job.name)
@@ -165,8 +170,33 @@ def _end(pool: ProcessPoolExecutor) -> None:
         child.terminate()
 
 
+def _place(job: Job, clip: str) -> Path:
+    """File of a clip."""
+    return (job.out / f"{clip}.npz").resolve()
+
+
+def _without_collision(result: JobResult, taken: Collection[Path]) -> JobResult:
+    """The result, or an error where one of its clips would take the place of a recording or of another's clip.
+
+    Names of parts are known once they are made.
+    """
+    clash = next((one.clip for one in result.assessments if _place(result.job, one.clip) in taken), None)
+    if clash is None:
+        return result
+    error = f"'{result.job.path}': its clip '{clash}' would take the place of another file; rename one of them"
+    return JobResult(result.job, [], [], error)
+
+
 def _write(result: JobResult) -> None:
-    """The clips first, then their JSON: a clip without the right one is made again."""
+    """The clips first, then their JSON: a clip without the right one is made again.
+
+    Clips of the same recording that other options made are removed: a folder of clips is trained on as a whole.
+    """
+    if result.clips:
+        for path in made_of(result.job, besides=[clip.name for clip, _ in result.clips]):
+            path.unlink()
+            path.with_suffix(".json").unlink()
+            say(f"removed '{path}', which was made of the same recording with other options")
     for clip, values in result.clips:
         path = result.job.out / f"{clip.name}.npz"
         try:

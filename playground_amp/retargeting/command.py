@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from playground_amp.core.console import ConsoleReporter, make_parser
 from playground_amp.core.reporter import say
+from playground_amp.retargeting.readers.hints import UNITS, UP_AXES
 
 if TYPE_CHECKING:
     from playground_amp.retargeting.clip_verdict import ClipAssessment
@@ -30,6 +31,22 @@ def retarget(arguments: Sequence[str]) -> None:
     add("--start", type=float, default=0.0, metavar="S", help="leave out what is before this second of a recording")
     add("--end", type=float, metavar="S", help="leave out what is after this second of a recording")
     add("--speed-min", type=float, metavar="V", help="keep only the longest stretch at V m/s or faster")
+    add(
+        "--fps", type=float, metavar="HZ", help="frames per second, where a file does not say them or says them wrongly"
+    )
+    add(
+        "--unit", metavar="UNIT", help=f"unit of a file's lengths ({', '.join(UNITS)}), where it is not found by itself"
+    )
+    add("--up", metavar="AXIS", help=f"axis that points up, where it is not found: {', '.join(UP_AXES)}")
+    joints_help = "joints of a robot's motion in the file's order, with commas between, or a known layout"
+    add("--joints", metavar="NAMES", help=joints_help)
+    split_help = "a clip of every part that can be used; standing, turns and what is no walk are left out, with times"
+    add("--split", action="store_true", help=split_help)
+    add(
+        "--as-is",
+        action="store_true",
+        help="leave the feet of a robot's motion where they are, instead of planting them",
+    )
     add("--mirror", action="store_true", help="also write NAME_mirrored.npz, with left and right exchanged")
     time_help = "keep the person's timing; by default time shrinks with the square root of the leg's length"
     add("--no-time-scale", action="store_true", help=time_help)
@@ -50,7 +67,7 @@ def retarget(arguments: Sequence[str]) -> None:
         parser.error("give one SOURCE or more, and --out DIR for the clips")
 
     from playground_amp.retargeting.batch import retarget_sources  # imported late: --help answers at once
-    from playground_amp.retargeting.pipeline import RetargetOptions
+    from playground_amp.retargeting.job import RetargetOptions
 
     assessments = retarget_sources(
         options.sources,
@@ -60,6 +77,12 @@ def retarget(arguments: Sequence[str]) -> None:
             start=options.start,
             end=options.end,
             speed_min=options.speed_min,
+            fps=options.fps,
+            unit=options.unit,
+            up=options.up,
+            joints=tuple(options.joints.split(",")) if options.joints else None,
+            split=options.split,
+            as_is=options.as_is,
             mirror=options.mirror,
             time_scale=not options.no_time_scale,
             source=options.source,

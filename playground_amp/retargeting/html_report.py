@@ -20,9 +20,8 @@ from playground_amp.retargeting.clip_verdict import (
     ClipAssessment,
     FigureAssessment,
     in_words,
-    worst,
 )
-from playground_amp.retargeting.pipeline import ClipView, JobResult
+from playground_amp.retargeting.job import ClipView, JobResult
 from playground_amp.robots import Robot
 
 MOST_PICTURED = 30  # clips with pictures; a page of hundreds would not open
@@ -45,9 +44,11 @@ def write_report(path: Path, results: Sequence[JobResult], robot: Robot) -> Path
     title = f"Clips of {robot.name}"
     said = ", ".join(f"{count} {level}" for level, count in counts.items() if count)
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{len(assessments)} clips: {said}</p>", _overview(assessments)]
-    parts += [f'<p class="small">left out: {escape(result.error)}</p>' for result in results if result.error]
-    views = [(result.assessments[0], result.view) for result in sorted(results, key=_badness) if result.view]
-    parts += [_section(assessment, view, robot) for assessment, view in views[:MOST_PICTURED]]
+    told = [note for result in results for note in ([f"left out: {result.error}"] if result.error else result.notes)]
+    parts += [f'<p class="small">{escape(sentence)}</p>' for sentence in told]
+    views = {name: view for result in results for name, view in result.views.items()}
+    seen = sorted((one for one in assessments if one.clip in views), key=_badness)
+    parts += [_section(assessment, views[assessment.clip], robot) for assessment in seen[:MOST_PICTURED]]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, page(title, parts, STYLE))
@@ -56,9 +57,9 @@ def write_report(path: Path, results: Sequence[JobResult], robot: Robot) -> Path
     return path
 
 
-def _badness(result: JobResult) -> int:
-    """What sorts the recordings with the worst verdict to the front."""
-    return -ORDER.index(worst(assessment.verdict for assessment in result.assessments))
+def _badness(assessment: ClipAssessment) -> int:
+    """What sorts the clips with the worst verdict to the front."""
+    return -ORDER.index(assessment.verdict)
 
 
 def _overview(assessments: Sequence[ClipAssessment]) -> str:

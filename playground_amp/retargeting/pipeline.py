@@ -1,106 +1,53 @@
-"""One recording to its clip and the verdict on it, unless both are there already: what each process of a batch does."""
+"""One recording to its clips and the verdicts on them, unless all are there already: what a process of a batch does.
+
+file --read--> recordings --trim, split--> parts --retarget--> clips --assess--> verdicts
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
-from typing import Any
 
-import mujoco
 import numpy as np
 
-import playground_amp
 from playground_amp.core.errors import InputError
-from playground_amp.core.files import json_values
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.clip_signals import ClipSignals
-from playground_amp.retargeting.clip_verdict import ClipAssessment, as_json, assess_clip, from_json
+from playground_amp.retargeting.clip_verdict import FAIL, ClipAssessment, as_json, assess_clip
+from playground_amp.retargeting.job import MIRRORED, ClipView, Job, JobResult, RetargetOptions
 from playground_amp.retargeting.physics_refinement import refine
-from playground_amp.retargeting.readers.any import read_recording
+from playground_amp.retargeting.preparation.prepare import prepared
+from playground_amp.retargeting.provenance import earlier, provenance, robot_of
+from playground_amp.retargeting.readers.amass import Take
+from playground_amp.retargeting.readers.any import read_recordings
+from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
+from playground_amp.retargeting.split import Cut, split, straight_parts
 from playground_amp.retargeting.trim import fastest_part, trim
-from playground_amp.robots import Robot, load_robot
+from playground_amp.robots import Robot
 
-MIRRORED = "_mirrored"  # end of the names of mirrored copies
-MAKES_CLIPS = ("core", "motion", "metrics", "retargeting", "robots")  # folders whose code decides what a clip becomes
 STANDING_SPEED = 0.05  # m/s; a person that is slower has no speed to compare with
-
-
-@dataclass(frozen=True)
-class RetargetOptions:
-    """What is done with every recording; raises InputError for options that make no sense."""
-
-    start: float = 0.0  # s of the source
-    end: float | None = None  # s of the source
-    speed_min: float | None = None  # m/s of the source; keeps the longest stretch at least that fast
-    mirror: bool = False  # also writes mirrored copies
-    time_scale: bool = True  # the timing of dynamic similarity; off: the source's own
-    source: str = ""  # where the motion comes from, and its licence
-    refine: bool = False  # what the robot itself makes of the clip in physics
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.start < math.inf:
-            raise InputError(f"--start is {self.start:g}; expected seconds from the beginning, 0 or more")
-        if self.end is not None and not self.end > self.start:
-            raise InputError(f"--end is {self.end:g}; expected seconds from the beginning, more than --start")
-        if self.speed_min is not None and not 0.0 < self.speed_min < math.inf:
-            raise InputError(f"--speed-min is {self.speed_min:g}; expected a speed above 0 m/s")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One recording to be made a clip of `robot`."""
-
-    name: str  # of the clip
-    path: Path  # of the recording
-    robot: str  # name, or path of its YAML
-    out: Path  # folder of the clips
-    options: RetargetOptions
-    pictures: bool = False  # whether a report wants to see it, made before or not
-
-    @property
-    def clip_names(self) -> list[str]:
-        """Of the clips that it makes."""
-        return [self.name, self.name + MIRRORED] if self.options.mirror else [self.name]
+SHORTEST = 1.0  # s, of what is left of a clip where nothing fails
 
 
 @dataclass(frozen=True, eq=False)
-class ClipView:
-    """What a report shows of a clip."""
+class _Made:
+    """A clip, the verdict on it, and what it was made of."""
 
-    clip: MotionClip
-    person: np.ndarray | None  # [N, 22, 3] m, joints of the person at the robot's size; None without a person
+    done: Retargeted
+    assessment: ClipAssessment
     signals: ClipSignals
-
-
-@dataclass(frozen=True, eq=False)
-class JobResult:
-    """What became of one recording."""
-
-    job: Job
-    clips: list[tuple[MotionClip, dict[str, Any]]]  # with what stands in the JSON beside each; to be written
-    assessments: list[ClipAssessment]  # on the clip and its mirrored copy, made now or before
-    error: str = ""  # why nothing could be made
-    view: ClipView | None = None  # where a report was asked for
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether the clips of an earlier run stand."""
-        return not self.clips and not self.error
 
 
 def earlier_result(job: Job) -> JobResult | None:
     """What an earlier run made of the same recording in the same way; None where it is to be made, or cannot be."""
     try:
-        known = _earlier(job, provenance(job)["key"])
+        known, notes = earlier(job, provenance(job)["key"])
     except InputError:
         return None
-    return JobResult(job, [], known) if known else None
+    return JobResult(job, [], known, notes=notes) if known else None
 
 
 def run_job(job: Job) -> JobResult:
@@ -114,42 +61,110 @@ def run_job(job: Job) -> JobResult:
 
 
 def _make(job: Job) -> JobResult:
-    origin, robot, used = provenance(job), _robot(job.robot), _used(job.options)
-    known = _earlier(job, origin["key"])
+    origin, robot = provenance(job), robot_of(job)
+    known, notes = earlier(job, origin["key"])
     if known and not job.pictures:
-        return JobResult(job, [], known)
-    done = retargeted(job, robot)
-    similar = similar_speed(done, robot, job.options)
-    assess = partial(assess_clip, robot=robot, used=used, simulated=done.physics is not None)
-    assessment, signals = assess(done.clip, tracking=done.tracking_error, similar_speed=similar)
-    view = ClipView(done.clip, done.person, signals) if job.pictures else None
+        return JobResult(job, [], known, notes=notes)
+    made, notes = _all_made(job, robot)
+    views = {m.done.clip.name: ClipView(m.done.clip, m.done.person, m.signals) for m in made} if job.pictures else {}
     if known:
-        return JobResult(job, [], known, view=view)
-    assessments, clips = [assessment], [done.clip]
-    if job.options.mirror:
-        clips.append(mirrored_clip(done.clip, robot))
-        assessments.append(assess(clips[1])[0])
-    beside = [as_json(assessment) | origin | {"physics": done.physics} for assessment in assessments]
-    return JobResult(job, list(zip(clips, beside, strict=True)), assessments, view=view)
+        return JobResult(job, [], known, notes=notes, views=views)
+    clips, assessments = [], []
+    for one in made:
+        for clip, assessment in _with_mirrored(one, job.options, robot):
+            changed = {"physics": one.done.physics, "planting": one.done.planting}
+            clips.append((clip, as_json(assessment) | origin | changed | {"notes": notes}))
+            assessments.append(assessment)
+    names = [assessment.clip for assessment in assessments]
+    return JobResult(job, [(clip, beside | {"clips": names}) for clip, beside in clips], assessments, "", notes, views)
 
 
-def _used(options: RetargetOptions) -> list[str]:
-    """Options that were given, and cannot be advised any more."""
-    given = {"--mirror": options.mirror, "--no-time-scale": not options.time_scale, "--refine": options.refine}
-    return [name for name, is_given in given.items() if is_given]
+def _all_made(job: Job, robot: Robot) -> tuple[list[_Made], list[str]]:
+    """The clips of every part of the recording, and what there is to be told; InputError where there is none."""
+    made, notes, errors = [], [], []
+    for name, part, told in _parts(job, robot):
+        notes += told
+        try:
+            one, told = _clip_of(name, part, job.options, robot)
+        except InputError as error:
+            errors.append(str(error))
+            continue
+        made.append(one)
+        notes += told
+    if not made:
+        raise InputError(errors[0])
+    return made, [*notes, *(f"left out: {error}" for error in errors)]
 
 
-def retargeted(job: Job, robot: Robot) -> Retargeted:
-    """The part of the recording that is asked for, as a motion of `robot` under the clip's name.
-
-    Raises InputError for a recording that cannot be read, a part that is not there, and a motion that no robot can do.
-    """
+def _parts(job: Job, robot: Robot) -> Iterator[tuple[str, Take | RobotMotion, list[str]]]:
+    """Names of the clips, the parts of the recording that become them, and what there is to be told of each."""
     options = job.options
-    recording = trim(read_recording(job.path), options.start, options.end)
-    if options.speed_min is not None:
-        recording = fastest_part(recording, options.speed_min)
-    done = retarget(recording, robot, time_scaling=options.time_scale, source=options.source)
-    done = dataclasses.replace(done, clip=dataclasses.replace(done.clip, name=job.name))
+    recordings = read_recordings(job.path, options.hints, robot)
+    for recording in recordings:
+        name = job.name if len(recordings) == 1 else job.name + recording.name.removeprefix(job.path.stem)
+        part = prepared(trim(recording, options.start, options.end), options.hints, robot)
+        if options.speed_min is not None:
+            part = fastest_part(part, options.speed_min)
+        cut = _cut(part, options, robot)
+        for i, piece in enumerate(cut.parts):
+            own = name if len(cut.parts) == 1 else f"{name}_{i + 1}"
+            yield own, piece, [] if i else [*(f"'{name}': {note}" for note in part.notes), *cut.notes]
+
+
+def _cut(recording: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Cut:
+    if options.split:
+        return split(recording, robot.leg_length if isinstance(recording, RobotMotion) else HUMAN_LEG)
+    return straight_parts(recording) if isinstance(recording, Take) else Cut([recording], ())
+
+
+def _clip_of(name: str, part: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> tuple[_Made, list[str]]:
+    """The clip of a part; of one that fails and was to be split, the longest piece in which nothing does."""
+    done = retargeted(name, part, options, robot)
+    one = _assessed(done, options, robot)
+    told = [f"'{name}': {sentence}" for sentence in done.notes]
+    first, last = one.assessment.walkable
+    if not options.split or one.assessment.verdict != FAIL or last - first < SHORTEST:
+        return one, told
+    piece = _assessed(_piece(done, first, last), options, robot)
+    return piece, [*told, f"'{name}' keeps {first:.1f} to {last:.1f} s of the part, where nothing fails"]
+
+
+def _piece(done: Retargeted, first: float, last: float) -> Retargeted:
+    """The clip from `first` to `last` seconds, from the origin on."""
+    clip = done.clip
+    rows = slice(round(first * clip.frequency), round(last * clip.frequency) + 1)
+    qpos = clip.qpos[rows].copy()
+    start = qpos[0, :3] * [1.0, 1.0, 0.0]
+    qpos[:, :3] -= start
+    person = None if done.person is None else done.person[rows] - start
+    return dataclasses.replace(done, clip=dataclasses.replace(clip, qpos=qpos), person=person)
+
+
+def _assessed(done: Retargeted, options: RetargetOptions, robot: Robot) -> _Made:
+    tracking, similar = done.tracking_error, similar_speed(done, robot, options)
+    simulated = done.physics is not None
+    assessment, signals = assess_clip(
+        done.clip, robot, tracking=tracking, similar_speed=similar, used=options.used, simulated=simulated
+    )
+    return _Made(done, assessment, signals)
+
+
+def _with_mirrored(made: _Made, options: RetargetOptions, robot: Robot) -> Iterator[tuple[MotionClip, ClipAssessment]]:
+    yield made.done.clip, made.assessment
+    if options.mirror:
+        clip = mirrored_clip(made.done.clip, robot)
+        simulated = made.done.physics is not None
+        yield clip, assess_clip(clip, robot, used=options.used, simulated=simulated)[0]
+
+
+def retargeted(name: str, part: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Retargeted:
+    """The motion of a part of a recording as the clip `name` of `robot`.
+
+    Raises InputError for a motion that no robot can do.
+    """
+    part = dataclasses.replace(part, name=name)
+    done = retarget(part, robot, time_scaling=options.time_scale, source=options.source, plant=not options.as_is)
+    done = dataclasses.replace(done, clip=dataclasses.replace(done.clip, name=name))
     if not options.refine:
         return done
     walked = refine(done.clip, robot)
@@ -174,68 +189,3 @@ def similar_speed(done: Retargeted, robot: Robot, options: RetargetOptions) -> f
     if not options.time_scale:  # the person was scaled in length alone
         speed /= math.sqrt(robot.leg_length / HUMAN_LEG)
     return speed if speed > STANDING_SPEED else math.nan
-
-
-def provenance(job: Job) -> dict[str, Any]:
-    """What a clip was made from and with, and a key (SHA-256) that is another one when any of it is.
-
-    It stands in the JSON beside the clip. Raises InputError for a recording or a robot that cannot be read.
-    """
-    digest = _digest(job.path)
-    options = dataclasses.asdict(job.options)
-    version = {"package": playground_amp.__version__, "code": _code()}
-    of_robot = _fingerprint(job.robot)
-    key = hashlib.sha256(json.dumps([digest, options, version, of_robot]).encode()).hexdigest()
-    source = {"file": str(job.path), "sha256": digest, "text": job.options.source}
-    return {
-        "source": source,
-        "robot": _robot(job.robot).name,
-        "robot_sha256": of_robot,
-        "options": options,
-        "version": version,
-        "key": key,
-    }
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}; give a readable file") from None
-
-
-def _earlier(job: Job, key: str) -> list[ClipAssessment]:
-    """The assessments of an earlier run with the same key; nothing where a clip is missing or of another key."""
-    found = []
-    for path in (job.out / f"{name}.json" for name in job.clip_names):
-        try:
-            values = json.loads(path.read_text())
-            if values["key"] != key or not path.with_suffix(".npz").is_file():
-                return []
-            found.append(from_json(values))
-        except (OSError, ValueError, KeyError, TypeError):  # none yet, or spoiled: it is made again
-            return []
-    return found
-
-
-@cache
-def _robot(name: str) -> Robot:
-    return load_robot(name)
-
-
-@cache
-def _fingerprint(name: str) -> str:
-    """SHA-256 of all that a robot's files say: its record and the compiled model, meshes included."""
-    robot = _robot(name)
-    model = np.empty(mujoco.mj_sizeModel(robot.model), np.uint8)
-    mujoco.mj_saveModel(robot.model, None, model)
-    return hashlib.sha256(repr(json_values(dataclasses.asdict(robot.record))).encode() + model.tobytes()).hexdigest()
-
-
-@cache
-def _code() -> str:
-    """Beginning of the SHA-256 of the code that makes clips."""
-    folder = Path(playground_amp.__file__).parent
-    files = sorted(path for room in MAKES_CLIPS for path in (folder / room).rglob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]

@@ -12,7 +12,7 @@ from matplotlib.patches import Circle
 from playground_amp.metrics.bounds import good_range
 from playground_amp.reporting.render import BELOW, still_height, stills
 from playground_amp.retargeting.clip_verdict import ClipAssessment
-from playground_amp.retargeting.pipeline import ClipView
+from playground_amp.retargeting.job import ClipView
 from playground_amp.retargeting.readers.amass import JOINTS, PARENTS
 from playground_amp.robots import Robot
 

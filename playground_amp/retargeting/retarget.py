@@ -11,6 +11,7 @@ The robot walks straight along +x with its feet on two parallel lines.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,16 @@ class Retargeted:
     person: np.ndarray | None  # [N, 22, 3] m, the scaled person frame by frame beside the clip; None without a person
     tracking_error: dict[str, float]  # m, root mean square distance of key bodies from where they should be
     physics: dict[str, float] | None = None  # how it was walked through physics, see Refined; None: it was not
+    planting: dict[str, float] | None = None  # what planting its feet changed, see Planting; None: they were not
+    notes: tuple[str, ...] = ()  # what there is to be told of it, a sentence each
 
 
-def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool = True, source: str = "") -> Retargeted:
+def retarget(
+    recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool = True, source: str = "", plant: bool = True
+) -> Retargeted:
     """The motion of a person, or of the robot itself, as a clip of `robot` at FREQUENCY; `source` is kept in the clip.
+
+    The feet of the robot's own motion are planted where they stand, unless `plant` is false.
 
     A person's becomes one with the speed and cadence of dynamic similarity, or with no `time_scaling` the person's own
     cadence. Where the robot's legs do not reach as far as the person's, or it could not balance from side to side for
@@ -60,7 +67,7 @@ def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool 
     without a straight walk or standing long enough, and for a robot without `bodies` or with other joints.
     """
     if isinstance(recording, RobotMotion):
-        return Retargeted(adopt(recording, robot, FREQUENCY, source or f"motion {recording.name}"), None, {})
+        return _adopted(recording, robot, source, plant=plant)
     length_scale = robot.leg_length / HUMAN_LEG
     time_scale = float(np.sqrt(length_scale)) if time_scaling else 1.0
     motion = extract_motion(recording)
@@ -76,6 +83,13 @@ def retarget(recording: Take | RobotMotion, robot: Robot, *, time_scaling: bool 
     name, scale = recording.name, float(stride * time_scale)
     clip = MotionClip(name, robot.name, robot.joints, qpos, FREQUENCY, source or f"AMASS take {name}", scale)
     return Retargeted(clip, targets.person - [start, 0.0, 0.0], errors)
+
+
+def _adopted(motion: RobotMotion, robot: Robot, source: str, *, plant: bool) -> Retargeted:
+    clip, planting = adopt(motion, robot, FREQUENCY, source or f"motion {motion.name}", plant=plant)
+    if planting is None:
+        return Retargeted(clip, None, {})
+    return Retargeted(clip, None, {}, planting=dataclasses.asdict(planting), notes=(planting.sentence(),))
 
 
 def plan(motion: HumanMotion, robot: Robot, name: str) -> tuple[IKTargets, bool]:

@@ -34,7 +34,7 @@ def trim(recording: Recording, start: float = 0.0, end: float | None = None) -> 
             f"'{recording.name}' lasts {recording.duration:.2f} s, --start {start:g} --end {end:g} leave nothing of "
             f"it; give a start before the end and within the recording"
         )
-    return _frames(recording, int(np.ceil(start * recording.fps - 1e-6)), int(np.floor(end * recording.fps + 1e-6)))
+    return frames(recording, int(np.ceil(start * recording.fps - 1e-6)), int(np.floor(end * recording.fps + 1e-6)))
 
 
 def fastest_part(recording: Recording, least: float) -> Recording:
@@ -49,7 +49,7 @@ def fastest_part(recording: Recording, least: float) -> Recording:
             f"'{recording.name}' is never as fast as --speed-min {least:g} m/s, at most "
             f"{horizontal_speed(recording).max():.2f}; give a lower speed"
         )
-    return _frames(recording, *stretches[0])
+    return frames(recording, *stretches[0])
 
 
 def horizontal_speed(recording: Take | RobotMotion) -> np.ndarray:
@@ -62,9 +62,9 @@ def horizontal_speed(recording: Take | RobotMotion) -> np.ndarray:
     return np.linalg.norm(uniform_filter1d(velocity, frames, axis=0, mode="nearest"), axis=1)
 
 
-def _frames(recording: Recording, first: int, last: int) -> Recording:
+def frames(recording: Recording, first: int, last: int) -> Recording:
     """The frames from `first` to `last`, both kept, of every array."""
     total, rows = len(root_of(recording)), slice(first, last + 1)
     arrays = {field.name: getattr(recording, field.name) for field in dataclasses.fields(recording)}
     cut = {name: x[rows] for name, x in arrays.items() if isinstance(x, np.ndarray) and len(x) == total}
-    return dataclasses.replace(recording, **cut)
+    return dataclasses.replace(recording, **cut, start=recording.start + first / recording.fps)

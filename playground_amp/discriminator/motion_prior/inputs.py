@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from playground_amp.config import ResolvedAMPConfig, asks_for_gaits
+from playground_amp.core.terms import FeatureGroup
 from playground_amp.core.types import Outcome
+from playground_amp.discriminator import attribution
 from playground_amp.discriminator.network import InputShape
-from playground_amp.motion.features import feature_mirror, feature_parts, feature_weights
+from playground_amp.motion.features import feature_mirror, feature_parts, feature_weights, group_sizes
 from playground_amp.motion.reference import Reference
 from playground_amp.robots import Robot
 
@@ -34,6 +36,9 @@ class InputBuilder:
         self._weights = None if (weights == 1.0).all() else weights[self._kept]
         partner, sign = feature_mirror(robot)
         self._mirror = np.searchsorted(self._kept, partner[self._kept]), sign[self._kept]
+        sizes = group_sizes(robot)
+        self.groups = tuple(sizes)
+        self._group = np.repeat(np.arange(len(sizes)), list(sizes.values()))[self._kept]
         command_visible = config.condition in ("command", "both")
         self.shape = InputShape(
             frames=config.window,
@@ -87,6 +92,11 @@ class InputBuilder:
     def frames(self, inputs: jax.Array) -> jax.Array:
         """The motion [..., K * F] of inputs [..., K * F + C], without the condition."""
         return inputs[..., : self.shape.frames * self.shape.features]
+
+    def shares(self, parts: jax.Array) -> dict[FeatureGroup, jax.Array]:
+        """The share of each group of features in parts [K * F + C] of a difference: see `attribution.shares`."""
+        groups = np.tile(self._group, self.shape.frames)
+        return dict(zip(self.groups, attribution.shares(self.frames(parts), groups, len(self.groups)), strict=True))
 
     def normalized(self, windows: jax.Array, condition: jax.Array | None) -> jax.Array:
         """Windows [..., S, F] of features and conditions [..., C] -> inputs [..., K * F + C]."""

@@ -13,7 +13,7 @@ from flax import struct
 
 from playground_amp.config import ResolvedAMPConfig, is_enabled
 from playground_amp.core.types import Outcome
-from playground_amp.discriminator import losses, rewards
+from playground_amp.discriminator import attribution, losses, rewards
 from playground_amp.discriminator.diversity import Modes, coverage, find_modes, spread
 from playground_amp.discriminator.motion_prior.control import (
     EffectiveHyperparams,
@@ -30,6 +30,7 @@ from playground_amp.robots import Robot
 Metrics = dict[str, jax.Array]
 
 DRAWS = {"dropout": 1, "penalty": 2, "mirror": 3}  # what a step's key is folded with, beside the five it is split in
+PAIRS = 64  # of reference and policy that the shares of the feature groups are measured by
 
 
 class DiscriminatorState(struct.PyTreeNode):
@@ -91,22 +92,38 @@ class MotionPrior:
 
     def style(self, state: DiscriminatorState, scores: jax.Array, iteration: jax.Array) -> jax.Array:
         """Style reward [...] of scores [...]; none during the warm-up."""
-        reward = rewards.REWARDS[self.config.reward](scores, self.config.targets, state.scores)
+        reward = self._reward(state, scores)
         return jnp.where(iteration < self.config.warm_up, 0.0, reward) if is_enabled(self.config.warm_up) else reward
+
+    def _reward(self, state: DiscriminatorState, scores: jax.Array) -> jax.Array:
+        return rewards.REWARDS[self.config.reward](scores, self.config.targets, state.scores)
 
     def accuracy(self, state: DiscriminatorState, real: jax.Array, fake: jax.Array) -> jax.Array:
         """Share [] of scores told apart rightly; a critic without level is cut at the running mean of its scores."""
         middle = state.scores.mean if self.config.loss == "wasserstein" else self.midpoint
         return losses.accuracy(real, fake, middle)
 
-    def clean_accuracy(
-        self, state: DiscriminatorState, inputs: jax.Array, scores: jax.Array, key: jax.Array
-    ) -> jax.Array:
-        """Accuracy [] on inputs without noise: scores [T, B] of the rollout's inputs [T, B, D], and the reference's."""
+    def clean_metrics(self, state: DiscriminatorState, inputs: jax.Array, scores: jax.Array, key: jax.Array) -> Metrics:
+        """How well, and by what, inputs without noise are told apart: the rollout's [T, B, D] and the reference's.
+
+        `scores` [T, B] are those of the rollout's inputs, `key` draws the reference's.
+        """
         size = self.config.batch_size
         flat = inputs.reshape(-1, inputs.shape[-1])
-        real = self.builder.of_reference(key, size, flat[np.arange(size) * len(flat) // size])
-        return self.accuracy(state, self.score(state, real), scores)
+        fake = flat[np.arange(size) * len(flat) // size]
+        real = self.builder.of_reference(key, size, fake)
+        real_scores = self.score(state, real)
+        return {
+            "disc_acc_clean": self.accuracy(state, real_scores, scores),
+            "disc_auc_clean": losses.auc(real_scores, scores.reshape(-1)),
+            "amp_reward_reference": jnp.mean(self._reward(state, real_scores)),
+        } | self._told_by(state, real, fake)
+
+    def _told_by(self, state: DiscriminatorState, real: jax.Array, fake: jax.Array) -> Metrics:
+        """Share of each group of features in the distance of the scores of reference and policy, inputs [N, D] each."""
+        some = np.arange(min(PAIRS, len(real))) * len(real) // min(PAIRS, len(real))
+        parts = attribution.integrated_gradients(lambda inputs: self.score(state, inputs), real[some], fake[some])
+        return {f"disc_by_{group}": share for group, share in self.builder.shares(parts).items()}
 
     def diversity(self, inputs: jax.Array) -> Metrics:
         """How much of the reference's variety is in inputs [N, D]: see `diversity.spread` and `diversity.coverage`."""

@@ -1,40 +1,42 @@
 """BVH motions of persons -> Takes: joints found by name, units by the length of the legs, z up, SMPL's rest frames.
 
+Which axis is up is seen from how the person stands, whatever the rest pose is drawn in.
+
 The zero pose of the file is its rest pose where a person stands in it, arms anywhere; for others see `bvh_rest_pose`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from playground_amp.core.errors import InputError
-from playground_amp.retargeting.readers.amass import Take
+from playground_amp.retargeting.gait import gait_of
+from playground_amp.retargeting.readers.amass import JOINTS, Take
 from playground_amp.retargeting.readers.bvh_file import Skeleton, read_skeleton
 from playground_amp.retargeting.readers.bvh_joint_names import NEEDED, match
 from playground_amp.retargeting.readers.bvh_rest_pose import moving_rest, trunk
-from playground_amp.retargeting.readers.smpl_skeleton import (
-    Y_UP,
-    axes,
-    leg_length,
-    make_take,
-    snap,
-    standing_rest,
-    unit,
-)
-from playground_amp.retargeting.readers.validation import check_file, metres
+from playground_amp.retargeting.readers.hints import NO_HINTS, UNITS, ReadHints
+from playground_amp.retargeting.readers.length_unit import find_unit
+from playground_amp.retargeting.readers.smpl_skeleton import axes, leg_length, make_take, snap, standing_rest, unit
+from playground_amp.retargeting.readers.up_axis import TO_Z_UP, told, up_axis
+from playground_amp.retargeting.readers.validation import check_file, frame_rate, metres
+from playground_amp.retargeting.walker import walker_of
 
-LEGS = (0.5, 1.2)  # m from hip to ankle, of a person
-HIPS = (0.03, 0.6)  # m between the hips
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "CMU's unit": 0.0254 / 0.45, "inches": 0.0254}  # m in one
 UPRIGHT = 0.8  # cosine between leg and vertical of somebody who stands
 
 
-def load_bvh(path: Path) -> Take:
+def load_bvh(path: Path, hints: ReadHints = NO_HINTS) -> Take:
     """Read a BVH motion of a person; raises InputError naming the file, what is wrong and what would be right."""
     check_file(path)
-    skeleton = read_skeleton(path)
+    return person_of(read_skeleton(path), path, hints)
+
+
+def person_of(skeleton: Skeleton, path: Path, hints: ReadHints = NO_HINTS) -> Take:
+    """The Take of a skeleton that moves, of the file `path`; raises InputError as `load_bvh`."""
     found = match(skeleton.names, skeleton.parents)
     missing = [joint for joint in NEEDED if joint not in found]
     if missing:
@@ -44,30 +46,45 @@ def load_bvh(path: Path) -> Take:
         )
     zero = _zero_pose(skeleton)
     pose = {joint: zero[i] for joint, i in found.items()}
-    scale = _unit_of(pose, path)
-    positions, rotations = _kinematics(skeleton, found)
-    frame = _standing_frame(pose)
-    rest = moving_rest(positions, rotations) if frame is None else standing_rest(pose, frame)
-    world = _upright(frame, positions)
-    placed = {joint: scale * track @ world.T for joint, track in positions.items()}
-    take = make_take(path.stem, placed, {j: world @ rotations[j] @ rest[j] for j in found}, skeleton.fps)
+    drawn = _drawn(skeleton, found, pose, path, hints)
+    hips = float(np.linalg.norm(pose["left_hip"] - pose["right_hip"]))
+    length_unit, notes = find_unit(leg_length(pose), hips, hints.unit, path, partial(_tempo, drawn))
+    take = replace(_scaled(drawn, length_unit), notes=notes + drawn.notes)
     metres(take.positions, "the body", path)
     return take
 
 
-def _unit_of(pose: dict[str, np.ndarray], path: Path) -> float:
-    """Metres in a unit of the file, by the length of the legs."""
-    legs = leg_length(pose)
-    scale = next((unit for unit in UNITS.values() if LEGS[0] <= legs * unit <= LEGS[1]), None)
-    if scale is None:
-        raise InputError(
-            f"'{path}': its legs are {legs:.4g} long from hip to ankle, no person's in {', '.join(UNITS)} "
-            f"({LEGS[0]} to {LEGS[1]} m)"
-        )
-    width = scale * float(np.linalg.norm(pose["left_hip"] - pose["right_hip"]))
-    if not HIPS[0] <= width <= HIPS[1]:
-        raise InputError(f"'{path}': its hips are {width:.3g} m apart, a person's {HIPS[0]} to {HIPS[1]} m")
-    return scale
+def _scaled(take: Take, length_unit: str) -> Take:
+    return replace(take, positions=UNITS[length_unit] * take.positions)
+
+
+def _tempo(drawn: Take, length_unit: str) -> float | None:
+    """Of the walk of a take that is drawn in a unit, or None for no walk."""
+    walker = walker_of(_scaled(drawn, length_unit), None)
+    gait = gait_of(walker) if walker else None
+    return gait.tempo if gait and gait.walks else None
+
+
+def _drawn(
+    skeleton: Skeleton, found: dict[str, int], pose: dict[str, np.ndarray], path: Path, hints: ReadHints
+) -> Take:
+    """The take with lengths in the file's unit; pose: positions [3] of the joints where all rotations are zero."""
+    positions, rotations = _kinematics(skeleton, found)
+    frame = _standing_frame(pose)
+    rest = moving_rest(positions, rotations) if frame is None else standing_rest(pose, frame)
+    up = hints.up or up_axis(_body(positions)) or "y"
+    world = TO_Z_UP[up]
+    placed = {joint: track @ world.T for joint, track in positions.items()}
+    turned = {joint: world @ rotations[joint] @ rest[joint] for joint in found}
+    notes = (() if up == "y" else (told(up),)) + _lacking(found)
+    fps = skeleton.fps if hints.fps is None else frame_rate(hints.fps, "--fps", path)
+    return make_take(path.stem, placed, turned, fps, notes)
+
+
+def _lacking(found: dict[str, int]) -> tuple[str, ...]:
+    """A note on the joints that no name was found for."""
+    lacking = [joint for joint in JOINTS if joint not in found]
+    return (f"no joint is named as {', '.join(lacking)}: placed as on a mean skeleton",) if lacking else ()
 
 
 def _kinematics(skeleton: Skeleton, found: dict[str, int]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -102,12 +119,8 @@ def _standing_frame(pose: dict[str, np.ndarray]) -> np.ndarray | None:
     return frame if all(leg @ frame[:, 1] > UPRIGHT for leg in legs) else None
 
 
-def _upright(frame: np.ndarray | None, positions: dict[str, np.ndarray]) -> np.ndarray:
-    """Rotation [3, 3] of the file's world into one with z up: y is up in BVH, z in some."""
-    if frame is not None:
-        up = frame[:, 1]
-    else:
-        ankles = 0.5 * (positions["left_ankle"] + positions["right_ankle"])
-        hips = 0.5 * (positions["left_hip"] + positions["right_hip"])
-        up = unit((hips - ankles + trunk(positions)).mean(axis=0))
-    return np.eye(3) if up[2] > UPRIGHT else Y_UP
+def _body(positions: dict[str, np.ndarray]) -> np.ndarray:
+    """Direction of the body [N, 3], from the ankles over the hips to the highest joint there is."""
+    ankles = 0.5 * (positions["left_ankle"] + positions["right_ankle"])
+    hips = 0.5 * (positions["left_hip"] + positions["right_hip"])
+    return hips - ankles + trunk(positions)

@@ -1,7 +1,8 @@
-"""Which joint of a BVH skeleton is which of SMPL's, by name: CMU, LAFAN1, Mixamo, MotionBuilder, 3ds Max, Poser.
+"""Which joint of a skeleton is which of SMPL's, by name: CMU, LAFAN1, Mixamo, MotionBuilder, 3ds Max, Motive, SOMA.
 
 Names are compared without prefix ('mixamorig:'), case, spaces and punctuation; the spine's joints are found by their
-place between pelvis and chest, whatever they are called.
+place between pelvis and chest, whatever they are called. Two names mean one joint here and its neighbour there: 'Foot'
+is the ankle unless the skeleton has an 'Ankle' above it, and 'Leg' the knee unless it has a 'Shin' or 'Knee' below it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from collections.abc import Sequence
 
 PELVIS = ("hips", "hip", "pelvis")
 MIDDLE = {"neck": ("neck", "neck1", "necka", "neck01"), "head": ("head", "head1", "head01")}
-SIDED = {  # names of the part without its side, the best first
-    "hip": ("upleg", "upperleg", "thigh", "hip"),
-    "knee": ("lowerleg", "lowleg", "leg", "knee", "shin", "calf"),
-    "ankle": ("foot", "ankle"),
-    "foot": ("toebase", "toe", "toes", "toe0", "ball", "forefoot"),
+SIDED = {  # names of the part without its side, the best first; a joint has the first part that knows it
+    "knee": ("lowerleg", "lowleg", "lleg", "shin", "calf", "knee", "leg"),
+    "hip": ("upleg", "upperleg", "uleg", "thigh", "hip", "leg"),
+    "ankle": ("ankle", "foot"),
+    "foot": ("toebase", "toe", "toes", "toe0", "ball", "forefoot", "foot"),
     "collar": ("collar", "clavicle", "shoulder"),
-    "shoulder": ("arm", "uparm", "upperarm", "shldr", "shoulder"),
-    "elbow": ("forearm", "lowerarm", "lowarm", "elbow"),
+    "shoulder": ("upperarm", "uparm", "uarm", "arm", "shldr", "shoulder"),
+    "elbow": ("forearm", "lowerarm", "lowarm", "farm", "elbow"),
     "wrist": ("hand", "wrist"),
 }
 NEEDED = ("pelvis", "left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle")
@@ -36,7 +37,8 @@ _PREFIX = re.compile(r"^(.*:|mixamorig\d*[_ ]?|bip\d+[ _\-]*|character\d*_|def-|
 
 def match(names: Sequence[str], parents: Sequence[int]) -> dict[str, int]:
     """Index of the BVH joint for each SMPL joint that the skeleton has, by SMPL's name."""
-    sided = {_split(name): i for i, name in reversed(list(enumerate(names)))}
+    common = _common_prefix(names)
+    sided = {_split(name[common:]): i for i, name in reversed(list(enumerate(names)))}
     found = {joint: i for joint, known in (("pelvis", PELVIS), *MIDDLE.items()) if (i := _first(sided, "", known)) >= 0}
     for side in ("left", "right"):
         for joint, known in SIDED.items():
@@ -47,6 +49,14 @@ def match(names: Sequence[str], parents: Sequence[int]) -> dict[str, int]:
     if "pelvis" in found:
         found |= _spine(found, parents)
     return found
+
+
+def _common_prefix(names: Sequence[str]) -> int:
+    """Length of what all names begin with, up to its last separator: 'Skeleton1_LThigh'."""
+    first, last = min(names), max(names)  # what these share, all share
+    alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    prefix = first[:alike] if len(names) > 1 else ""
+    return max(prefix.rfind(separator) for separator in "_: .-") + 1
 
 
 def _split(name: str) -> tuple[str, str]:

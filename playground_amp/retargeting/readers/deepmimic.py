@@ -16,7 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
 from playground_amp.retargeting.readers.amass import Take
-from playground_amp.retargeting.readers.smpl_skeleton import Y_UP, make_take, standing_rest
+from playground_amp.retargeting.readers.hints import NO_HINTS, ReadHints
+from playground_amp.retargeting.readers.smpl_skeleton import make_take, standing_rest
+from playground_amp.retargeting.readers.up_axis import TO_Z_UP
 from playground_amp.retargeting.readers.validation import check_file, frame_rate, frames_of, metres, unit_quaternions
 
 WIDTH = 44
@@ -45,7 +47,7 @@ for _side, _sign, _first in (("right", 1.0, 16), ("left", -1.0, 30)):
     }
 
 
-def load_deepmimic(path: Path) -> Take:
+def load_deepmimic(path: Path, hints: ReadHints = NO_HINTS) -> Take:
     """Read a DeepMimic motion; raises InputError naming the file, what is wrong and what would be right."""
     check_file(path)
     content = _content(path)
@@ -57,9 +59,9 @@ def load_deepmimic(path: Path) -> Take:
     rest = standing_rest(zero, FRAME)
     return make_take(
         path.stem,
-        {joint: track @ Y_UP.T for joint, track in positions.items()},
-        {joint: Y_UP @ track @ rest[joint] for joint, track in rotations.items()},
-        fps,
+        {joint: track @ TO_Z_UP["y"].T for joint, track in positions.items()},
+        {joint: TO_Z_UP["y"] @ track @ rest[joint] for joint, track in rotations.items()},
+        fps if hints.fps is None else frame_rate(hints.fps, "--fps", path),
     )
 
 

@@ -1,61 +1,20 @@
-"""Motions that already are a robot's: GMR's `.pkl` and `.npz`, Unitree's `.csv`, and this project's own clips.
-
-General Motion Retargeting (github.com/YanjieZe/GMR) pickles a dict: fps, root_pos [N, 3] m, root_rot [N, 4] quaternions
-(x, y, z, w), dof_pos [N, J] rad, and local_body_pos and link_body_list, which may be None and stay unread.
-Unitree's LAFAN1 retargeting data set is a `.csv` without a header, 30 frames a second, one a row: root x y z,
-quaternion x y z w, then the joints in the order below. Converters of GMR's pickles write other robots alike.
-"""
+"""A motion that already is a robot's, and how what a file says becomes one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
-from playground_amp.retargeting.readers import safe_npz
-from playground_amp.retargeting.readers.safe_pickle import load_plain
-from playground_amp.retargeting.readers.validation import (
-    MOST_ANGLE,
-    check_file,
-    frame_rate,
-    frames_of,
-    metres,
-    numbers,
-    unit_quaternions,
-)
-
-RATE_KEYS = ("fps", "frequency", "mocap_frame_rate", "mocap_framerate")
-NAME_KEYS = ("joint_names", "dof_names", "joints")
-ROBOT_KEYS = ("root_pos", "root_rot", "dof_pos", "qpos", *RATE_KEYS, *NAME_KEYS)
-CSV_RATE = 30.0  # Hz, of the whole data set and the default of tools that write alike; the files do not tell
-
-
-def _sides(*joints: str) -> tuple[str, ...]:
-    return tuple(f"{side}_{joint}_joint" for side in ("left", "right") for joint in joints)
-
-
-def _waist(*joints: str) -> tuple[str, ...]:
-    return tuple(f"{joint}_joint" for joint in joints)
-
-
-_ARM = ("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow")
-_WRIST = ("wrist_roll", "wrist_pitch", "wrist_yaw")
-G1 = (
-    *_sides("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll"),
-    *_waist("waist_yaw", "waist_roll", "waist_pitch"),
-    *_sides(*_ARM, *_WRIST),
-)
-H1_2 = (
-    *_sides("hip_yaw", "hip_pitch", "hip_roll", "knee", "ankle_pitch", "ankle_roll"),
-    *_waist("torso"),
-    *_sides(*_ARM, *_WRIST),
-)
-H1 = (*_sides("hip_yaw", "hip_roll", "hip_pitch", "knee", "ankle"), *_waist("torso"), *_sides(*_ARM))
-UNITREE = {len(joints): joints for joints in (G1, H1_2, H1)}  # 29, 27 and 19 joints
+from playground_amp.retargeting.readers.hints import ReadHints
+from playground_amp.retargeting.readers.joint_names import given_joints, limb_by_limb, renamed, unnamed_joints
+from playground_amp.retargeting.readers.quaternion_order import ORDERS, find_order, root_up
+from playground_amp.retargeting.readers.up_axis import TO_Z_UP, told
+from playground_amp.retargeting.readers.validation import MOST_ANGLE, frame_rate, metres, numbers, unit_quaternions
+from playground_amp.robots import Robot
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +25,10 @@ class RobotMotion:
     root_pos: np.ndarray  # [N, 3] m
     root_quat: np.ndarray  # [N, 4] unit quaternions (w, x, y, z)
     joint_pos: np.ndarray  # [N, J] rad
-    joints: tuple[str, ...] | None  # names of the J joints, None where the file does not tell them
+    joints: tuple[str, ...] | None  # names of the J joints, None where nothing tells them
     fps: float  # Hz
+    notes: tuple[str, ...] = ()  # sentences on what was found or assumed
+    start: float = 0.0  # s of the file at which it begins
 
     @property
     def duration(self) -> float:
@@ -75,114 +36,65 @@ class RobotMotion:
         return (len(self.root_pos) - 1) / self.fps
 
 
-def load_pickle(path: Path) -> RobotMotion:
-    """Read GMR's `.pkl` without running it; raises InputError naming the file and what is wrong."""
-    check_file(path)
-    content = load_plain(path)
-    if not isinstance(content, dict):
+@dataclass(frozen=True, eq=False)
+class WrittenMotion:
+    """A robot's motion as its file has it. N frames, J joints."""
+
+    name: str
+    root_pos: np.ndarray  # [N, 3] in the file's unit and world
+    root_rot: np.ndarray  # [N, 4] quaternions in `order`
+    joint_pos: np.ndarray  # [N, J] rad
+    fps: float  # Hz
+    order: str  # of the quaternions, one of ORDERS
+    order_certain: bool = False  # whether the file says the order itself
+    joints: tuple[str, ...] | None = None
+    bodies: np.ndarray | None = None  # [N, B, 3] positions of all bodies, numbered as the joints are
+    notes: tuple[str, ...] = ()
+
+
+def finished(written: WrittenMotion, path: Path, hints: ReadHints, robot: Robot | None) -> RobotMotion:
+    """The motion with z up, in metres, w first, its joints named; raises InputError where it is not plausible."""
+    quaternions, notes = _quaternions(written, path)
+    up = hints.up or root_up(quaternions, written.root_pos) or "z"
+    notes += (told(up),) if up != "z" else ()
+    turn = Rotation.from_matrix(TO_Z_UP[up])
+    root_pos = metres(written.root_pos * (hints.scale or 1.0), "the root", path)
+    if up != "z":
+        root_pos = turn.apply(root_pos)
+        quaternions = (turn * Rotation.from_quat(quaternions, scalar_first=True)).as_quat(scalar_first=True)
+    fps = written.fps if hints.fps is None else frame_rate(hints.fps, "--fps", path)
+    motion = RobotMotion(written.name, root_pos, quaternions, written.joint_pos, None, fps, written.notes + notes)
+    return _with_names(motion, written, path, hints, robot)
+
+
+def _quaternions(written: WrittenMotion, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Unit quaternions [N, 4], w first, and notes on their order; every array is checked first."""
+    lengths = [len(array) for array in (written.root_pos, written.root_rot, written.joint_pos)]
+    if len(set(lengths)) > 1:
         raise InputError(
-            f"'{path}' holds a {type(content).__name__} instead of a dict with root_pos, root_rot, dof_pos"
+            f"'{path}': the root's positions have {lengths[0]} frames, its rotations {lengths[1]}, the joints "
+            f"{lengths[2]}; they must be as many"
         )
-    return _from_keys(content, path)
-
-
-def load_npz(path: Path) -> RobotMotion:
-    """Read an `.npz` with GMR's keys, or with `qpos` [N, 7 + J] as MuJoCo orders it (quaternion w x y z)."""
-    check_file(path)
-    return _from_keys(safe_npz.read(path, ROBOT_KEYS), path)
-
-
-def load_csv(path: Path) -> RobotMotion:
-    """Read a `.csv` as Unitree writes it: of a G1 (36 columns), H1_2 (34), H1 (26), or of a robot with other joints."""
-    check_file(path)
-    rows = _rows(path)
-    count = rows.shape[1] - 7
-    if count < 1:
-        raise InputError(
-            f"'{path}' has {rows.shape[1]} columns, expected root x y z, quaternion x y z w, then every joint"
-        )
-    return _motion(path, rows[:, :3], rows[:, [6, 3, 4, 5]], rows[:, 7:], UNITREE.get(count), CSV_RATE)
-
-
-def _rows(path: Path) -> np.ndarray:
-    """The numbers of a `.csv`, [N, columns]."""
-    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    widths = [line.count(",") + 1 for line in lines]
-    odd = next((i for i, width in enumerate(widths) if width != widths[0]), None)
-    if odd is not None:
-        raise InputError(f"'{path}': row {odd + 1} has {widths[odd]} values, the first one {widths[0]}; is it cut off?")
-    if not lines:
-        raise InputError(f"'{path}' has no rows; a motion needs at least one frame")
-    try:
-        table = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
-    except ValueError:
-        raise InputError(
-            f"'{path}' holds something else than numbers and commas; Unitree's motions have no header, and the root "
-            "and the joints in every row"
-        ) from None
-    return frames_of(table, "the table", None, path)
-
-
-def _from_keys(content: Mapping[str, Any], path: Path) -> RobotMotion:
-    if "qpos" in content:
-        qpos = _frames(content, "qpos", None, path)
-        if qpos.shape[1] < 8:
-            raise InputError(f"'{path}': qpos has the shape {qpos.shape}, expected [N, 7 + joints]")
-        root_pos, root_quat, joint_pos = qpos[:, :3], qpos[:, 3:7], qpos[:, 7:]
-    else:
-        root_pos = _frames(content, "root_pos", 3, path)
-        root_quat = _frames(content, "root_rot", 4, path)[:, [3, 0, 1, 2]]
-        joint_pos = _frames(content, "dof_pos", None, path)
-    return _motion(
-        path, root_pos, root_quat, joint_pos, _names(content, joint_pos.shape[1], path), _rate(content, path)
-    )
-
-
-def _frames(content: Mapping[str, Any], key: str, width: int | None, path: Path) -> np.ndarray:
-    value = content.get(key)
-    if value is None:
-        raise InputError(f"'{path}' has no {key}; a robot's motion has root_pos, root_rot, dof_pos and fps")
-    if not isinstance(value, np.ndarray):
-        raise InputError(f"'{path}': {key} is a {type(value).__name__}, expected an array of numbers")
-    return frames_of(value, key, width, path)
-
-
-def _rate(content: Mapping[str, Any], path: Path) -> float:
-    key = next((key for key in RATE_KEYS if content.get(key) is not None), None)
-    if key is None:
-        raise InputError(f"'{path}' has no fps, the frames per second of the motion")
-    value = content[key]
-    return frame_rate(value if isinstance(value, int | float | np.ndarray) else None, key, path)
-
-
-def _names(content: Mapping[str, Any], count: int, path: Path) -> tuple[str, ...] | None:
-    """Names of the joints as the file tells them; by their number for the G1, which GMR's files mostly are."""
-    key = next((key for key in NAME_KEYS if content.get(key) is not None), None)
-    if key is None:
-        return G1 if count == len(G1) else None
-    value = content[key]
-    names = value.tolist() if isinstance(value, np.ndarray) else value
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names) or len(names) != count:
-        raise InputError(f"'{path}': {key} must be the names of the {count} joints in their order")
-    return tuple(names)
-
-
-def _motion(
-    path: Path,
-    root_pos: np.ndarray,
-    root_quat: np.ndarray,
-    joint_pos: np.ndarray,
-    joints: tuple[str, ...] | None,
-    fps: float,
-) -> RobotMotion:
-    """The motion once its lengths, quaternions and angles are plausible."""
-    if not len(root_pos) == len(root_quat) == len(joint_pos):
-        raise InputError(
-            f"'{path}': the root's positions have {len(root_pos)} frames, its rotations {len(root_quat)}, the joints "
-            f"{len(joint_pos)}; they must be as many"
-        )
-    metres(root_pos, "the root", path)
-    most = float(np.abs(numbers(joint_pos, "the joints", path)).max())
+    most = float(np.abs(numbers(written.joint_pos, "the joints", path)).max())
     if most > MOST_ANGLE:
         raise InputError(f"'{path}': a joint turns to {most:.3g} rad; are its angles in radians?")
-    return RobotMotion(path.stem, root_pos, unit_quaternions(root_quat, "of the root", path), joint_pos, joints, fps)
+    quaternions = unit_quaternions(written.root_rot, "of the root", path)
+    order, notes = (
+        (written.order, ()) if written.order_certain else find_order(quaternions, written.order, written.root_pos)
+    )
+    return quaternions[:, ORDERS[order]], notes
+
+
+def _with_names(
+    motion: RobotMotion, written: WrittenMotion, path: Path, hints: ReadHints, robot: Robot | None
+) -> RobotMotion:
+    """The motion with the names of its joints: those given, those of the file, or those that fit the robot."""
+    count = motion.joint_pos.shape[1]
+    if hints.joints is not None:
+        return replace(motion, joints=renamed(given_joints(hints.joints, count, path), robot))
+    if written.joints is not None:
+        return replace(motion, joints=renamed(written.joints, robot))
+    root = np.concatenate([motion.root_pos, motion.root_quat], axis=1)
+    by_limb = None if written.bodies is None else limb_by_limb(written.bodies)
+    joints, notes = unnamed_joints(root, motion.joint_pos, robot, path, by_limb)
+    return replace(motion, joints=joints, notes=motion.notes + notes)

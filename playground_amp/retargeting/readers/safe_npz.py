@@ -1,16 +1,17 @@
-"""`.npz` files of strangers: what an array claims to be is checked against the file before anything is allocated."""
+"""`.npz` and `.npy` files of strangers: what an array claims is checked against the file before it is allocated."""
 
 from __future__ import annotations
 
 import math
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
 from playground_amp.core.errors import InputError
+from playground_amp.retargeting.readers.safe_pickle import plain
 
 MOST_BYTES = 2**30  # of one array; an hour of SMPL-H at 120 Hz is half of it
 BOMB_BYTES, BOMB_RATIO = 2**24, 100  # a larger array that shrank further than recorded motion does is a bomb
@@ -39,6 +40,28 @@ def read(path: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
     except InputError:
         raise
     except Exception:  # NumPy and zipfile raise a different type for every kind of damage
+        raise _unreadable(path) from None
+
+
+def read_npy(path: Path) -> Any:
+    """What an `.npy` holds: an array of numbers, or the plain values that were pickled into it, without running them.
+
+    Raises InputError for a file that is no `.npy`, is damaged, claims more than it has, or has more than plain values.
+    """
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as stream:
+            version = npy.read_magic(stream)
+            _, _, dtype = HEADERS[version](stream)
+            if dtype.hasobject:
+                return plain(stream.read(), path)
+        with path.open("rb") as stream:
+            _check_header(stream, size, path, path.name)
+        with path.open("rb") as stream:
+            return npy.read_array(stream, allow_pickle=False)
+    except InputError:
+        raise
+    except Exception:  # as above
         raise _unreadable(path) from None
 
 
@@ -78,5 +101,6 @@ def _brief(value: object) -> str:
 
 def _unreadable(path: Path) -> InputError:
     return InputError(
-        f"'{path}' is not a readable .npz file (truncated, damaged or of another kind); copy or download it again"
+        f"'{path}' is not a readable {path.suffix or '.npz'} file (truncated, damaged or of another kind); copy or "
+        "download it again"
     )

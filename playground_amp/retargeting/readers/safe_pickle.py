@@ -19,11 +19,14 @@ import numpy as np
 from playground_amp.core.errors import InputError
 
 MOST_OPCODES = 1_000_000
-NUMERIC = re.compile(r"[biuf][1248]|U[0-9]{1,4}")  # dtypes admitted: numbers, and text for names
+NUMERIC = re.compile(r"[biuf][1248]|[US][0-9]{1,4}")  # dtypes admitted: numbers, and text for names
 MODULES = (*(f"numpy.{core}.{part}" for core in ("core", "_core") for part in ("multiarray", "numeric")), "numpy")
 FUNCTIONS = ("_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer")
 GLOBALS = {(module, name) for module in MODULES for name in FUNCTIONS}
 GLOBALS |= {("_codecs", "encode"), ("__builtin__", "bytes")}  # how protocol 2 writes bytes, and empty ones
+GLOBALS |= {("collections", "OrderedDict")}
+# zlib, gzip, bzip2, xz, lzma and lz4, as joblib does
+COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00\x00", b"\x04\x22\x4d\x18")
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 LITERALS = {
     "LONG1",
@@ -60,7 +63,7 @@ class _DType:
 class _Array:
     """An array whose bytes come with a later BUILD."""
 
-    value: np.ndarray | None = None
+    value: Any = None
 
 
 class _Refused(Exception):
@@ -69,14 +72,31 @@ class _Refused(Exception):
 
 def load_plain(path: Path) -> Any:
     """The object of the pickle `path`, with NumPy arrays and plain values only; raises InputError for any other."""
+    return plain(path.read_bytes(), path)
+
+
+def plain(program: bytes, path: Path) -> Any:
+    """The object of a pickle within the file `path`; raises InputError as `load_plain`."""
+    if program.startswith(COMPRESSED):
+        raise _joblib(path)
     try:
-        return _plain(_run(path.read_bytes()))
+        return _resolved(_run(program))
     except _Refused as error:
         raise InputError(f"'{path}' {error}; nothing of it was run, save plain NumPy arrays instead") from None
     except Exception:  # a damaged pickle underflows the stack or breaks off in any of a dozen ways
+        if b"joblib" in program[:100_000]:
+            raise _joblib(path) from None
         raise InputError(
             f"'{path}' is not a readable pickle (truncated, damaged or of another kind); copy or make it again"
         ) from None
+
+
+def _joblib(path: Path) -> InputError:
+    name = path.name.replace("'", "")
+    return InputError(
+        f"'{path}' is compressed or written by joblib, which is not read; if you trust it, save it again: python -c "
+        f"\"import joblib, pickle; pickle.dump(joblib.load('{name}'), open('plain_{name}', 'wb'))\""
+    )
 
 
 def _run(program: bytes) -> Any:
@@ -112,6 +132,8 @@ def _step(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> N
 
 
 def _global(module: str, name: str) -> _Global:
+    if str(module).startswith("joblib"):
+        raise ValueError("NumpyArrayWrapper, with raw bytes behind it")
     if (module, name) not in GLOBALS:
         raise _Refused(f"wants to call {str(module)[:40]}.{str(name)[:40]}, which no motion needs")
     return _Global(module, name)
@@ -135,9 +157,9 @@ def _take(stack: list[Any], count: int) -> list[Any]:
 
 def _set_items(stack: list[Any], pairs: list[Any]) -> None:
     target = stack[-1]
-    if type(target) is not dict or not all(isinstance(key, str) for key in pairs[::2]):
-        raise _Refused("holds a dict with keys that are not text")
-    target.update(zip(pairs[::2], pairs[1::2], strict=True))
+    if type(target) is not dict or not all(isinstance(key, str | int) for key in pairs[::2]):
+        raise _Refused("holds a dict with keys that are neither text nor numbers")
+    target.update(zip(map(str, pairs[::2]), pairs[1::2], strict=True))
 
 
 def _append(stack: list[Any], items: list[Any]) -> None:
@@ -163,6 +185,8 @@ def _reduce(stack: list[Any]) -> None:
         stack.append(arguments[0].encode("latin1"))
     elif function.name == "bytes" and not arguments:
         stack.append(b"")
+    elif function.name == "OrderedDict" and not arguments:
+        stack.append({})
     else:
         raise _Refused(f"wants to call {function.module}.{function.name}, which no motion needs")
 
@@ -174,7 +198,10 @@ def _build(stack: list[Any]) -> None:
         target.order = state[1] if state[1] in ("<", ">") else "="
     elif type(target) is _Array:
         _, shape, dtype, fortran, data = state
-        target.value = _from_bytes(data, dtype, shape, "F" if fortran else "C")
+        if dtype.code in ("O8", "O4", "O") and type(data) is list and shape == () and len(data) == 1:
+            target.value = data[0]  # as `numpy.save` writes a dict
+        else:
+            target.value = _from_bytes(data, dtype, shape, "F" if fortran else "C")
     else:
         raise _Refused("sets the state of an object")
     stack.append(target)
@@ -211,8 +238,17 @@ ACTIONS = {
 }
 
 
-def _plain(result: Any) -> Any:
-    """The arrays of a dict in the place of what they were read as."""
-    if type(result) is dict:
-        return {key: value.value if type(value) is _Array else value for key, value in result.items()}
-    return result.value if type(result) is _Array else result
+def _resolved(result: Any) -> Any:
+    """The arrays in dicts and lists, however deep, in the place of what they were read as; each part is met once."""
+    box = [result]
+    seen, waiting = {id(box)}, [box]
+    while waiting:
+        part: Any = waiting.pop()
+        for key, value in list(part.items() if type(part) is dict else enumerate(part)):
+            value = part[key] = value.value if type(value) is _Array else value
+            if type(value) is _Array:
+                raise _Refused("holds an array within an array")
+            if type(value) in (dict, list) and id(value) not in seen:
+                seen.add(id(value))
+                waiting.append(value)
+    return box[0]

@@ -13,7 +13,6 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.retargeting.readers.amass import JOINTS, OFFSETS, PARENTS, Take
 
-Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # a world with y up -> the world with z up
 LIMBS = {  # joints whose rest direction is that of the bone to the next one
     f"{side}_{joint}": f"{side}_{child}"
     for side in ("left", "right")
@@ -74,7 +73,13 @@ def standing_rest(zero: Mapping[str, np.ndarray], frame: np.ndarray) -> dict[str
     return rest
 
 
-def make_take(name: str, positions: dict[str, np.ndarray], rotations: dict[str, np.ndarray], fps: float) -> Take:
+def make_take(
+    name: str,
+    positions: dict[str, np.ndarray],
+    rotations: dict[str, np.ndarray],
+    fps: float,
+    notes: tuple[str, ...] = (),
+) -> Take:
     """A Take of the joints there are: positions [N, 3] m and rotations [N, 3, 3] by name, world z up.
 
     A missing joint turns with its parent and stands where the mean skeleton, scaled by the length of the legs, has it.
@@ -86,7 +91,7 @@ def make_take(name: str, positions: dict[str, np.ndarray], rotations: dict[str, 
             rotations[joint] = rotations[parent]
             positions[joint] = positions[parent] + scale * rotations[parent] @ OFFSETS[i]
     stack = [np.stack([tracks[joint] for joint in JOINTS], axis=1) for tracks in (positions, rotations)]
-    return Take(name, stack[0], stack[1], fps)
+    return Take(name, stack[0], stack[1], fps, notes)
 
 
 def leg_length(pose: Mapping[str, np.ndarray]) -> float:

@@ -61,7 +61,9 @@ def frame_rate(value: object, key: str, path: Path) -> float:
     fps = float(array[0]) if array.dtype.kind in "iuf" and array.size else float("nan")
     if not low <= fps <= high:
         told = "no number" if array.dtype.hasobject else " ".join(str(np.asarray(value)).split())[:60]
-        raise InputError(f"'{path}': {key} is {told}, expected frames per second from {low:.0f} to {high:.0f}")
+        raise InputError(
+            f"'{path}': {key} is {told}, expected frames per second from {low:.0f} to {high:.0f}; --fps sets another"
+        )
     return fps
 
 
