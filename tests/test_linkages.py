@@ -72,6 +72,23 @@ def test_a_knee_behind_a_gear_has_the_motors_torque_and_inertia_at_its_own_side(
     assert robot.model.neq == 0
 
 
+DEGREES = {"-1.5 1.5": "-86 86", "0 2": "0 114.592", "-1 3": "-57.2958 171.887", "-0.8 0.8": "-46 46"}
+
+
+@pytest.mark.parametrize("unit", ["radian", "degree"])
+def test_the_range_of_a_knee_is_no_wider_than_its_motors(tmp_path: Path, unit: str) -> None:
+    """The motor's -1 to 3 rad are -0.3 to 1.7 of the knee, which has 0 to 2; c0 is in rad whatever ranges are in."""
+    xml = geared_knees(COUPLING.replace('"0 0.5', '"0.2 0.5'))
+    if unit == "degree":
+        xml = (
+            xml.replace('angle="radian"', 'angle="degree"').replace("-0.5 0.3", "-28 17").replace("-0.3 0.5", "-17 28")
+        )
+        for radians, degrees in DEGREES.items():
+            xml = xml.replace(f'range="{radians}"', f'range="{degrees}"')
+    robot, _ = proposed(tmp_path, xml)
+    assert joint_range(robot.model, "left_knee_joint") == pytest.approx((0.0, 1.7), abs=1e-4)
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_geared_knee_moves_as_in_the_mjcf(tmp_path: Path, swapped: bool) -> None:
     """In the air, the motor pulls with 5 N m for 50 ms."""

@@ -325,3 +325,5 @@ def test_the_g1_of_mjlab_works_as_proposed(tmp_path: Path) -> None:
     assert robot.bodies is not None
     assert robot.bodies.feet == ("left_ankle_roll_link", "right_ankle_roll_link")
     assert any("1e-05 m" in sentence for sentence in sentences)
+    knee = robot.model.actuator("left_knee_joint")
+    assert (knee.gainprm[0], knee.forcerange[1]) == (99.1, 139.0)

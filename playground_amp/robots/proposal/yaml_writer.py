@@ -41,9 +41,7 @@ def write_record(proposal: Proposal) -> str:
             _section("  joints", "found by name, signs by the axes", _mirror(proposal)),
             _section("  pads", "", [f"    {pad}: {other}" for pad, other in proposal.contacts.mirror.items()]),
             _line("contact_clearance", str(clearance), "m; pads below the first touch, above the second do not"),
-            _section(
-                "gains", "what the MJCF does not say: N m/rad, N m s/rad, N m", map(_gains, proposal.gains.items())
-            ),
+            _section("gains", "of the servos: N m/rad, N m s/rad, N m, kg m^2", map(_gains, proposal.gains.items())),
             OPTIONS,
             _section("bodies", "what a person's motion is carried over to; [left, right]", _bodies(proposal)),
         ]
