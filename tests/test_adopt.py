@@ -52,9 +52,7 @@ def test_joints_are_found_by_their_names(motion: RobotMotion, robot: Robot) -> N
 
 def test_joints_of_another_robot_are_told_by_their_names(motion: RobotMotion, robot: Robot) -> None:
     foreign = replace(motion, joints=tuple(f"their_{joint}" for joint in motion.joints or ()))
-    with pytest.raises(
-        InputError, match=r"does not move waist_yaw.*\(it moves their_waist_yaw.*--joints"
-    ):
+    with pytest.raises(InputError, match=r"does not move waist_yaw.*\(it moves their_waist_yaw.*--joints"):
         adopt(foreign, robot, 50.0, "")
 
 

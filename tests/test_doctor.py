@@ -431,7 +431,7 @@ def test_commands_that_no_clip_walks_are_a_warning(clips: list[MotionClip], robo
     assert list(examine_speeds(reports, (0.5, 0.7))) == []
     (warning,) = examine_speeds(reports, (0.5, 1.2))
     assert (warning.severity, warning.code) == ("warning", "speed")
-    low, high = sorted(report.speed for report in reports)
+    low, high = sorted(report.ahead for report in reports)
     assert f"env.command_speed=[{low:.2f},{high:.2f}]" in warning.sentence
 
 
@@ -449,7 +449,7 @@ def test_commands_apart_from_all_clips_are_an_error(
     command: tuple[float, float], clips: list[MotionClip], robot: Robot
 ) -> None:
     reports = [report_clip(clip, robot) for clip in clips]
-    low, high = sorted(report.speed for report in reports)
+    low, high = sorted(report.ahead for report in reports)
     (error,) = examine_speeds(reports, command)
     assert (error.severity, error.code) == ("error", "speed")
     assert f"env.command_speed=[{low:.2f},{high:.2f}]" in error.sentence

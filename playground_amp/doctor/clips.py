@@ -15,6 +15,7 @@ from playground_amp.doctor.stance import Stance, find_stance
 from playground_amp.metrics.gait import BOUNDED, Quality, faults, gait_bounds, measure
 from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.clip_commands import MOVES
 from playground_amp.motion.features import MOVING, feature_names
 from playground_amp.robots import Robot
 
@@ -43,6 +44,7 @@ class ClipReport:
     torque_joint: str
     torque_share: float  # of the limit
     above: float  # share of the frames with a servo above its limit
+    ahead: float  # m/s, forward speed that it answers, as the commands have it
     declared: float | None = None  # m/s, forward speed that the configuration says it counts as
 
 
@@ -66,6 +68,7 @@ def report_clip(clip: MotionClip, robot: Robot) -> ClipReport:
         torque_joint=robot.joints[worst],
         torque_share=float(high[worst] / limits[worst]),
         above=float((torques > limits).any(axis=1).mean()),
+        ahead=clip.command_speed,
         declared=clip.declared_speed,
     )
 
@@ -105,8 +108,8 @@ def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]
 
 def _forward_speed(report: ClipReport) -> float | None:
     """The forward speed that a clip answers, m/s: as declared, else as measured; None for one that stands."""
-    measured = float(report.speed * np.sign(report.forward)) if report.speed > 0.0 else None
-    return measured if report.declared is None else report.declared
+    stands = report.declared is None and abs(report.ahead) < MOVES
+    return None if stands else report.ahead
 
 
 def _merged(findings: list[Finding]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import numpy as np
 from playground_amp.config import find_path
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import whole
+from playground_amp.motion.clip_commands import mean_command
 from playground_amp.robots import Robot
 
 LIMIT_TOLERANCE = 1e-3  # rad by which a clip may pass a joint limit (float32 rounding and solver tolerance)
@@ -42,8 +43,10 @@ class MotionClip:
 
     @property
     def command_speed(self) -> float:
-        """Forward speed that it is an answer to, m/s: as declared, else the mean that it goes at."""
-        return self.speed if self.declared_speed is None else self.declared_speed
+        """Forward speed that it is an answer to, m/s, negative backward: as declared, else the mean on its way."""
+        if self.declared_speed is not None:
+            return self.declared_speed
+        return float(mean_command(self.qpos, 1.0 / self.frequency)[0])
 
 
 def save_clip(path: Path, clip: MotionClip) -> None:
