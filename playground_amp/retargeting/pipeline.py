@@ -24,7 +24,7 @@ from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
-from playground_amp.retargeting.split import Cut, split, straight_parts
+from playground_amp.retargeting.split import Cut, split
 from playground_amp.retargeting.trim import fastest_part, trim
 from playground_amp.robots import Robot
 
@@ -114,7 +114,7 @@ def _parts(job: Job, robot: Robot) -> Iterator[tuple[str, Take | RobotMotion, li
 def _cut(recording: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Cut:
     if options.split:
         return split(recording, robot.leg_length if isinstance(recording, RobotMotion) else HUMAN_LEG)
-    return straight_parts(recording) if isinstance(recording, Take) else Cut([recording], ())
+    return Cut([recording], ())
 
 
 def _clip_of(name: str, part: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> tuple[_Made, list[str]]:
