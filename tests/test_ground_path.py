@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.ground_path import GroundPath, about_vertical, path_of, resting
 from playground_amp.retargeting.footsteps import Sole, Stance, pin
-from playground_amp.retargeting.ground_path import GroundPath, about_vertical, path_of, resting
 from playground_amp.retargeting.human_motion import extract_motion
 from playground_amp.retargeting.reachability import fastest_turn
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics

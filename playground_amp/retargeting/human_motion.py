@@ -11,7 +11,7 @@ from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
-from playground_amp.retargeting.ground_path import GroundPath, path_of, resting
+from playground_amp.motion.ground_path import GroundPath, path_of, resting
 from playground_amp.retargeting.readers.amass import JOINTS, Take
 
 CUTOFF = 6.0  # Hz, low-pass of the person's motion (walking has little above)

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from playground_amp.retargeting.ground_path import about_vertical
+from playground_amp.motion.ground_path import about_vertical
 from playground_amp.retargeting.robot_geometry import Leg, RobotGeometry, robot_geometry
 from playground_amp.robots import Robot
 from playground_amp.robots.kinematic_tree import position_of

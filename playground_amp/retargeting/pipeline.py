@@ -10,10 +10,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.ground_path import path_speed
 from playground_amp.retargeting.clip_signals import ClipSignals
 from playground_amp.retargeting.clip_verdict import FAIL, ClipAssessment, as_json, assess_clip
 from playground_amp.retargeting.job import MIRRORED, ClipView, Job, JobResult, RetargetOptions
@@ -184,8 +183,7 @@ def similar_speed(done: Retargeted, robot: Robot, options: RetargetOptions) -> f
     """
     if done.person is None:
         return math.nan
-    way = done.person[-1, 0, :2] - done.person[0, 0, :2]
-    speed = float(np.linalg.norm(way)) / done.clip.duration
+    speed = path_speed(done.person[:, 0], done.clip.frequency)
     if not options.time_scale:  # the person was scaled in length alone
         speed /= math.sqrt(robot.leg_length / HUMAN_LEG)
     return speed if speed > STANDING_SPEED else math.nan

@@ -20,8 +20,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.ground_path import GroundPath, about_vertical
 from playground_amp.retargeting.footsteps import Stance, dead_zone, pin, pinned_ankle
-from playground_amp.retargeting.ground_path import GroundPath, about_vertical
 from playground_amp.retargeting.human_motion import HumanMotion, extract_motion, resample, runs
 from playground_amp.retargeting.inverse_kinematics import IKTargets
 from playground_amp.retargeting.reachability import at_reachable_height, fastest_turn, rolls, turns, unfolded

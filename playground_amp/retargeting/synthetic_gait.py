@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from playground_amp.motion.ground_path import GroundPath, resting
 from playground_amp.retargeting.footsteps import Stance
-from playground_amp.retargeting.ground_path import GroundPath, resting
 
 FPS = 120.0
 NATURAL_SPEED, NATURAL_CADENCE, CADENCE_POWER = 1.35, 115.0, 0.35  # m/s, steps per minute, cadence ~ speed^0.35
