@@ -235,6 +235,7 @@ OF_KIND: dict[str, dict[str, tuple[Range, Range]]] = {  # good and bearable, whe
     ARC: {
         "step_asymmetry": ((0.0, 30.0), (0.0, 100.0)),  # the outer foot has the longer way
         "asymmetry": NOT_JUDGED,
+        "torque_above": ((0.0, 1.0), (0.0, 40.0)),  # the outer hip holds the body in the curve
         "zmp_distance": ((0.0, 30.0), (0.0, 150.0)),
     },
     TURN: {

@@ -101,7 +101,7 @@ def _straight(walk: WalkStyle, rng: np.random.Generator) -> Gait:
     wobble = _wobble(t, stride_time, rng)
     effort = np.ones_like(t)
     if walk.from_standing:
-        effort = _ramp((t - stand) / stride_time) * _ramp((t[-1] - stand - t) / stride_time)
+        effort = _effort(t, stand, stride_time, stride_time)
     # A person who sets off reaches the full cadence at once and the full step in about one stride.
     clock = np.minimum(1.0, 4.0 * effort) * (1.0 + wobble[0]) / stride_time
     phase = DOUBLE_SUPPORT + np.cumsum(clock) / FPS
@@ -124,33 +124,27 @@ def _straight(walk: WalkStyle, rng: np.random.Generator) -> Gait:
 
 
 def _along(walk: PathStyle, rng: np.random.Generator) -> Gait:
-    """Of a sequence of velocities, from each to the next in about a step; slow steps have the cadence of SLOWEST."""
-    velocities, strides = np.array(walk.legs)[:, :3], np.array(walk.legs)[:, 3]
-    usual = np.hypot(np.linalg.norm(velocities[:, :2], axis=1), TURNING_STEP * velocities[:, 2])
+    """Of a sequence of velocities, from each to the next in about a step."""
+    velocities, usual = np.array(walk.legs)[:, :3], _usual_speeds(walk)
     times = _stride_time(np.maximum(usual, SLOWEST))
     stand = STANDING_TIME if walk.from_standing else 0.0
-    ends = stand + np.cumsum(strides * times)
+    ends = stand + np.cumsum(np.array(walk.legs)[:, 3] * times)
     t = np.arange(0.0, ends[-1] + stand, 1.0 / FPS)
     leg = np.minimum(np.searchsorted(ends, t, side="right"), len(ends) - 1)
-    stride_time = gaussian_filter1d(times[leg], SETTLING * FPS, mode="nearest")
+    stride_time, wanted = (
+        gaussian_filter1d(values[leg], SETTLING * FPS, axis=0, mode="nearest") for values in (times, velocities)
+    )
     wobble = _wobble(t, float(times.mean()), rng)
-    effort = np.ones_like(t)
-    if walk.from_standing:
-        effort = _ramp((t - stand) / times[0]) * _ramp((t[-1] - stand - t) / times[-1])
+    effort = _effort(t, stand, times[0], times[-1]) if walk.from_standing else np.ones_like(t)
     phase = DOUBLE_SUPPORT + np.cumsum(np.minimum(1.0, 4.0 * effort) * (1.0 + wobble[0]) / stride_time) / FPS
-    wanted = gaussian_filter1d(velocities[leg], SETTLING * FPS, axis=0, mode="nearest")
     made = wanted * (effort * (1.0 + wobble[0] + wobble[1]))[:, None]
     size = (np.abs(wanted[:, 0]) / NATURAL_SPEED) ** (1.0 - CADENCE_POWER)
     surge = 0.012 * size * np.sin(4.0 * np.pi * (phase - 0.05)) * np.sign(wanted[:, 0])
-    heading = np.cumsum(made[:, 2]) / FPS
-    steps = made[:, :2] / FPS + np.column_stack([np.gradient(effort * surge), 0.0 * t])
-    moving = GroundPath(np.zeros((len(t), 2)), heading)
-    place = np.cumsum(moving.world(np.column_stack([steps, 0.0 * t]))[:, :2], axis=0)
     still = np.zeros((2, len(t)))
     return Gait(
         phase=phase,
         effort=effort,
-        path=GroundPath(place, heading),
+        path=_path(made, effort * surge),
         size=size,
         duty=_duty(float(usual.mean())),
         wobble=wobble,
@@ -159,6 +153,25 @@ def _along(walk: PathStyle, rng: np.random.Generator) -> Gait:
         back=wanted[:, 0] < 0.0,
         width=STEP_WIDTH + 0.5 * np.abs(made[:, 1]) * stride_time,
     )
+
+
+def _usual_speeds(walk: PathStyle) -> np.ndarray:
+    """Speeds, m/s, of straight walks with the cadence of each leg of a walk."""
+    ahead, left, turning, _ = np.array(walk.legs).T
+    return np.sqrt(ahead**2 + left**2 + (TURNING_STEP * turning) ** 2)
+
+
+def _effort(t: np.ndarray, stand: float, first: float, last: float) -> np.ndarray:
+    """0 while standing for `stand` s at both ends of the times `t` [N], 1 from `first` s later to `last` s before."""
+    return _ramp((t - stand) / first) * _ramp((t[-1] - stand - t) / last)
+
+
+def _path(velocity: np.ndarray, surge: np.ndarray) -> GroundPath:
+    """The path of velocities [N, 3] m/s ahead and to the left and rad/s, with a surge [N] m ahead."""
+    heading = np.cumsum(velocity[:, 2]) / FPS
+    steps = velocity / FPS + np.gradient(surge)[:, None] * [1.0, 0.0, 0.0]
+    turning = GroundPath(np.zeros((len(surge), 2)), heading)
+    return GroundPath(np.cumsum(turning.world(steps)[:, :2], axis=0), heading)
 
 
 def _standing(stand: Stand, rng: np.random.Generator) -> Gait:

@@ -64,6 +64,38 @@ def standing() -> dict[str, Stand]:
     return {f"stand_{letter}": Stand(seed=200 + i, seconds=10.5) for i, letter in enumerate("abc")}
 
 
+def directions() -> dict[str, PathStyle]:
+    """Takes in every direction but straight ahead, by name; the clips in data/*_omni are made of them.
+
+    Speeds are those of dynamic similarity for a robot with a leg of 0.42 m, turning is the person's, rad/s.
+    """
+    ways = {  # m/s ahead and to the left, rad/s to the left, strides
+        "arc_left_0.6_wide": [(0.6, 0.0, 0.12, 6.0)],
+        "arc_right_0.4_wide": [(0.4, 0.0, -0.12, 6.0)],
+        "arc_left_0.7": [(0.7, 0.0, 0.3, 6.0)],
+        "arc_right_0.5": [(0.5, 0.0, -0.3, 6.0)],
+        "arc_right_0.4_narrow": [(0.4, 0.0, -0.6, 6.0)],
+        "back_0.3": [(-0.3, 0.0, 0.0, 6.0)],
+        "back_0.4": [(-0.4, 0.0, 0.0, 6.0)],
+        "back_left_0.3": [(-0.3, 0.0, 0.2, 6.0)],
+        "left_0.2": [(0.0, 0.2, 0.0, 5.0)],
+        "right_0.15": [(0.0, -0.15, 0.0, 5.0)],
+        "ahead_and_left_0.5": [(0.5, 0.15, 0.0, 6.0)],
+        "ahead_and_right_0.3": [(0.3, -0.12, 0.0, 6.0)],
+        "turn_left_0.4": [(0.0, 0.0, 0.4, 5.0)],
+        "turn_right_0.8": [(0.0, 0.0, -0.8, 5.0)],
+        "stand_ahead_back_stand": [(0.5, 0.0, 0.0, 3.0), (-0.3, 0.0, 0.0, 3.0)],
+        "stand_left_right_stand": [(0.0, 0.15, 0.0, 3.0), (0.0, -0.2, 0.0, 3.0)],
+        "stand_turn_arc_stand": [(0.0, 0.0, 0.6, 3.0), (0.5, 0.0, -0.3, 3.0)],
+    }
+    return {name: _path_style(name, legs, 400 + i) for i, (name, legs) in enumerate(ways.items())}
+
+
+def _path_style(name: str, legs: list[tuple[float, float, float, float]], seed: int) -> PathStyle:
+    scaled = tuple((_human_speed(ahead), _human_speed(left), turn, strides) for ahead, left, turn, strides in legs)
+    return PathStyle(scaled, seed, from_standing=name.startswith("stand"))
+
+
 def _human_speed(robot_speed: float) -> float:
     """Speed of the person, by dynamic similarity, in m/s."""
     return round(robot_speed * np.sqrt(0.90 / 0.42), 3)
