@@ -1,4 +1,4 @@
-"""The shipped motion in every direction: nothing fails, it goes where its name says, and comes out of the scripts again."""
+"""The shipped motion in every direction: it goes where its name says, and comes out of the scripts again."""
 
 from __future__ import annotations
 

@@ -222,6 +222,7 @@ OF_KIND: dict[str, dict[str, tuple[Range, Range]]] = {  # good and bearable, whe
         "alternation": NOT_JUDGED,  # a foot is set aright now and then
         "step_asymmetry": NOT_JUDGED,
         "asymmetry": NOT_JUDGED,  # people stand as they like
+        "torque_above": ((0.0, 1.0), (0.0, 50.0)),  # slow steps aside are taken for standing, too
     },
     BACK: {"duty": ((0.5, 0.8), (0.4, 0.9))},
     ASIDE: {
@@ -230,6 +231,7 @@ OF_KIND: dict[str, dict[str, tuple[Range, Range]]] = {  # good and bearable, whe
         "step_asymmetry": NOT_JUDGED,  # one foot goes ahead, the other closes up
         "asymmetry": NOT_JUDGED,
         "limit_share": ((0.0, 15.0), (0.0, 50.0)),  # hips and ankles roll as far as they go
+        "torque_above": ((0.0, 1.0), (0.0, 50.0)),  # hips hold the body between feet that are set apart
         "zmp_distance": ((0.0, 40.0), (0.0, 200.0)),
     },
     ARC: {

@@ -60,12 +60,17 @@ def kinds_of(qpos: np.ndarray, flight: np.ndarray, frequency: float, leg: float)
 
 
 def _averages(qpos: np.ndarray, frequency: float, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Velocity [N, 2] m/s ahead and to the left, and turning [N] rad/s, each averaged over some frames."""
+    """Velocity [N, 2] m/s ahead and to the left, and turning [N] rad/s, each averaged over `frames` around a frame.
+
+    At the ends it is that of the first and of the last `frames`.
+    """
     yaw = np.unwrap(Rotation.from_quat(qpos[:, 3:7], scalar_first=True).as_euler("ZYX")[:, 0])
     x, y = np.gradient(qpos[:, :2], 1.0 / frequency, axis=0).T
     ahead, aside = x * np.cos(yaw) + y * np.sin(yaw), y * np.cos(yaw) - x * np.sin(yaw)
     seen = np.stack([ahead, aside, np.gradient(yaw, 1.0 / frequency)], axis=-1)
-    averaged = uniform_filter1d(seen, max(1, min(frames, len(seen))), axis=0, mode="nearest")
+    frames = max(1, min(frames, len(seen)))
+    inside = np.clip(np.arange(len(seen)), frames // 2, len(seen) - 1 - (frames - 1) // 2)
+    averaged = uniform_filter1d(seen, frames, axis=0)[inside]
     return averaged[:, :2], averaged[:, 2]
 
 

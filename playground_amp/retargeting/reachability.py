@@ -67,7 +67,7 @@ def _unreachable(way: np.ndarray, pitch: np.ndarray, leg: Leg, usual: float) -> 
     `way` [N, 3] m is that from the hip to the foot; beyond `usual` m to the side it takes
     length, and there the hip has to open.
     """
-    beyond = np.maximum(way[:, 1] ** 2 - usual**2, 0.0)
+    beyond = np.clip(4.0 / 3.0 * (way[:, 1] ** 2 - usual**2), 0.0, way[:, 1] ** 2)  # from twice as much on, all of it
     reach = np.stack([way[:, 0], np.where(beyond > 0.0, -np.sqrt(way[:, 2] ** 2 + beyond), way[:, 2])], axis=-1)
     distance = np.minimum(np.linalg.norm(reach, axis=-1), leg.reach)
     length = float(np.linalg.norm(leg.thigh))
