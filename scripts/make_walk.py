@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from playground_amp.core.console import run
-from playground_amp.retargeting.synthetic_human import held_out_walks, shipped_walks, standing, write_takes
+from playground_amp.retargeting.synthetic_human import directions, held_out_walks, shipped_walks, standing, write_takes
 
 
 def main() -> None:
@@ -22,9 +22,13 @@ def main() -> None:
         "--held-out", action="store_true", help="make the takes that style is measured on and nothing is trained on"
     )
     which.add_argument("--standing", action="store_true", help="make the takes of standing on both feet")
+    which.add_argument(
+        "--directions", action="store_true", help="make the takes of arcs, steps back and aside, and turns on the spot"
+    )
     args = parser.parse_args()
-    takes = held_out_walks() if args.held_out else standing() if args.standing else shipped_walks()
-    for path in write_takes(takes, args.out):
+    sets = {held_out_walks: args.held_out, standing: args.standing, directions: args.directions}
+    takes = next((takes for takes, asked in sets.items() if asked), shipped_walks)
+    for path in write_takes(takes(), args.out):
         print(path)
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from playground_amp.metrics.bounds import AHEAD, ARC, ASIDE, BACK, RUNNING, STANDING, TURN
 from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip
+from playground_amp.retargeting.clip_verdict import FAIL, assess_clip
 from playground_amp.retargeting.foot_planting import find_stands
 from playground_amp.retargeting.preparation import prepared
 from playground_amp.retargeting.readers.any import read_recordings
@@ -40,6 +42,15 @@ def g1(tmp_path_factory: pytest.TempPathFactory) -> Robot:
 
 def clip_of(path: Path, g1: Robot, *, plant: bool) -> MotionClip:
     return retarget(prepared(read_recordings(path, robot=g1)[0], robot=g1), g1, plant=plant).clip
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_recorded_motion_fails_by_the_bounds_of_its_kind(path: Path, g1: Robot) -> None:
+    verdict = assess_clip(clip_of(path, g1, plant=True), g1)[0]
+    kinds = {kind for kind, *_ in verdict.parts}
+    expected = {"arc": ARC, "turn": TURN, "jog": RUNNING, "backward": BACK, "forward": AHEAD, "sideway": ASIDE}
+    assert verdict.verdict != FAIL, verdict.wrong
+    assert next((kind for name, kind in expected.items() if name in path.stem), STANDING) in kinds
 
 
 def standing_share(clip: MotionClip, g1: Robot) -> float:

@@ -1,4 +1,4 @@
-"""What a clip's figures should be: the one table of bounds, their units, and what mends a figure out of them."""
+"""What a clip's figures should be: the bounds, what is otherwise by the kind of motion, units, and what mends them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ POWERS = {"": 0.0, "length": 1.0, "speed": 0.5, "rate": -0.5}  # of leg / DEFAUL
 
 Range = tuple[float, float]  # least and greatest value
 INF = math.inf
+STANDING, AHEAD, BACK, ASIDE, ARC, TURN, RUNNING = KINDS = (
+    "standing",
+    "walking ahead",
+    "walking back",
+    "walking aside",
+    "walking along an arc",
+    "turning on the spot",
+    "running",
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ BOUNDS = {
         unit="%",
         scales="",
         good=(0.0, 25.0),
-        bearable=(0.0, 100.0),
+        bearable=(0.0, INF),
         mend="--mirror, which limps to the other side, too",
         factor=100.0,
     ),
@@ -170,7 +179,7 @@ BOUNDS = {
         unit="mm",
         scales="length",
         good=(0.0, 20.0),
-        bearable=(0.0, 100.0),
+        bearable=(0.0, 120.0),
         mend="--refine, which keeps what the robot really did",
         factor=1000.0,
     ),
@@ -205,15 +214,62 @@ BOUNDS = {
 }
 
 
+NOT_JUDGED = ((-INF, INF), (-INF, INF))
+
+OF_KIND: dict[str, dict[str, tuple[Range, Range]]] = {  # good and bearable, where a kind of motion has its own
+    STANDING: {
+        "duty": ((0.5, 1.0), (0.4, 1.0)),
+        "alternation": NOT_JUDGED,  # a foot is set aright now and then
+        "step_asymmetry": NOT_JUDGED,
+        "asymmetry": NOT_JUDGED,  # people stand as they like
+        "torque_above": ((0.0, 1.0), (0.0, 50.0)),  # slow steps aside are taken for standing, too
+    },
+    BACK: {"duty": ((0.5, 0.8), (0.4, 0.9))},
+    ASIDE: {
+        "duty": ((0.5, 0.85), (0.4, 0.95)),
+        "alternation": NOT_JUDGED,
+        "step_asymmetry": NOT_JUDGED,  # one foot goes ahead, the other closes up
+        "asymmetry": NOT_JUDGED,
+        "limit_share": ((0.0, 15.0), (0.0, 50.0)),  # hips and ankles roll as far as they go
+        "torque_above": ((0.0, 1.0), (0.0, 50.0)),  # hips hold the body between feet that are set apart
+        "zmp_distance": ((0.0, 40.0), (0.0, 200.0)),
+    },
+    ARC: {
+        "step_asymmetry": ((0.0, 30.0), (0.0, 100.0)),  # the outer foot has the longer way
+        "asymmetry": NOT_JUDGED,
+        "torque_above": ((0.0, 1.0), (0.0, 40.0)),  # the outer hip holds the body in the curve
+        "zmp_distance": ((0.0, 30.0), (0.0, 150.0)),
+    },
+    TURN: {
+        "duty": ((0.5, 0.9), (0.4, 1.0)),
+        "alternation": NOT_JUDGED,
+        "step_asymmetry": NOT_JUDGED,
+        "asymmetry": NOT_JUDGED,
+    },
+    RUNNING: {
+        "float_height": ((0.0, 50.0), (0.0, 100.0)),
+        "support": ((50.0, 100.0), (30.0, 100.0)),
+        "clearance": ((10.0, 250.0), (3.0, 400.0)),
+        "duty": ((0.25, 0.5), (0.15, 0.6)),
+        "joint_speed": ((0.0, 20.0), (0.0, 30.0)),
+        "torque_peak": ((0.0, 1.5), (0.0, 3.0)),
+        "torque_above": ((0.0, 10.0), (0.0, 40.0)),
+        "zmp_inside": ((40.0, 100.0), (0.0, 100.0)),  # of the frames with a foot on the ground; a flight has none
+        "zmp_distance": ((0.0, 40.0), (0.0, 200.0)),
+    },
+}
+
+
 def scale_of(name: str, leg: float) -> float:
     """Factor on the bounds of the figure `name` for a robot with legs of `leg` m, by dynamic similarity."""
     return (leg / DEFAULT_LEG) ** POWERS[BOUNDS[name].scales]
 
 
-def scaled(name: str, leg: float) -> tuple[Range, Range]:
-    """Good and bearable range of a figure for a robot with legs of `leg` m, in the figure's unit."""
+def scaled(name: str, leg: float, kind: str = AHEAD) -> tuple[Range, Range]:
+    """Good and bearable range of a figure in its unit, for a kind of motion of a robot with legs of `leg` m."""
     scale, bound = scale_of(name, leg), BOUNDS[name]
-    return _times(bound.good, scale), _times(bound.bearable, scale)
+    good, bearable = OF_KIND.get(kind, {}).get(name, (bound.good, bound.bearable))
+    return _times(good, scale), _times(bearable, scale)
 
 
 def good_range(name: str, leg: float = DEFAULT_LEG) -> Range:

@@ -37,6 +37,7 @@ class Quality:
     step_asymmetry: float  # left against right: greatest of step time, step length, duty, relative to their mean
     phase: float  # of the right foot's strikes in the stride of the left; 0.5 is even
     alternation: float  # share of the strikes that are of the other foot than the one before
+    strides: int = 0  # whole ones, from a foot's strike to its next, in which it is seen to lift
     leg: float = DEFAULT_LEG  # m, of the robot: the bounds are scaled by it
 
 
@@ -102,6 +103,7 @@ def measure(clip: MotionClip, robot: Robot) -> Quality:
         step_asymmetry=step_asymmetry(falls),
         phase=phase(falls),
         alternation=alternation(falls),
+        strides=int(np.isfinite(np.concatenate(duty_factors(falls))).sum()),
         leg=robot.leg_length,
     )
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from playground_amp.metrics.bounds import BOUNDS, scaled
-from playground_amp.metrics.gait import Quality, duty_factors
+from playground_amp.metrics.gait import Quality
 from playground_amp.retargeting.clip_signals import ON_EDGE, ClipSignals
 
 TURNED = ("zmp_inside", "support")  # shares that are counted by the frames that spoil them
@@ -26,8 +26,7 @@ def figures_of(signals: ClipSignals, gait: Quality) -> dict[str, float]:
     values |= {name: 1.0 - values[name] for name in TURNED}
     values |= {name: float(signal.max()) for name, signal in peaks(signals).items()}
     values |= {name: getattr(gait, name) for name in OF_GAIT}
-    strides = np.concatenate(duty_factors(signals.falls))
-    values["duty"] = float(gait.duty) if np.isfinite(strides).any() else math.nan
+    values["duty"] = float(gait.duty) if gait.strides else math.nan
     return values | dict.fromkeys(_unmeasured(signals, gait), math.nan)
 
 
@@ -74,13 +73,24 @@ def longest_walkable(signals: ClipSignals, leg: float) -> tuple[int, int]:
     The figures are those of a clip that was cut to the part, for a robot with legs of `leg` m, and the feet alternate
     in it throughout. (0, 0) where there is no such part.
     """
-    most = {name: scaled(name, leg)[1][1] / BOUNDS[name].factor for name in BOUNDS}
-    most |= {name: 1.0 - scaled(name, leg)[1][0] / BOUNDS[name].factor for name in TURNED}
-    broken = signals.stumble.copy()
+    broken = signals.stumble & np.isfinite(_most("alternation", signals, leg))
     for name, signal in peaks(signals).items():
-        broken |= signal > most[name] + ROUNDING
-    excess = [total - most[name] * weight for name, (total, weight) in shares(signals).items()]
+        broken |= signal > _most(name, signals, leg) + ROUNDING
+    excess = [total - _most(name, signals, leg) * weight for name, (total, weight) in shares(signals).items()]
     return longest(np.stack(excess), broken)
+
+
+def _most(name: str, signals: ClipSignals, leg: float) -> np.ndarray:
+    """What the figure `name` may be, in SI units, for the kind of motion of each frame [N]; of TURNED, what spoils it.
+
+    Infinite where it is not judged.
+    """
+    most = np.empty(len(signals.feet))
+    for part in signals.parts:
+        low, high = scaled(name, leg, part.kind)[1]
+        from_above = 1.0 - low / BOUNDS[name].factor if name in (*TURNED, "alternation") else high / BOUNDS[name].factor
+        most[part.first : part.last + 1] = from_above
+    return most
 
 
 def longest(excess: np.ndarray, broken: np.ndarray) -> tuple[int, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from playground_amp.metrics.gait import Footfalls, at_limit, contact_height, foot_motion
 from playground_amp.metrics.inverse_dynamics import SMOOTHING_FRAMES, required_torques, torque_limits
+from playground_amp.metrics.motion_kinds import Part, parts_of
 from playground_amp.metrics.support_polygon import distance_to_hull
 from playground_amp.motion.clip import MotionClip
 from playground_amp.robots import Robot
@@ -30,6 +31,13 @@ class ClipSignals:
     root_speed: np.ndarray  # [N] m/s, horizontal
     stumble: np.ndarray  # [N] bool, frames that begin a step of the same foot again
     falls: Footfalls
+    parts: tuple[Part, ...]  # what kind of motion it is, from the first frame to the last
+
+    def within(self, part: Part) -> ClipSignals:
+        """The signals of one part alone; times of steps are still those of the clip."""
+        rows = slice(part.first, part.last + 1)
+        arrays = {item.name: getattr(self, item.name)[rows] for item in fields(self)[:-2]}
+        return replace(self, **arrays, parts=(part,))
 
 
 def measure_signals(clip: MotionClip, robot: Robot) -> ClipSignals:
@@ -38,6 +46,7 @@ def measure_signals(clip: MotionClip, robot: Robot) -> ClipSignals:
     feet = foot_motion(clip, robot)
     needed = required_torques(qpos, robot, 1.0 / rate)
     corners = feet.corners.reshape(len(qpos), -1, 3)
+    flight = feet.heights.min(axis=1) >= contact_height(robot)
     outside = distance_to_hull(needed.zmp, corners[..., :2], corners[..., 2] < contact_height(robot))
     return ClipSignals(
         feet=feet.heights,
@@ -51,6 +60,7 @@ def measure_signals(clip: MotionClip, robot: Robot) -> ClipSignals:
         root_speed=_from_second(np.linalg.norm(np.diff(qpos[:, :2], axis=0), axis=-1) * rate),
         stumble=_stumbles(feet.falls, len(qpos), rate),
         falls=feet.falls,
+        parts=tuple(parts_of(qpos, flight, rate, robot.leg_length)),
     )
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from playground_amp.core.files import json_values
-from playground_amp.metrics.bounds import BOUNDS, Range, scaled
+from playground_amp.metrics.bounds import AHEAD, BOUNDS, NOT_JUDGED, OF_KIND, Range, scaled
 from playground_amp.metrics.gait import Quality, measure
+from playground_amp.metrics.motion_kinds import Part
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.ground_path import path_speed
 from playground_amp.retargeting.clip_figures import ROUNDING, figures_of, longest_walkable
 from playground_amp.retargeting.clip_signals import ClipSignals, measure_signals
 from playground_amp.robots import Robot
@@ -36,6 +38,7 @@ class FigureAssessment:
     bearable: Range  # fail beyond
     reason: str  # what is wrong; empty where nothing is
     mend: str  # the option that would mend it; empty where nothing is wrong
+    kind: str = ""  # of the motion that the bounds are of, one of bounds.KINDS; empty where they are those of all
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class ClipAssessment:
     seconds: float  # s
     speed: float  # m/s, straight from the first frame to the last
     walkable: tuple[float, float]  # s, beginning and end of the longest part in which nothing fails
-    figures: dict[str, FigureAssessment]  # by the names of bounds.BOUNDS
+    parts: tuple[tuple[str, float, float], ...]  # kinds of motion in order, each with its beginning and end, s
+    figures: dict[str, FigureAssessment]  # by the names of bounds.BOUNDS; those of the part in which each is worst
     gait: Quality  # as metrics/gait.py measures it, in SI units
     tracking_error: dict[str, float] = field(default_factory=dict)  # m, root mean square, of each body
 
@@ -75,17 +79,46 @@ def assess_clip(
     """
     signals, gait, tracking = measure_signals(clip, robot), measure(clip, robot), dict(tracking or {})
     first, last = longest_walkable(signals, robot.leg_length)
-    values = figures_of(signals, gait) | {
+    of_all = {
         "tracking": max(tracking.values(), default=math.nan),
-        "speed_ratio": clip.speed / similar_speed if similar_speed > 0.0 else math.nan,
+        "speed_ratio": path_speed(clip.qpos, clip.frequency) / similar_speed if similar_speed > 0.0 else math.nan,
         "walkable": (last - first) / clip.frequency,
     }
-    values |= dict.fromkeys(DONE_BY_PHYSICS, math.nan) if simulated else {}
-    figures = {name: assess_figure(name, values[name] * BOUNDS[name].factor, robot.leg_length) for name in BOUNDS}
+    unknown = dict.fromkeys(DONE_BY_PHYSICS, math.nan) if simulated else {}
+    judged = [
+        _judged(_values(clip, signals, gait, part, robot) | of_all | unknown, part.kind, robot.leg_length)
+        for part in sorted(signals.parts, key=lambda part: part.first - part.last)
+    ]
+    figures = {name: _worst(figures[name] for figures in judged) for name in BOUNDS}
     figures = {name: _other_advice(figure, tuple(used)) for name, figure in figures.items()}
-    walkable = first / clip.frequency, last / clip.frequency
-    verdict = worst(figure.verdict for figure in figures.values())
-    return ClipAssessment(clip.name, verdict, clip.duration, clip.speed, walkable, figures, gait, tracking), signals
+    return ClipAssessment(
+        clip=clip.name,
+        verdict=worst(figure.verdict for figure in figures.values()),
+        seconds=clip.duration,
+        speed=clip.speed,
+        walkable=(first / clip.frequency, last / clip.frequency),
+        parts=tuple((part.kind, part.first / clip.frequency, part.last / clip.frequency) for part in signals.parts),
+        figures=figures,
+        gait=gait,
+        tracking_error=tracking,
+    ), signals
+
+
+def _values(clip: MotionClip, signals: ClipSignals, gait: Quality, part: Part, robot: Robot) -> dict[str, float]:
+    """The figures of one part of a clip, SI units."""
+    if len(signals.parts) == 1:
+        return figures_of(signals, gait)
+    piece = dataclasses.replace(clip, qpos=clip.qpos[part.first : part.last + 1])
+    return figures_of(signals.within(part), measure(piece, robot))
+
+
+def _judged(values: Mapping[str, float], kind: str, leg: float) -> dict[str, FigureAssessment]:
+    return {name: assess_figure(name, values[name] * BOUNDS[name].factor, leg, kind) for name in BOUNDS}
+
+
+def _worst(figures: Iterable[FigureAssessment]) -> FigureAssessment:
+    """The one with the worst verdict, the first of several."""
+    return max(figures, key=lambda figure: ORDER.index(figure.verdict))
 
 
 def _other_advice(figure: FigureAssessment, used: tuple[str, ...]) -> FigureAssessment:
@@ -97,22 +130,29 @@ def worst(verdicts: Iterable[str]) -> str:
     return max(verdicts, key=ORDER.index, default=PASS)
 
 
-def assess_figure(name: str, value: float, leg: float) -> FigureAssessment:
-    """The figure `name` of `value` in its unit, NaN for none, held to the bounds of a robot with legs of `leg` m."""
-    bound, (good, bearable) = BOUNDS[name], scaled(name, leg)
-    if math.isnan(value):
-        return FigureAssessment(None, bound.unit, NONE, good, bearable, "", "")
+def assess_figure(name: str, value: float, leg: float, kind: str = AHEAD) -> FigureAssessment:
+    """The figure `name` of `value` in its unit, NaN for none, held to the bounds of a robot with legs of `leg` m.
+
+    `kind` is that of the motion, one of bounds.KINDS.
+    """
+    bound, (good, bearable) = BOUNDS[name], scaled(name, leg, kind)
+    own = kind if name in OF_KIND.get(kind, {}) else ""
+    if math.isnan(value) or (good, bearable) == NOT_JUDGED:
+        return FigureAssessment(None, bound.unit, NONE, good, bearable, "", "", own)
     if _within(value, good):
-        return FigureAssessment(value, bound.unit, PASS, good, bearable, "", "")
+        return FigureAssessment(value, bound.unit, PASS, good, bearable, "", "", own)
     unit = f" {bound.unit}".rstrip()
-    reason = f"{bound.meaning} is {value:.3g}{unit}, good is {in_words(good, bound.unit)}{unit}"
+    what = f"good for {own}" if own else "good"
+    reason = f"{bound.meaning} is {value:.3g}{unit}, {what} is {in_words(good, bound.unit)}{unit}"
     verdict = WARN if _within(value, bearable) else FAIL
-    return FigureAssessment(value, bound.unit, verdict, good, bearable, reason, bound.mend)
+    return FigureAssessment(value, bound.unit, verdict, good, bearable, reason, bound.mend, own)
 
 
 def in_words(bounds: Range, unit: str = "") -> str:
-    """'up to 3', 'from 80' or '0.5 to 0.75'; a percentage has no more than 100."""
+    """'up to 3', 'from 80', '0.5 to 0.75' or 'any'; a percentage has no more than 100."""
     low, high = bounds
+    if low <= 0.0 and high == math.inf:
+        return "any"
     if low <= 0.0:
         return f"up to {high:.3g}"
     open_end = high == math.inf or (unit == "%" and high == 100.0)
@@ -136,8 +176,9 @@ def from_json(values: Mapping[str, Any]) -> ClipAssessment:
     figures = {name: _figure(figure) for name, figure in values["figures"].items()}
     own: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(ClipAssessment)}
     walkable = values["walkable"]["first"], values["walkable"]["last"]
+    parts = tuple((str(kind), float(first), float(last)) for kind, first, last in values["parts"])
     measured: dict[str, Any] = {name: math.nan if x is None else x for name, x in values["gait"].items()}
-    own |= {"figures": figures, "walkable": walkable, "gait": Quality(**measured)}
+    own |= {"figures": figures, "walkable": walkable, "parts": parts, "gait": Quality(**measured)}
     return ClipAssessment(**own)
 
 

@@ -40,7 +40,7 @@ def retarget(arguments: Sequence[str]) -> None:
     add("--up", metavar="AXIS", help=f"axis that points up, where it is not found: {', '.join(UP_AXES)}")
     joints_help = "joints of a robot's motion in the file's order, with commas between, or a known layout"
     add("--joints", metavar="NAMES", help=joints_help)
-    split_help = "a clip of every part that can be used; standing, turns and what is no walk are left out, with times"
+    split_help = "a clip of every part that can be used; standing and what is no walk are left out, with times"
     add("--split", action="store_true", help=split_help)
     add(
         "--as-is",

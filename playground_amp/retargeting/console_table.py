@@ -62,13 +62,18 @@ def reasons(assessments: Sequence[ClipAssessment]) -> list[str]:
 
 
 def _reason(name: str, level: str, assessments: Sequence[ClipAssessment]) -> Iterator[str]:
-    hit = [assessment for assessment in assessments if assessment.figures[name].verdict == level]
-    if not hit:
-        return
+    every = [assessment for assessment in assessments if assessment.figures[name].verdict == level]
+    for kind in dict.fromkeys(assessment.figures[name].kind for assessment in every):
+        yield _line(name, level, [assessment for assessment in every if assessment.figures[name].kind == kind])
+
+
+def _line(name: str, level: str, hit: Sequence[ClipAssessment]) -> str:
+    """The clips `hit` have a figure out of the bounds of one kind of motion."""
     figure = hit[0].figures[name]
     values = [f"{assessment.figures[name].value or 0.0:.3g}" for assessment in hit]
     values = values[:1] if len(hit) == 1 else [min(values, key=float), max(values, key=float)]
     clips = hit[0].clip if len(hit) == 1 else f"{len(hit)} clips"
     unit = f" {figure.unit}".rstrip()
     said = f"{BOUNDS[name].label} {' to '.join(dict.fromkeys(values))}{unit} in {clips}"
-    yield f"{_coloured(level, level)} {said}, good is {in_words(figure.good, figure.unit)}{unit}: {figure.mend}"
+    good = f"good for {figure.kind}" if figure.kind else "good"
+    return f"{_coloured(level, level)} {said}, {good} is {in_words(figure.good, figure.unit)}{unit}: {figure.mend}"

@@ -32,7 +32,8 @@ class Stance:
     first: int  # first frame in contact
     last: int  # last frame in contact
     x: float  # m, ankle when the foot lies flat
-    y: float  # m, to the left
+    y: float  # m
+    yaw: float | np.ndarray = 0.0  # rad, direction of the foot; [N] over the path's frames where it pivots
 
 
 def dead_zone(pitch: np.ndarray, width: float, onset: float) -> np.ndarray:
@@ -59,7 +60,7 @@ def line_heights(ankle_z: np.ndarray, pitch: np.ndarray, sole: Sole) -> np.ndarr
 
 
 def pin(free: np.ndarray, flat: np.ndarray, stances: list[Stance], sole: Sole, *, clearance: float) -> np.ndarray:
-    """Path [N, 4] (ankle x, y, z in m, pitch in rad) that follows `free` [N, 4] in swing and pivots in `stances`.
+    """Path [N, 5] (ankle x, y, z in m, pitch, yaw in rad) that follows `free` [N, 5] in swing and stays in `stances`.
 
     `flat` [N] is the pitch in contact (zero where the sole lies flat). Heel and toe rise at least `clearance` m in
     the middle of a swing. Before the first and after the last stance the path is not defined by contacts and is NaN.
@@ -78,9 +79,10 @@ def pin(free: np.ndarray, flat: np.ndarray, stances: list[Stance], sole: Sole, *
 
 
 def _held(stance: Stance, flat: np.ndarray, sole: Sole) -> np.ndarray:
-    """The pose [N, 4] of the foot if this stance lasted for ever."""
+    """The pose [N, 5] of the foot if this stance lasted for ever; it turns about the ankle's place when flat."""
     forward, up = pinned_ankle(flat, sole).T
-    return np.stack([stance.x + forward, np.full_like(flat, stance.y), up, flat], axis=-1)
+    yaw = np.broadcast_to(stance.yaw, flat.shape)
+    return np.stack([stance.x + forward * np.cos(yaw), stance.y + forward * np.sin(yaw), up, flat, yaw], axis=-1)
 
 
 def _join(start: np.ndarray, end: np.ndarray, first: int, last: int) -> np.ndarray:
@@ -91,7 +93,7 @@ def _join(start: np.ndarray, end: np.ndarray, first: int, last: int) -> np.ndarr
 
 
 def _lifted(swing: np.ndarray, sole: Sole, clearance: float) -> np.ndarray:
-    """The swing [S, 4], raised until heel and toe pass over an arc that is `clearance` m high in the middle.
+    """The swing [S, 5], raised until heel and toe pass over an arc that is `clearance` m high in the middle.
 
     First the whole swing is raised by the arc's shape, for what is missing in its middle, then the ends, where a heel
     or a toe may still graze the ground.
@@ -112,4 +114,4 @@ def _missing(path: np.ndarray, sole: Sole, wanted: np.ndarray) -> np.ndarray:
 
 
 def _raised(path: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return path + by[:, None] * [0.0, 0.0, 1.0, 0.0]
+    return path + by[:, None] * [0.0, 0.0, 1.0, 0.0, 0.0]

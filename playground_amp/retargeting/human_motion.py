@@ -1,4 +1,4 @@
-"""What retargeting takes from a person: pelvis, chest, arms, feet and their contacts, of a take turned to +x."""
+"""What retargeting takes from a person: the path, and pelvis, chest, arms, feet and their contacts seen from it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
+from playground_amp.motion.ground_path import GroundPath, path_of, resting
 from playground_amp.retargeting.readers.amass import JOINTS, Take
 
 CUTOFF = 6.0  # Hz, low-pass of the person's motion (walking has little above)
@@ -20,13 +20,19 @@ ARM = ("shoulder", "elbow", "wrist")
 ANKLE_HEIGHT = 0.08  # m above the sole
 CONTACT_HEIGHT, CONTACT_SPEED = 0.05, 0.30  # m, m/s: a heel or ball lower and slower than this is on the ground
 SHORTEST_STANCE, SHORTEST_SWING = 0.25, 0.12  # s; shorter ones are noise
-MOST_TURN = np.deg2rad(20.0)  # of the heading within a take
+MOST_TURN = np.deg2rad(10.0)  # of the heading, and between heading and way, in a walk that is meant to be straight
+MOST_ASIDE = 0.15  # m from its line, of the smoothed way of such a walk
+SHORTEST_WAY = 0.5  # m; who goes less from end to end goes nowhere
 
 
 @dataclass(frozen=True, eq=False)
 class HumanMotion:
-    """A person's motion, heading +x from the origin on a floor at z = 0. N frames; feet and arms are left, right."""
+    """A person's motion on a floor at z = 0, seen from its path. N frames; feet and arms are left, right.
 
+    The path begins at the origin and heads +x. That of a straight walk rests there.
+    """
+
+    path: GroundPath
     pelvis: np.ndarray  # [N, 3] m
     pelvis_euler: np.ndarray  # [N, 3] rad: yaw, pitch (nose down), roll
     chest_euler: np.ndarray  # [N, 3] rad: yaw, pitch (nose down), roll
@@ -34,6 +40,7 @@ class HumanMotion:
     joints: np.ndarray  # [N, 22, 3] m, the whole body, for comparisons and pictures
     ankles: np.ndarray  # [2, N, 3] m
     pitches: np.ndarray  # [2, N] rad, nose down, zero for a level sole
+    yaws: np.ndarray  # [2, N] rad, direction of the foot
     contacts: np.ndarray  # [2, N] bool
     rate: float  # Hz
 
@@ -42,19 +49,23 @@ class HumanMotion:
 class _Foot:
     ankle: np.ndarray  # [N, 3] m, above the floor
     pitch: np.ndarray  # [N] rad, nose down, zero for a level sole
+    yaw: np.ndarray  # [N] rad
     contact: np.ndarray  # [N] bool
     floor: np.ndarray  # [N] m
 
 
 def extract_motion(take: Take) -> HumanMotion:
-    """The motion of a take, smoothed and turned to walk along +x from the origin, at the person's own size and rate.
+    """The motion of a take, smoothed and turned to begin at the origin heading +x, at the person's own size and rate.
 
-    Raises InputError for a take of less than a second, and for a walk that is not straight.
+    Raises InputError for a take of less than a second.
     """
     if take.duration < 1.0:
         raise InputError(f"'{take.name}' lasts {take.duration:.2f} s; a walk to learn from needs 1 s or more")
     smooth = _low_pass(take.positions, take.fps)
-    turn = Rotation.from_euler("z", -_heading(smooth, take)).as_matrix()
+    facing = _euler(take.rotations[:, 0])[:, 0]
+    straight = _straight_heading(smooth[:, 0, :2], facing, take.fps)
+    beginning = path_of(smooth[:, 0, :2], facing, take.fps).heading[0] if straight is None else straight
+    turn = Rotation.from_euler("z", -beginning).as_matrix()
     start = smooth[0, 0] * [1.0, 1.0, 0.0]
     positions = (smooth - start) @ turn.T
     rotations = turn @ take.rotations
@@ -62,16 +73,23 @@ def extract_motion(take: Take) -> HumanMotion:
     pelvis_euler = _low_pass(_euler(rotations[:, 0]), take.fps)
     chest_euler = _low_pass(_euler(rotations[:, JOINTS.index("spine3")]), take.fps)
     floor = 0.5 * (feet[0].floor + feet[1].floor)
+    path = path_of(positions[:, 0, :2], pelvis_euler[:, 0], take.fps) if straight is None else resting(len(positions))
     joints = positions - floor[:, None, None] * [0.0, 0.0, 1.0]
-    ankles, pitches, contacts = (np.stack([getattr(f, k) for f in feet]) for k in ("ankle", "pitch", "contact"))
+    joints = path.seen(joints.swapaxes(0, 1)).swapaxes(0, 1)
+    ankles, pitches, yaws, contacts = (
+        np.stack([getattr(foot, name) for foot in feet]) for name in ("ankle", "pitch", "yaw", "contact")
+    )
+    heading = path.heading[:, None] * [1.0, 0.0, 0.0]
     return HumanMotion(
+        path=path,
         pelvis=joints[:, 0],
-        pelvis_euler=pelvis_euler,
-        chest_euler=chest_euler,
+        pelvis_euler=pelvis_euler - heading,
+        chest_euler=chest_euler - heading,
         arms=_arms(joints),
         joints=joints,
-        ankles=ankles,
+        ankles=path.seen(ankles),
         pitches=pitches,
+        yaws=yaws - path.heading,
         contacts=contacts,
         rate=take.fps,
     )
@@ -99,12 +117,12 @@ def _extract_foot(positions: np.ndarray, rotations: np.ndarray, side: int, fps: 
     heel_contact, _ = _contact(heel, fps)
     ball_contact, floor = _contact(ball, fps)
     contact = _steady(heel_contact | ball_contact, fps)
-    pitch = _low_pass(_euler(rotation)[:, 1], fps)
+    yaw, pitch, _ = _low_pass(_euler(rotation), fps).T
     flat = heel_contact & ball_contact
     if flat.any():
         pitch = pitch - np.median(pitch[flat])
         floor = floor + np.median((ankle[:, 2] - floor)[flat]) - ANKLE_HEIGHT
-    return _Foot(ankle - floor[:, None] * [0.0, 0.0, 1.0], pitch, contact, floor)
+    return _Foot(ankle - floor[:, None] * [0.0, 0.0, 1.0], pitch, yaw, contact, floor)
 
 
 def _low_pass(signal: np.ndarray, fps: float) -> np.ndarray:
@@ -114,21 +132,19 @@ def _low_pass(signal: np.ndarray, fps: float) -> np.ndarray:
     return sosfiltfilt(butter(2, CUTOFF, fs=fps, output="sos"), signal, axis=0, padtype="odd", padlen=int(fps / 2))
 
 
-def _heading(positions: np.ndarray, take: Take) -> float:
-    """Direction of the walk, rad: of its way if it goes anywhere, else of the pelvis."""
-    way = positions[-1, 0, :2] - positions[0, 0, :2]
-    facing = np.unwrap(_euler(take.rotations[:, 0])[:, 0])
-    if np.linalg.norm(way) < 0.5:
-        return float(np.mean(facing))
-    turned = np.ptp(gaussian_filter1d(facing, 0.5 * take.fps))
-    if turned > MOST_TURN:
-        raise InputError(
-            f"'{take.name}' turns by {np.rad2deg(turned):.0f} degrees, and only straight walks (up to "
-            f"{np.rad2deg(MOST_TURN):.0f}) can be retargeted; cut the take to a straight part"
-        )
-    heading = float(np.arctan2(way[1], way[0]))
-    backward = np.cos(heading - np.mean(facing)) < 0.5
-    return float(np.mean(facing)) if backward else heading
+def _straight_heading(way: np.ndarray, facing: np.ndarray, fps: float) -> float | None:
+    """Direction, rad, of a straight walk ahead or back, or of standing; None for what turns or goes aside.
+
+    `way` [N, 2] m and `facing` [N] rad are the pelvis's. Of a walk ahead it is that of the way.
+    """
+    path = path_of(way, facing, fps)
+    mean = float(np.mean(facing))
+    along = way[-1] - way[0]
+    askew = float(np.arctan2(*along[::-1])) - mean
+    ahead = np.linalg.norm(along) >= SHORTEST_WAY and np.cos(askew) > np.cos(MOST_TURN)
+    heading = mean + np.angle(np.exp(1j * askew)) if ahead else mean
+    aside = path.place @ [-np.sin(heading), np.cos(heading)]
+    return heading if np.ptp(path.heading) <= MOST_TURN and np.ptp(aside) <= MOST_ASIDE else None
 
 
 def _euler(rotations: np.ndarray) -> np.ndarray:
@@ -176,6 +192,7 @@ def resample(motion: HumanMotion, length_scale: float, time_scale: float, rate: 
 
     nearest = np.clip(np.searchsorted(old, new), 0, len(old) - 1)
     return HumanMotion(
+        path=GroundPath(length_scale * at(motion.path.place), at(motion.path.heading)),
         pelvis=length_scale * at(motion.pelvis),
         pelvis_euler=at(motion.pelvis_euler),
         chest_euler=at(motion.chest_euler),
@@ -183,6 +200,7 @@ def resample(motion: HumanMotion, length_scale: float, time_scale: float, rate: 
         joints=length_scale * at(motion.joints),
         ankles=length_scale * at(motion.ankles, axis=1),
         pitches=at(motion.pitches, axis=1),
+        yaws=at(motion.yaws, axis=1),
         contacts=motion.contacts[:, nearest],
         rate=rate,
     )

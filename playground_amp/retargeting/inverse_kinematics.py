@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from playground_amp.motion.ground_path import about_vertical
 from playground_amp.retargeting.robot_geometry import Leg, RobotGeometry, robot_geometry
 from playground_amp.robots import Robot
 from playground_amp.robots.kinematic_tree import position_of
@@ -35,7 +36,8 @@ class IKTargets:
     pelvis_euler: np.ndarray  # [N, 3] rad
     chest_euler: np.ndarray  # [N, 3] rad
     arms: np.ndarray  # [2, 2, N, 3] unit vectors: side; upper arm, forearm
-    feet: np.ndarray  # [2, N, 4] ankle x, y, z in m, pitch in rad
+    feet: np.ndarray  # [2, N, 5] ankle x, y, z in m, pitch, yaw in rad
+    heading: np.ndarray  # [N] rad, of the path that the motion follows
     person: np.ndarray  # [N, 22, 3] m, the scaled person, for pictures
 
 
@@ -57,19 +59,18 @@ def follow(targets: IKTargets, robot: Robot) -> tuple[np.ndarray, dict[str, floa
 
 
 def _corrected(foot: np.ndarray, tilt: np.ndarray, leg: Leg) -> np.ndarray:
-    """A foot [N, 4] that touches the ground where the target's level sole does, for its tilt [N, 3, 3].
+    """A foot [N, 5] that touches the ground where the target's level sole does, for its tilt [N, 3, 3].
 
     Leaning sideways it pivots about the middle of its sole, its lowest edge on the ground. A ball rolls without slip:
     its middle moves by radius x angle.
     """
-    foot, lean = foot.copy(), tilt[:, 2, 1]
-    foot[:, 1] -= leg.sole.drop * lean
-    foot[:, 2] += leg.half_width * np.abs(lean)
+    lean = tilt[:, 2, 1]
+    moved = np.stack([np.zeros_like(lean), -leg.sole.drop * lean, leg.half_width * np.abs(lean)], axis=-1)
     if leg.is_ball:
         _, pitch, roll = Rotation.from_matrix(tilt).as_euler("ZYX").T
-        foot[:, 0] += leg.sole.radius * (pitch - pitch.mean())
-        foot[:, 1] -= leg.sole.radius * (roll - roll.mean())
-    return foot
+        moved[:, 0] += leg.sole.radius * (pitch - pitch.mean())
+        moved[:, 1] -= leg.sole.radius * (roll - roll.mean())
+    return np.concatenate([foot[:, :3] + about_vertical(moved, foot[:, 4]), foot[:, 3:]], axis=-1)
 
 
 def _tilt(qpos: np.ndarray, robot: Robot, geometry: RobotGeometry, side: int) -> np.ndarray:
@@ -168,7 +169,7 @@ def _aim(tasks: _Tasks, targets: IKTargets, i: int, geometry: RobotGeometry) -> 
         chest = _pose(targets.pelvis[i], targets.chest_euler[i], geometry.rotations[geometry.chest])
         tasks.chest.set_target(pelvis.inverse() @ chest)
     for task, foot, leg in zip(tasks.feet, targets.feet[:, i], geometry.legs, strict=True):
-        task.set_target(_pose(foot[:3], np.array([0.0, foot[3], 0.0]), geometry.rotations[leg.carrier]))
+        task.set_target(_pose(foot[:3], np.array([foot[4], foot[3], 0.0]), geometry.rotations[leg.carrier]))
 
 
 def _aim_arms(tasks: _Tasks, targets: IKTargets, i: int, geometry: RobotGeometry, data: mujoco.MjData) -> None:

@@ -10,10 +10,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.ground_path import path_speed
 from playground_amp.retargeting.clip_signals import ClipSignals
 from playground_amp.retargeting.clip_verdict import FAIL, ClipAssessment, as_json, assess_clip
 from playground_amp.retargeting.job import MIRRORED, ClipView, Job, JobResult, RetargetOptions
@@ -24,7 +23,7 @@ from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
-from playground_amp.retargeting.split import Cut, split, straight_parts
+from playground_amp.retargeting.split import Cut, split
 from playground_amp.retargeting.trim import fastest_part, trim
 from playground_amp.robots import Robot
 
@@ -114,7 +113,7 @@ def _parts(job: Job, robot: Robot) -> Iterator[tuple[str, Take | RobotMotion, li
 def _cut(recording: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Cut:
     if options.split:
         return split(recording, robot.leg_length if isinstance(recording, RobotMotion) else HUMAN_LEG)
-    return straight_parts(recording) if isinstance(recording, Take) else Cut([recording], ())
+    return Cut([recording], ())
 
 
 def _clip_of(name: str, part: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> tuple[_Made, list[str]]:
@@ -184,8 +183,7 @@ def similar_speed(done: Retargeted, robot: Robot, options: RetargetOptions) -> f
     """
     if done.person is None:
         return math.nan
-    way = done.person[-1, 0, :2] - done.person[0, 0, :2]
-    speed = float(np.linalg.norm(way)) / done.clip.duration
+    speed = path_speed(done.person[:, 0], done.clip.frequency)
     if not options.time_scale:  # the person was scaled in length alone
         speed /= math.sqrt(robot.leg_length / HUMAN_LEG)
     return speed if speed > STANDING_SPEED else math.nan

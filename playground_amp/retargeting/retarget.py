@@ -1,12 +1,13 @@
 """A person's walk -> a robot's: an AMASS take becomes a MotionClip (qpos at the control rate). Offline only.
 
-    take --face +x, start at the origin--> motion of pelvis, chest, arms, ankles
+    take --face +x, start at the origin--> path, and motion of pelvis, chest, arms, ankles seen from it
          --lengths x (robot leg / human leg), time x sqrt(robot leg / human leg)--> dynamic similarity
          --contacts of heel and ball--> stances --pin the feet--> paths that do not skate
          --root: scaled way and bounce, sway from a linear inverted pendulum (of standing: the person's)--> targets
          --inverse kinematics (mink) with joint limits--> qpos
 
-The robot walks straight along +x with its feet on two parallel lines.
+The robot keeps the person's path and heading from the first one on, which is +x, with its feet on two lines beside the
+path: straight, along arcs, aside, back, and turning on the spot.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from scipy.ndimage import gaussian_filter1d
 
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.ground_path import GroundPath, about_vertical
 from playground_amp.retargeting.footsteps import Stance, dead_zone, pin, pinned_ankle
 from playground_amp.retargeting.human_motion import HumanMotion, extract_motion, resample, runs
 from playground_amp.retargeting.inverse_kinematics import IKTargets
-from playground_amp.retargeting.reachability import at_reachable_height, unfolded
+from playground_amp.retargeting.reachability import at_reachable_height, fastest_turn, rolls, turns, unfolded
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.robot_geometry import robot_geometry
 from playground_amp.retargeting.robot_to_robot import adopt
-from playground_amp.retargeting.zmp_balance import balanced, pendulum
+from playground_amp.retargeting.zmp_balance import GRAVITY, balanced, pendulum
 from playground_amp.robots import Robot
 
 HUMAN_LEG = 0.90  # m, hip to sole of the mean skeleton
@@ -39,6 +41,7 @@ HEEL_GAIN, TOE_GAIN = 0.9, 0.8  # of the foot's pitch, toes up and down: the rob
 LIFT_GAIN = 0.6  # of the height of the ankle in swing, for the same reason
 EVENNESS = 0.65  # share of the person's swing in the robot's, the rest is the cubic of least acceleration
 CLEARANCE = 0.023 / 0.42  # of the leg's length, least height of the sole in mid-swing
+PIVOT = np.deg2rad(20.0)  # by which a foot turns on the ground that does not only wobble
 STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tried
 
 
@@ -63,8 +66,9 @@ def retarget(
 
     A person's becomes one with the speed and cadence of dynamic similarity, or with no `time_scaling` the person's own
     cadence. Where the robot's legs do not reach as far as the person's, or it could not balance from side to side for
-    as long as a step takes, its steps are shorter and as much quicker: same speed. Raises InputError for a recording
-    without a straight walk or standing long enough, and for a robot without `bodies` or with other joints.
+    as long as a step takes, its steps are shorter and as much quicker: same speed. Where its legs do not turn under it
+    its curves are wider, and `notes` say so. Raises InputError for a recording without steps or standing long enough,
+    and for a robot without `bodies` or with other joints.
     """
     if isinstance(recording, RobotMotion):
         return _adopted(recording, robot, source, plant=plant)
@@ -82,7 +86,23 @@ def retarget(
     qpos[:, 0] -= start
     name, scale = recording.name, float(stride * time_scale)
     clip = MotionClip(name, robot.name, robot.joints, qpos, FREQUENCY, source or f"AMASS take {name}", scale)
-    return Retargeted(clip, targets.person - [start, 0.0, 0.0], errors)
+    return Retargeted(clip, targets.person - [start, 0.0, 0.0], errors, notes=_told(scaled.path, robot))
+
+
+def _told(path: GroundPath, robot: Robot) -> tuple[str, ...]:
+    """What there is to be told of a robot that turns less than the person on `path`."""
+    turned, asked = _followed(path, robot).turned, path.turned
+    if turned == asked:
+        return ()
+    return (
+        f"it turns by {np.rad2deg(turned):.0f} of the person's {np.rad2deg(asked):.0f} degrees: its legs do not turn "
+        f"under it, and its feet are not to slide by more",
+    )
+
+
+def _followed(path: GroundPath, robot: Robot) -> GroundPath:
+    """The path with the turning that the robot can do."""
+    return path.turning(fastest_turn(robot) / FREQUENCY)
 
 
 def _adopted(motion: RobotMotion, robot: Robot, source: str, *, plant: bool) -> Retargeted:
@@ -97,9 +117,8 @@ def plan(motion: HumanMotion, robot: Robot, name: str) -> tuple[IKTargets, bool]
 
     They are cut to the frames in which both feet are known; raises InputError where these are too few, naming `name`.
     """
-    geometry = robot_geometry(robot)
-    feet = np.stack([_foot_path(motion, side, robot) for side in (0, 1)])
-    known = np.flatnonzero(np.isfinite(feet[..., 0]).all(axis=0))
+    path = _followed(motion.path, robot)
+    known = np.flatnonzero(np.isfinite(_feet(motion, path, robot)[..., 0]).all(axis=0))
     if len(known) < SHORTEST * FREQUENCY:
         raise InputError(
             f"'{name}': no steps of both feet for {SHORTEST:g} s of the robot's time, only for "
@@ -107,16 +126,50 @@ def plan(motion: HumanMotion, robot: Robot, name: str) -> tuple[IKTargets, bool]
             f"out; give a take, or a longer part, of somebody who walks"
         )
     keep = slice(known[0], known[-1] + 1)
+    path = path.beginning(known[0])
+    feet, heading = _feet(motion, path, robot), path.heading[keep]
+    pelvis = _pelvis(motion, path, feet, robot)
+    euler, chest = _trunk(motion, path, keep, robot)
     feet = feet[:, keep]
-    turns = (motion.pelvis_euler - motion.pelvis_euler[keep].mean(axis=0))[keep]
+    pelvis, reached = at_reachable_height(pelvis[keep], heading, euler[:, 1], feet, robot)
+    feet = unfolded(pelvis, heading, euler[:, 1], feet, robot)
+    arms = about_vertical(motion.arms, path.heading)[:, :, keep]
+    person = path.world(motion.joints.swapaxes(0, 1)).swapaxes(0, 1)[keep]
+    yaw = heading[:, None] * [1.0, 0.0, 0.0]
+    return IKTargets(pelvis, euler + yaw, chest + yaw, arms, feet, heading, person), reached
+
+
+def _trunk(motion: HumanMotion, path: GroundPath, keep: slice, robot: Robot) -> tuple[np.ndarray, np.ndarray]:
+    """Yaw, pitch and roll of pelvis and chest [N, 3] rad seen from the path, in the frames to keep.
+
+    They lean into a curve as a mass on a rope hangs out of it.
+    """
+    geometry = robot_geometry(robot)
+    turns, chest = (angles[keep] - angles[keep].mean(axis=0) for angles in (motion.pelvis_euler, motion.chest_euler))
     euler = geometry.pelvis_gain * turns + [0.0, geometry.lean, 0.0]
-    chest = (motion.chest_euler - motion.chest_euler[keep].mean(axis=0))[keep]
-    chest = np.where(geometry.chest_turns > 0.0, chest, euler)
+    lean = path.acceleration(FREQUENCY)[keep, 1:] / GRAVITY * [0.0, 0.0, 1.0]
+    return euler - lean, np.where(geometry.chest_turns > 0.0, chest, euler) - lean
+
+
+def _pelvis(motion: HumanMotion, path: GroundPath, feet: np.ndarray, robot: Robot) -> np.ndarray:
+    """Way [N, 3] m of the pelvis: the person's along the path, aside that of a pendulum over feet [2, N, 5].
+
+    Beside the sway of a straight walk it leans to the inside of a curve, and follows feet that stand off their lines.
+    """
+    height = robot_geometry(robot).height
     pelvis = motion.pelvis.copy()
     pelvis[:, 1] = _own_sway(motion) if motion.contacts.all() else sway(motion.contacts, robot)
-    pelvis, reached = at_reachable_height(pelvis[keep], euler[:, 1], feet, robot)
-    feet = unfolded(pelvis, euler[:, 1], feet, robot)
-    return IKTargets(pelvis, euler, chest, motion.arms[:, :, keep], feet, motion.joints[keep]), reached
+    pelvis[:, 1] += height / GRAVITY * path.acceleration(FREQUENCY)[:, 1]
+    pelvis[:, 1] += pendulum(_off_lines(motion, path, feet, robot), height, FREQUENCY)
+    return path.world(pelvis)
+
+
+def _off_lines(motion: HumanMotion, path: GroundPath, feet: np.ndarray, robot: Robot) -> np.ndarray:
+    """How far [N] m to the left of foot_line the feet [2, N, 5] stand, in the mean: they stay, and the path goes on."""
+    lines = robot_geometry(robot).foot_line * np.array([[1.0], [-1.0]])
+    standing = motion.contacts & np.isfinite(feet[..., 0])
+    aside = np.where(standing, path.seen(feet[..., :3])[..., 1] - lines, 0.0)
+    return gaussian_filter1d(aside.sum(axis=0) / np.maximum(standing.sum(axis=0), 1), 0.03 * FREQUENCY)
 
 
 def _balanced_stride(motion: HumanMotion, robot: Robot) -> float:
@@ -127,25 +180,59 @@ def _balanced_stride(motion: HumanMotion, robot: Robot) -> float:
     return min(1.0, robot_geometry(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
 
 
-def _foot_path(motion: HumanMotion, side: int, robot: Robot) -> np.ndarray:
-    """Ankle and pitch [N, 4] of a foot that stands still in contact; NaN outside the first and last stance."""
+def _feet(motion: HumanMotion, path: GroundPath, robot: Robot) -> np.ndarray:
+    return np.stack([_foot_path(motion, path, side, robot) for side in (0, 1)])
+
+
+def _foot_path(motion: HumanMotion, path: GroundPath, side: int, robot: Robot) -> np.ndarray:
+    """Ankle, pitch and yaw [N, 5] of a foot that stands still in contact; NaN outside the first and last stance."""
     pitch = np.where(motion.pitches[side] < 0.0, HEEL_GAIN, TOE_GAIN) * motion.pitches[side]
     geometry = robot_geometry(robot)
     if geometry.legs[side].is_ball:
         pitch = np.zeros_like(pitch)  # a ball's is that of the shank
     flat = gaussian_filter1d(dead_zone(pitch, *PITCH_ZONE), 1.0)
     ankle = motion.ankles[side] + [geometry.foot_forward, 0.0, 0.0]
-    line, sole = geometry.foot_line * (1 - 2 * side), geometry.legs[side].sole
+    line, sole = _lines(motion, path, robot)[side], geometry.legs[side].sole
     flat_place = ankle[:, 0] - pinned_ankle(flat, sole)[:, 0]  # where the ankle would be with the foot level
+    places = path.world(np.stack([flat_place, line, 0.0 * line], axis=-1))
     stances = []
     for first, last in runs(motion.contacts[side]):
         still = np.flatnonzero(np.abs(flat[first : last + 1]) < 1e-3) + first
-        x = np.median(flat_place[still if len(still) >= 3 else slice(first, last + 1)])
+        x, y, _ = np.median(places[still if len(still) >= 3 else slice(first, last + 1)], axis=0)
+        yaw = _stance_yaw(motion, path, side, (first, last), robot)
         first, last = first + LATE * (first > 0), last - LATE * (last < len(flat) - 1)
         if last > first:
-            stances.append(Stance(first, last, float(x), line))
-    free = np.stack([EVENNESS * ankle[:, 0], np.full(len(ankle), line), LIFT_GAIN * ankle[:, 2], pitch], axis=-1)
+            stances.append(Stance(first, last, float(x), float(y), yaw))
+    way = path.world(np.stack([EVENNESS * ankle[:, 0], line, LIFT_GAIN * ankle[:, 2]], axis=-1))
+    free = np.column_stack([way, pitch, path.heading])
     return pin(free, flat, stances, sole, clearance=CLEARANCE * robot.leg_length)
+
+
+def _lines(motion: HumanMotion, path: GroundPath, robot: Robot) -> np.ndarray:
+    """How far [2, N] m to the left of the path the feet stand: further apart aside, for there one foot closes up.
+
+    Feet that are level only with the hip above them stay where it is.
+    """
+    geometry = robot_geometry(robot)
+    step = _step_frames(motion.contacts) / FREQUENCY
+    closing = np.abs(path.velocity(FREQUENCY)[:, 1]) * step if all(rolls(leg) for leg in geometry.legs) else 0.0
+    return (geometry.foot_line + 0.5 * closing) * np.array([[1.0], [-1.0]]) * np.ones_like(path.heading)
+
+
+def _stance_yaw(
+    motion: HumanMotion, path: GroundPath, side: int, stance: tuple[int, int], robot: Robot
+) -> float | np.ndarray:
+    """Yaw of a foot that stands from the first to the last frame of `stance`: the path's in the middle of it.
+
+    A foot on which the person pivots turns as the person's; one that the leg does not turn goes with the heading.
+    """
+    first, last = stance
+    leg, middle = robot_geometry(robot).legs[side], (first + last) // 2
+    if not turns(leg):
+        return path.heading
+    own = (motion.yaws[side] + path.heading)[np.clip(np.arange(len(path.heading)), first, last)]
+    turned = own - own[middle] if np.ptp(own) > PIVOT else 0.0
+    return path.heading[middle] + turned
 
 
 def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:

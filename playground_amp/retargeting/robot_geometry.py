@@ -30,6 +30,7 @@ class Leg:
     thigh: np.ndarray  # [2] m, hip pitch axis to knee axis in the sagittal plane, joints at zero
     shank: float  # m, knee axis to foot in the sagittal plane
     extension: float  # rad, how far the thigh turns backward from where it hangs at zero
+    spread: float  # rad, how far the leg opens to its side from where it hangs at zero
     reach: float  # m, hip pitch axis to foot with the knee bent by BENT
     folded: float  # m, the same with the knee bent as far as it goes but for ROOM
     foot: tuple[str, str]  # name and kind (body, geom) of what stands for the foot: its body, or the ball of a stump
@@ -138,6 +139,7 @@ def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjDa
         thigh=thigh,
         shank=float(np.linalg.norm(shank)),
         extension=float(np.max(direction * model.jnt_range[pitch])),
+        spread=_spread(zero, _joints_of(model, above), 1 - 2 * side),
         reach=_given(robot.retarget.leg_reach, float(np.linalg.norm(thigh + _turned(shank, bend * BENT)))),
         folded=float(np.linalg.norm(thigh + _turned(shank, bend * most))),
         foot=foot,
@@ -146,6 +148,14 @@ def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjDa
         half_width=float(np.ptp(home.geom_xpos[spheres, 1]) / 2.0),
         steers=steers,
     )
+
+
+def _spread(data: mujoco.MjData, joints: list[int], outward: int) -> float:
+    """How far, rad, the first of `joints` that turns about x opens a leg to its side, +1 left, -1 right."""
+    rolls = [j for j in joints if abs(data.xaxis[j][0]) > ALONG]
+    if not rolls:
+        return 0.0
+    return float(np.max(outward * np.sign(data.xaxis[rolls[0]][0]) * data.model.jnt_range[rolls[0]]))
 
 
 def _turned(vector: np.ndarray, pitch: float) -> np.ndarray:

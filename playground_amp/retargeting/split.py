@@ -1,13 +1,11 @@
 """Cut a recording into the parts that can become clips, and say what is left out, when and why.
 
 Every frame has a kind, from smoothed speed, turning and height of the root: standing, walking straight, walking along
-an arc, turning on the spot, off its feet, or a jump of the recording. A person's walk has to be straight to be carried
-over; what already is a robot's motion may turn.
+an arc, turning on the spot, off its feet, or a jump of the recording. All but standing and the last two is of use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +13,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
-from playground_amp.retargeting.human_motion import MOST_TURN, runs
+from playground_amp.retargeting.human_motion import runs
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.trim import frames, horizontal_speed, root_of
@@ -24,7 +22,6 @@ PERSON_LEG = 0.9  # m; speeds and times below are those of a person, and go with
 STILL = 0.15  # m/s, as a mean over about a stride
 TURNING = np.deg2rad(25.0)  # rad/s, of the heading, smoothed
 SMOOTHING = 0.4  # s, about a step: the pelvis turns to and fro with every stride
-SUDDEN = 0.05  # s, smoothing that shows when a turn really begins
 LOW, HIGH = 0.2, 0.25  # of the leg's length, below and above the usual height of the root: nobody walks there
 FASTEST = 12.0  # m/s of the root; faster, the recording jumps
 AROUND = 0.1  # s left out on both sides of a jump of the recording
@@ -37,6 +34,7 @@ STANDING, STRAIGHT, ARC, TURN, OFF_FEET, JUMP = KINDS = (
     "is not upright on the feet",
     "jumps from place to place",
 )
+USABLE = (STRAIGHT, ARC, TURN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +53,9 @@ def split(recording: Take | RobotMotion, leg: float = PERSON_LEG) -> Cut:
     kinds = kinds_of(recording, leg)
     if (kinds == KINDS.index(STANDING)).all():
         return Cut([recording], ())
-    usable = np.isin(kinds, [KINDS.index(kind) for kind in _usable(recording)])
-    headings = _heading(recording)
-    bounds = [part for first, last in runs(usable) for part in _parts(headings, first, last, recording)]
-    bounds = _grown(bounds, kinds, recording) if isinstance(recording, Take) else bounds
+    usable = np.isin(kinds, [KINDS.index(kind) for kind in USABLE])
     shortest = SHORTEST * np.sqrt(leg / PERSON_LEG)
-    bounds = [(first, last) for first, last in bounds if (last - first) / recording.fps >= shortest]
+    bounds = [(first, last) for first, last in runs(usable) if (last - first) / recording.fps >= shortest]
     if not bounds:
         raise InputError(
             f"'{recording.name}' has no part of {shortest:.1f} s or more that can be used: "
@@ -69,17 +64,6 @@ def split(recording: Take | RobotMotion, leg: float = PERSON_LEG) -> Cut:
     left = _left_out(kinds, recording, bounds)
     parts = [frames(recording, first, last) for first, last in bounds]
     return Cut(parts, (f"left out of '{recording.name}': {left}",) if left else ())
-
-
-def straight_parts(take: Take) -> Cut:
-    """A person's take as it is where it is straight, else its straight parts."""
-    turned = np.ptp(_heading(take))
-    moves = horizontal_speed(take).max() > STILL
-    if turned <= MOST_TURN or not moves:
-        return Cut([take], ())
-    cut = split(take)
-    said = f"'{take.name}' turns by {np.rad2deg(turned):.0f} degrees, and only straight walks can be carried over"
-    return Cut(cut.parts, (f"{said}: it was cut into {len(cut.parts)} straight parts", *cut.notes))
 
 
 def kinds_of(recording: Take | RobotMotion, leg: float = PERSON_LEG) -> np.ndarray:
@@ -97,18 +81,13 @@ def kinds_of(recording: Take | RobotMotion, leg: float = PERSON_LEG) -> np.ndarr
     return np.where(_jumps(recording), KINDS.index(JUMP), kinds)
 
 
-def _usable(recording: Take | RobotMotion) -> tuple[str, ...]:
-    """Kinds of motion that can become clips."""
-    return (STRAIGHT,) if isinstance(recording, Take) else (STRAIGHT, ARC, TURN)
-
-
-def _heading(recording: Take | RobotMotion, smoothing: float = SMOOTHING) -> np.ndarray:
-    """Direction that the root faces, [N] rad, smoothed over `smoothing` s, continuous in time."""
+def _heading(recording: Take | RobotMotion) -> np.ndarray:
+    """Direction that the root faces, [N] rad, smoothed over SMOOTHING s, continuous in time."""
     if isinstance(recording, Take):
         ahead = recording.rotations[:, 0, :, 2]  # SMPL's rest frame faces z
     else:
         ahead = Rotation.from_quat(recording.root_quat, scalar_first=True).apply([1.0, 0.0, 0.0])
-    return gaussian_filter1d(np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0])), smoothing * recording.fps, mode="nearest")
+    return gaussian_filter1d(np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0])), SMOOTHING * recording.fps, mode="nearest")
 
 
 def _turning(recording: Take | RobotMotion) -> np.ndarray:
@@ -125,37 +104,6 @@ def _jumps(recording: Take | RobotMotion) -> np.ndarray:
     return binary_dilation(fast, np.ones(around)) if fast.any() else fast
 
 
-def _parts(headings: np.ndarray, first: int, last: int, recording: Take | RobotMotion) -> Iterator[tuple[int, int]]:
-    """First and last frames of the pieces of a usable stretch: of a person, those that turn little from end to end."""
-    if isinstance(recording, RobotMotion):
-        yield first, last
-        return
-    begin = first
-    for frame in range(first, last + 1):
-        if np.ptp(headings[begin : frame + 1]) > MOST_TURN:
-            yield begin, frame - 1
-            begin = frame
-    yield begin, last
-
-
-def _grown(bounds: list[tuple[int, int]], kinds: np.ndarray, take: Take) -> list[tuple[int, int]]:
-    """The parts with what is beside them and faces the same way: smoothing sees a sudden turn long before it comes."""
-    upright = np.isin(kinds, [KINDS.index(kind) for kind in (STRAIGHT, ARC, TURN)])
-    facing = _heading(take, SUDDEN)
-    ends = [-1, *(end for part in bounds for end in part), len(kinds)]
-    grown = []
-    for i, (first, last) in enumerate(bounds):
-        before, after = ends[2 * i], ends[2 * i + 3]
-        alike = upright & (np.abs(facing - np.median(facing[first : last + 1])) < MOST_TURN)
-        alike[first : last + 1] = True
-        alike[: before + 1] = alike[after:] = False
-        here = next((a, b) for a, b in runs(alike) if a <= first <= b)
-        straight = np.ptp(_heading(frames(take, *here))) <= MOST_TURN
-        grown.append(here if straight else (first, last))
-        ends[2 * i + 2] = grown[-1][1]
-    return grown
-
-
 def _left_out(kinds: np.ndarray, recording: Take | RobotMotion, kept: list[tuple[int, int]]) -> str:
     """What is not in the parts that are kept (first and last frames), with its seconds of the file."""
     out = np.ones(len(kinds), bool)
@@ -164,7 +112,7 @@ def _left_out(kinds: np.ndarray, recording: Take | RobotMotion, kept: list[tuple
     said = []
     for first, last in runs(out):
         reason = KINDS[int(np.bincount(kinds[first : last + 1]).argmax())]
-        reason = "too short" if reason in _usable(recording) else reason
+        reason = "too short" if reason in USABLE else reason
         begins, ends = (recording.start + frame / recording.fps for frame in (first, last))
         said.append(f"{begins:.1f} to {ends:.1f} s ({reason})")
     return ", ".join(said)

@@ -18,7 +18,7 @@ from playground_amp.metrics.gait import contact_height, pad_corners
 from playground_amp.metrics.inverse_dynamics import zero_moment_points
 from playground_amp.metrics.support_polygon import nearest_in_hull
 from playground_amp.retargeting.inverse_kinematics import IKTargets, follow
-from playground_amp.retargeting.reachability import at_reachable_height
+from playground_amp.retargeting.reachability import at_reachable_height, rolls
 from playground_amp.retargeting.robot_geometry import robot_geometry
 from playground_amp.robots import Robot
 
@@ -37,10 +37,10 @@ def balanced(targets: IKTargets, robot: Robot, frequency: float) -> tuple[np.nda
     """
     qpos, errors = follow(targets, robot)
     legs = robot_geometry(robot).legs
-    for _ in range(ROUNDS if all(leg.is_ball or leg.steers[2] for leg in legs) else 0):
+    for _ in range(ROUNDS if all(rolls(leg) for leg in legs) else 0):
         pelvis = targets.pelvis.copy()
         pelvis[:, :2] += correction(qpos, robot, frequency, robot_geometry(robot).mass_height)
-        pelvis, _ = at_reachable_height(pelvis, targets.pelvis_euler[:, 1], targets.feet, robot)
+        pelvis, _ = at_reachable_height(pelvis, targets.heading, targets.pelvis_euler[:, 1], targets.feet, robot)
         targets = replace(targets, pelvis=pelvis)
         qpos, errors = follow(targets, robot)
     return qpos, errors
