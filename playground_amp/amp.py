@@ -244,8 +244,9 @@ def task_metrics(outcome: Outcome, episodes: Episodes) -> Metrics:
     """How the robots do at the task, over a rollout [T, B] and over finished episodes."""
     return {
         "task_reward": jnp.mean(outcome.task_reward),
-        "forward_velocity": jnp.mean(outcome.forward_velocity),
-        "velocity_error": jnp.mean(jnp.abs(outcome.forward_velocity - outcome.command)),
+        "forward_velocity": jnp.mean(outcome.velocity[..., 0]),
+        "velocity_error": jnp.mean(jnp.linalg.norm((outcome.velocity - outcome.command)[..., :2], axis=-1)),
+        "turn_error": jnp.mean(jnp.abs(outcome.velocity - outcome.command)[..., 2]),
         "episode_length": episodes.length,
         "episode_return": episodes.total,
         "fall_rate": episodes.falls,

@@ -69,6 +69,6 @@ def _check_gaits(config: ResolvedConfig, reference: Reference) -> None:
             f"amp.condition is {config.amp.condition}, but reference.clips names one gait only; give at least two "
             f"labels, such as [{{path: a.npz, label: stand}}, {{path: b.npz, label: walk}}]"
         )
-    speeds = config.env.command_speed
+    speeds = config.env.command.forward
     if not is_auto(speeds) and speeds != speeds_of_clips(reference):
-        say("env.command_speed has no effect: amp.condition asks for each gait at the speeds of its own clips")
+        say("env.command.forward has no effect: amp.condition asks for each gait at the speeds of its own clips")

@@ -82,14 +82,14 @@ def examine_clips(clips: list[MotionClip], reports: list[ClipReport], robot: Rob
     return [*_merged(spoiling), *_blemishes(sound), *_too_strong(sound)]
 
 
-def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]) -> Iterator[Finding]:
+def examine_speeds(reports: list[ClipReport], forward: tuple[float, float]) -> Iterator[Finding]:
     """Commands that no reference clip walks: an error when none of the speeds asked for is walked.
 
-    `command_speed` is the range of forward speeds that the policy is asked for, m/s.
+    `forward` is the range of forward speeds that the policy is asked for, m/s.
     """
     walked = [speed for report in reports if (speed := _forward_speed(report)) is not None]
     low, high = min(walked, default=0.0), max(walked, default=0.0)
-    slowest, fastest = command_speed
+    slowest, fastest = forward
     if slowest >= low - SLACK and fastest <= high + SLACK:
         return
     apart = slowest > high + SLACK or fastest < low - SLACK
@@ -97,8 +97,8 @@ def examine_speeds(reports: list[ClipReport], command_speed: tuple[float, float]
     yield Finding(
         "error" if apart else "warning",
         "speed",
-        f"env.command_speed asks for {slowest:g} to {fastest:g} m/s, the clips walk at {low:.2f} to {high:.2f} m/s: "
-        f"{why}; add clips or set env.command_speed=[{low:.2f},{high:.2f}]",
+        f"env.command.forward asks for {slowest:g} to {fastest:g} m/s, the clips walk at {low:.2f} to {high:.2f} m/s: "
+        f"{why}; add clips or set env.command.forward=[{low:.2f},{high:.2f}]",
         ("root direction x",),
     )
 
@@ -147,7 +147,7 @@ def _wrong_heading(clip: MotionClip, report: ClipReport, _: Robot, command: floa
     if forward > 0.5 or report.speed == 0.0:
         return None
     way = "backward" if forward < -0.5 else "sideways"
-    who = "env.command_speed asks for" if report.declared is None else "its entry of reference.clips declares"
+    who = "env.command.forward asks for" if report.declared is None else "its entry of reference.clips declares"
     if report.stance.stands:
         why, mend = "", "give its entry in reference.clips the speed that it walks at, or leave it out"
     else:

@@ -56,7 +56,7 @@ def examine(amp: AMP, probe: ProbeData, clips: list[MotionClip], reports: list[C
     facing say anything new.
     """
     env, mirrored = amp.env, amp.config.reference.mirror
-    low, high = env.config.command_speed
+    low, high = env.config.command.forward
     causes = [
         *examine_clips(clips, reports, env.robot, 0.5 * (low + high)),
         *examine_traces(probe.traces, env.robot, env.config.control_dt),
@@ -66,7 +66,7 @@ def examine(amp: AMP, probe: ProbeData, clips: list[MotionClip], reports: list[C
     fresh = [finding for finding in others if finding.code == "floor" or not set(finding.dimensions) <= named]
     if not _misread(causes):
         fresh += examine_fall(env.reference, env.robot, env.config.min_height)
-        fresh += examine_speeds(reports, env.config.command_speed)
+        fresh += examine_speeds(reports, env.config.command.forward)
     return [*causes, *fresh]
 
 

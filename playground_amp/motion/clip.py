@@ -10,6 +10,7 @@ import numpy as np
 from playground_amp.config import find_path
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import whole
+from playground_amp.motion.clip_commands import motion_commands
 from playground_amp.robots import Robot
 
 LIMIT_TOLERANCE = 1e-3  # rad by which a clip may pass a joint limit (float32 rounding and solver tolerance)
@@ -41,9 +42,17 @@ class MotionClip:
         return float(np.linalg.norm(self.qpos[-1, :2] - self.qpos[0, :2]) / self.duration)
 
     @property
+    def command(self) -> np.ndarray:
+        """The command [3] that it is an answer to, m/s, m/s, rad/s: the mean over its frames, the speed as declared."""
+        command = motion_commands(self.qpos, 1.0 / self.frequency).mean(axis=0)
+        if self.declared_speed is not None:
+            command[0] = self.declared_speed
+        return command
+
+    @property
     def command_speed(self) -> float:
-        """Forward speed that it is an answer to, m/s: as declared, else the mean that it goes at."""
-        return self.speed if self.declared_speed is None else self.declared_speed
+        """The speed ahead of that command, m/s."""
+        return float(self.command[0])
 
 
 def save_clip(path: Path, clip: MotionClip) -> None:
