@@ -36,7 +36,7 @@ FRESH = ROBOTS * STEPS  # samples of one iteration
 WIDTH = WINDOW * 29
 
 SETTINGS = {
-    "env": {"physics": "native", "num_envs": ROBOTS, "episode_length": 6, "command_interval": 4},
+    "env": {"physics": "native", "num_envs": ROBOTS, "episode_length": 6, "command": {"resample": 4}},
     "ppo": {"rollout_length": STEPS, "epochs": 2, "batch_size": 16, "learning_rate": 1e-3},
     "networks": {"actor": [16], "critic": [16]},
     "amp": {"window": WINDOW, "hidden": [16, 8], "batch_size": 32, "replay_size": 4 * FRESH, "discriminator_lr": 1e-2},

@@ -180,7 +180,7 @@ def test_a_missing_configuration_names_those_that_exist(tmp_path):
         ("ppo.iterations=50_000", 50_000),
         ("ppo.iterations=010", 10),
         ("amp.batch_size=auto", "auto"),
-        ("env.command_speed=[0.5, 0.5]", (0.5, 0.5)),
+        ("env.command.forward=[0.5, 0.5]", (0.5, 0.5)),
         ("networks.actor=[64]", (64,)),
         ("reference.clips=clips/a.npz", (ClipSource("clips/a.npz"),)),
         ("reference.clips=[a.npz, 'b*.npz']", (ClipSource("a.npz"), ClipSource("b*.npz"))),
@@ -242,15 +242,15 @@ def test_a_number_must_be_a_number(section, key, value):
         ("ppo.gamma=1", "is 1; expected a number above 0 and below 1"),
         ("env.physics=mujoco", "is 'mujoco'; expected auto, native or mjx"),
         (
-            "env.command_speed=[0.7, 0.4]",
+            "env.command.forward=[0.7, 0.4]",
             "is [0.7, 0.4]; expected [lowest, highest] in this order, each a number, or auto",
         ),
-        ("env.command_speed=[0.4]", "is [0.4]; expected [lowest, highest] in this order, each a number, or auto"),
+        ("env.command.forward=[0.4]", "is [0.4]; expected [lowest, highest] in this order, each a number, or auto"),
         (
-            "env.command_speed=[0.1, 0.2, 0.3]",
+            "env.command.forward=[0.1, 0.2, 0.3]",
             "is [0.1, 0.2, 0.3]; expected [lowest, highest] in this order, each a number, or auto",
         ),
-        ("env.command_speed=0.5", "is 0.5; expected [lowest, highest] in this order, each a number, or auto"),
+        ("env.command.forward=0.5", "is 0.5; expected [lowest, highest] in this order, each a number, or auto"),
         (
             "ppo.learning_rate_range=[-1, 1]",
             "is [-1, 1]; expected [lowest, highest] in this order, each a number above 0",

@@ -57,7 +57,7 @@ def config_of(*clips: Path) -> Config:
     values = {
         "reference": {"clips": [str(clip) for clip in clips]},
         "logging": {"wandb": "off"},
-        "env": {"command_speed": [0.5, 0.7]},
+        "env": {"command": {"forward": [0.5, 0.7]}},
     }
     return resolve(build(values, "test"), accelerator=False)
 
@@ -432,7 +432,7 @@ def test_commands_that_no_clip_walks_are_a_warning(clips: list[MotionClip], robo
     (warning,) = examine_speeds(reports, (0.5, 1.2))
     assert (warning.severity, warning.code) == ("warning", "speed")
     low, high = sorted(report.speed for report in reports)
-    assert f"env.command_speed=[{low:.2f},{high:.2f}]" in warning.sentence
+    assert f"env.command.forward=[{low:.2f},{high:.2f}]" in warning.sentence
 
 
 @pytest.mark.parametrize(
@@ -452,7 +452,7 @@ def test_commands_apart_from_all_clips_are_an_error(
     low, high = sorted(report.speed for report in reports)
     (error,) = examine_speeds(reports, command)
     assert (error.severity, error.code) == ("error", "speed")
-    assert f"env.command_speed=[{low:.2f},{high:.2f}]" in error.sentence
+    assert f"env.command.forward=[{low:.2f},{high:.2f}]" in error.sentence
 
 
 def test_a_declared_speed_is_what_a_clip_walks_at(clips: list[MotionClip], robot: Robot) -> None:
@@ -460,7 +460,7 @@ def test_a_declared_speed_is_what_a_clip_walks_at(clips: list[MotionClip], robot
     reports = [report_clip(clip, robot) for clip in declared]
     assert list(examine_speeds(reports, (1.0, 1.5))) == []
     (error,) = examine_speeds(reports, (0.5, 0.7))
-    assert error.severity == "error" and "env.command_speed=[1.00,1.50]" in error.sentence
+    assert error.severity == "error" and "env.command.forward=[1.00,1.50]" in error.sentence
 
 
 def test_walking_backwards_is_no_fault_of_a_clip_that_is_declared_to(clips: list[MotionClip], robot: Robot) -> None:
@@ -597,7 +597,7 @@ def doctor_script(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_json_is_one_object_and_health_is_exit_code_0() -> None:
-    settings = ["--set", f"reference.clips={CLIPS[0]}", "--set", "env.command_speed=[0.4, 0.8]"]
+    settings = ["--set", f"reference.clips={CLIPS[0]}", "--set", "env.command.forward=[0.4, 0.8]"]
     done = doctor_script("--config", "ppo_amass_training", "--json", *settings)
     said = json.loads(done.stdout)
     assert done.returncode == 0 and said["verdict"] == "ready to train"

@@ -53,7 +53,7 @@ def amp(robot: Robot, tmp_path_factory: pytest.TempPathFactory) -> AMP:
     for clip in gait_clips(robot):
         save_clip(folder / f"{clip.name}.npz", clip)
     values = {
-        "env": {"num_envs": 4, "episode_length": STEPS, "command_interval": 3},
+        "env": {"num_envs": 4, "episode_length": STEPS, "command": {"resample": 3}},
         "ppo": {"rollout_length": 4, "batch_size": 8},
         "networks": {"actor": [8], "critic": [8]},
         "amp": {"hidden": [8], "batch_size": 8, "replay_size": 64, "condition": "label"},
@@ -123,7 +123,7 @@ class Still:
 
 
 def test_the_recorded_policy_is_told_what_is_asked_for_and_when_it_changes(amp: AMP) -> None:
-    """Two halves of an episode; nothing is drawn anew at env.command_interval. The action is what it was told."""
+    """Two halves of an episode; nothing is drawn anew at env.command.resample. The action is what it was told."""
     schedule = switching_schedule(amp, 4)
     recording = make_recorder(Still(amp.env), 4, schedule)(None, None, jax.random.key(0))
     told = np.asarray(recording.action)[..., :3]

@@ -11,7 +11,7 @@ import yaml
 from conftest import CONTROL_DT, gait_clips, make_clip
 
 from playground_amp.builder import load_reference
-from playground_amp.config import EnvConfig, load_config, resolve
+from playground_amp.config import CommandConfig, EnvConfig, load_config, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.envs.env import Env
 from playground_amp.envs.physics import Physics
@@ -20,12 +20,12 @@ from playground_amp.motion.reference import Reference
 from playground_amp.motion.reference_builder import make_reference
 from playground_amp.robots import Robot, load_robot
 
-WILDROBOT = {"action_scale": 0.4, "command_speed": (0.4, 0.8), "min_height": 0.33, "speed_tolerance": 0.1}
-HUMANOID = {"action_scale": 0.4, "command_speed": (0.55, 1.1), "min_height": 0.95, "speed_tolerance": 0.2}
+WILDROBOT = {"action_scale": 0.4, "forward": (0.4, 0.8), "min_height": 0.33, "speed_tolerance": 0.1}
+HUMANOID = {"action_scale": 0.4, "forward": (0.55, 1.1), "min_height": 0.95, "speed_tolerance": 0.2}
 
 
 def settings_of(config: EnvConfig) -> dict[str, object]:
-    return {key: getattr(config, key) for key in WILDROBOT}
+    return {key: getattr(config.command if key == "forward" else config, key) for key in WILDROBOT}
 
 
 def reference_of_clips(robot: Robot, *motions: np.ndarray) -> Reference:
@@ -52,9 +52,9 @@ def test_the_shipped_robots_and_clips_give_the_numbers_that_they_were_tuned_with
 def test_speeds_are_those_of_the_clips_that_go_anywhere(robot: Robot) -> None:
     clips = gait_clips(robot)  # at 0.55 and 0.25 m/s, and one that stands
     reference = make_reference(clips, robot, window=1, mirror=True, control_dt=CONTROL_DT)
-    assert fit_to_robot(EnvConfig(), robot, reference).command_speed == (0.25, 0.55)
+    assert fit_to_robot(EnvConfig(), robot, reference).command.forward == (0.25, 0.55)
     standing = reference_of_clips(robot, clips[1].qpos)
-    assert fit_to_robot(EnvConfig(), robot, standing).command_speed == (0.0, 0.0)
+    assert fit_to_robot(EnvConfig(), robot, standing).command.forward == (0.0, 0.0)
 
 
 def test_clips_that_go_low_lower_the_height_of_a_fall(robot: Robot, walk: np.ndarray) -> None:
@@ -90,10 +90,13 @@ def test_one_number_a_joint_or_one_for_all(robot: Robot, native: Physics, walk: 
 
 
 def test_what_is_given_stays_and_only_what_is_not_is_told(robot: Robot, walk: np.ndarray) -> None:
-    given = EnvConfig(min_height=0.2, command_speed=(0.1, 0.9))
+    given = EnvConfig(min_height=0.2, command=CommandConfig(forward=(0.1, 0.9), clip_share=0.0))
     fitted = fit_to_robot(given, robot, reference_of_clips(robot, walk))
-    assert (fitted.min_height, fitted.command_speed) == (0.2, (0.1, 0.9))
+    assert (fitted.min_height, fitted.command.forward) == (0.2, (0.1, 0.9))
     assert in_words(given, fitted) == "env.action_scale=0.4, env.speed_tolerance=0.1"
     assert fit_to_robot(fitted, robot, reference_of_clips(robot, walk)) is fitted
     soft = dataclasses.replace(fitted, action_scale=(0.4, 0.55))
-    assert in_words(EnvConfig(min_height=0.2), soft).startswith("env.action_scale=[0.4,0.55], env.command_speed=[0.1,")
+    told = in_words(EnvConfig(min_height=0.2), soft)
+    assert told == (
+        "env.action_scale=[0.4,0.55], env.speed_tolerance=0.1, env.command.forward=[0.1,0.9], env.command.clip_share=0"
+    )

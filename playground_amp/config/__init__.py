@@ -41,9 +41,12 @@ from playground_amp.config.validation import contradictions
 from playground_amp.config.yaml_schema import Values, fill, read_yaml
 from playground_amp.core.errors import InputError
 
+RENAMED = {"env.command_speed": "env.command.forward", "env.command_interval": "env.command.resample"}
+
 __all__ = [
     "AUTO",
     "CONFIGS",
+    "RENAMED",
     "AMPConfig",
     "ClipSource",
     "CommandConfig",
@@ -73,8 +76,6 @@ __all__ = [
     "with_hyperparams",
 ]
 
-
-RENAMED = {"env.command_speed": "env.command.forward", "env.command_interval": "env.command.resample"}
 
 
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:

@@ -126,24 +126,48 @@ def fill(
 
     `renamed` has what keys of old are called now, as `section.key`.
     """
-    given, values = values, dict(values)
+    given, sentences = values, []
     origins: dict[tuple, str] = {}
     for override in overrides:
-        section, *keys = apply_override(values, override)
+        changed = dict(values)
+        section, *keys = apply_override(changed, override)
+        if said := _keyless(cls, section, *keys):
+            sentences.append(f"--set {override}: {said}")
+            continue
+        values = changed
         for depth in range(1, len(keys) + 1):
             origins[section, *keys[:depth]] = f"--set {override}"
         if section not in given:
             origins[section,] = f"--set {override}"
     try:
-        return TypeAdapter(cls).validate_python(values)
+        filled = TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
-        sentences = []
         for place in _places(error, cls):
             said = _nested(cls, values, place) if _is_nested(cls, place) else _mistake(cls, values, *place)
             new = (renamed or {}).get(".".join(map(str, place[:2])))
             said = f"there is no key '{'.'.join(place[:2])}': it is called {new} now" if new else said
             sentences.append(f"{_origin(origins, place) or source}: {said}")
-        raise InputError("\n".join(dict.fromkeys(sentences))) from None
+    if sentences:
+        raise InputError("\n".join(dict.fromkeys(sentences)))
+    return filled
+
+
+def _keyless(cls: type, section: str, key: str, *within: str) -> str:
+    """What is wrong with a path into the value of a key that has no keys of its own, or nothing."""
+    home = get_type_hints(cls).get(section)
+    kind = get_type_hints(home, include_extras=True).get(key) if home else None
+    if not within or kind is None or (len(within) == 1 and _has_keys(kind)):
+        return ""
+    path = ".".join([section, key, *within])
+    if not _has_keys(kind):
+        return f"there is no key '{path}': {section}.{key} has no keys of its own; expected {expected(kind)}"
+    return f"there is no key '{path}': {path.rpartition('.')[0]} has no keys of its own"
+
+
+def _has_keys(kind: Any) -> bool:
+    """Whether the value of a key is {name: value, ...}."""
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return dataclasses.is_dataclass(kind) or get_origin(kind) is dict
 
 
 def _origin(origins: Mapping[tuple, str], place: tuple[Any, ...]) -> str | None:

@@ -41,6 +41,7 @@ class Outcome(struct.PyTreeNode):
     command: jax.Array  # [..., 3] m/s, m/s, rad/s: see core/commands.py
     label: jax.Array  # [...] int32, gait asked for, an index of the reference's labels
     velocity: jax.Array  # [..., 3] as the command: of the root ahead and to the left, and its turning, over the step
+    mean_velocity: jax.Array  # [..., 3] the same as a running mean over about a step of the feet
     episode_length: jax.Array  # [...] control steps of the episode so far
     episode_return: jax.Array  # [...] task reward of the episode so far
 

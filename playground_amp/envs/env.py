@@ -67,6 +67,8 @@ class Env:
         self._home = jnp.asarray(robot.home_qpos, jnp.float32)
         labels = reference.gaits.names if labelled else ()
         self.num_labels = len(labels)
+        near = asks_for_every_way(self.config.command) and not labelled  # then the starts are near the command
+        self._starts = reference.as_one_gait() if near else None
         self.actor_terms = [*actor_terms(robot), *label_terms(labels), *self.task.observation_terms()]
         self.critic_terms = [*self.actor_terms, *critic_terms(robot)]
         self._actor_mirror, self._critic_mirror = mirror_of(self.actor_terms), mirror_of(self.critic_terms)
@@ -167,6 +169,7 @@ class Env:
             command=state.command,
             label=state.label,
             velocity=velocity,
+            mean_velocity=mean_velocity,
             episode_length=moved.steps,
             episode_return=moved.returns,
         )
@@ -188,8 +191,8 @@ class Env:
         count, reference = len(label), self.reference
         if self.labelled:
             indices = reference.sample_label(index_key, label)
-        elif asks_for_every_way(self.config.command):
-            indices = reference.sample_near_command(index_key, label, command)
+        elif self._starts is not None:
+            indices = self._starts.sample_near_command(index_key, jnp.zeros(count, jnp.int32), command)
         else:
             indices = reference.sample(index_key, count)
         at_home = jax.random.uniform(home_key, (count, 1)) >= self.config.reference_start_share
