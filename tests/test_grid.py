@@ -26,7 +26,13 @@ SMALL = [
     "logging.wandb=off",
 ]
 # the one has 0 where it means 'not at all'; the other another value for everything that can be swept
-OF_ROBOT = ["env.action_scale=0.4", "env.command.forward=[0.4, 0.8]", "env.command.clip_share=0", "env.min_height=0.33", "env.speed_tolerance=0.1"]
+OF_ROBOT = [
+    "env.action_scale=0.4",
+    "env.command.forward=[0.4, 0.8]",
+    "env.command.clip_share=0",
+    "env.min_height=0.33",
+    "env.speed_tolerance=0.1",
+]
 ONE = [*OF_ROBOT, "ppo.target_kl=0", "ppo.learning_rate=3e-3", "amp.noise_half_life=0", "amp.r1_gamma=0"]
 OTHER = [
     "env.episode_length=5",
@@ -103,7 +109,9 @@ def test_every_number_is_swept_or_has_a_reason_not_to_be() -> None:
     static = {f"{section}.{key}" for section, keys in STATIC.items() for key in keys}
     assert numeric == set(sweep_grid.SWEEPABLE) | static
     assert {entry.partition("=")[0] for entry in OTHER} == set(sweep_grid.SWEEPABLE)
-    assert len({key.rpartition(".")[2] for key in sweep_grid.SWEEPABLE}) == len(sweep_grid.SWEEPABLE)  # the names of members
+    assert len({key.rpartition(".")[2] for key in sweep_grid.SWEEPABLE}) == len(
+        sweep_grid.SWEEPABLE
+    )  # the names of members
 
 
 def test_only_what_differs_is_traced() -> None:

@@ -77,7 +77,6 @@ __all__ = [
 ]
 
 
-
 def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     """Read a configuration by its name in `configs/` or by path and apply `section.key=value` overrides."""
     path = find_config(name_or_path)

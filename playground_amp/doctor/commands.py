@@ -37,7 +37,7 @@ def examine_commands(reports: list[ClipReport], command: FittedCommandConfig, *,
 
 def _examine(axis: int, asked: tuple[float, float], shown: Sequence[tuple[float, float]]) -> Iterator[Finding]:
     low, high = np.array(shown).min(axis=0)[0], np.array(shown).max(axis=0)[1]
-    slack, name, unit = SLACKS[axis], NAMES[axis], UNITS[axis]
+    slack, unit, key = SLACKS[axis], UNITS[axis], f"env.command.{NAMES[axis]}"
     lowest, highest = asked
     if lowest >= low - slack and highest <= high + slack:
         return
@@ -47,7 +47,7 @@ def _examine(axis: int, asked: tuple[float, float], shown: Sequence[tuple[float,
     yield Finding(
         "error" if apart else "warning",
         "speed",
-        f"env.command.{name} asks for {lowest:g} to {highest:g} {unit}, the clips {WORDS[axis]} {low:.2f} to {high:.2f} "
-        f"{unit}: {why}; add clips or set env.command.{name}={'[0,0]' if never else f'[{low:.2f},{high:.2f}]'}",
+        f"{key} asks for {lowest:g} to {highest:g} {unit}, the clips {WORDS[axis]} {low:.2f} to {high:.2f} {unit}: "
+        f"{why}; add clips or set {key}={'[0,0]' if never else f'[{low:.2f},{high:.2f}]'}",
         (DIMENSIONS[axis],),
     )
