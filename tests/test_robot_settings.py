@@ -57,6 +57,36 @@ def test_speeds_are_those_of_the_clips_that_go_anywhere(robot: Robot) -> None:
     assert fit_to_robot(EnvConfig(), robot, standing).command.forward == (0.0, 0.0)
 
 
+def going(robot: Robot, velocity: tuple[float, float], turn: float, frames: int = 200) -> np.ndarray:
+    """A root that moves at a velocity (m/s, in its own heading) and turns (rad/s), over legs that stand still."""
+    qpos, heading = np.tile(robot.home_qpos, (frames, 1)), turn * CONTROL_DT * np.arange(frames)
+    ahead = np.stack([np.cos(heading), np.sin(heading)], axis=1)
+    left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
+    qpos[1:, :2] = np.cumsum(CONTROL_DT * (velocity[0] * ahead + velocity[1] * left), axis=0)[:-1]
+    qpos[:, 3], qpos[:, 6] = np.cos(0.5 * heading), np.sin(0.5 * heading)
+    return qpos
+
+
+def test_ways_and_turns_are_those_of_the_clips(robot: Robot) -> None:
+    """With their reflections; the heading is smoothed, so a turn on the spot is all of it."""
+    clips = [make_clip(robot, going(robot, *way)) for way in (((0.5, 0.0), 0.0), ((0.0, 0.3), 0.0), ((0.0, 0.0), 0.8))]
+    config = EnvConfig(command=CommandConfig(sideways="auto", turn="auto"))
+    for mirror, sideways, turn in ((False, (0.0, 0.3), (0.0, 0.8)), (True, (-0.3, 0.3), (-0.8, 0.8))):
+        reference = make_reference(clips, robot, window=1, mirror=mirror, control_dt=CONTROL_DT)
+        command = fit_to_robot(config, robot, reference).command
+        assert (command.sideways, command.turn, command.clip_share) == (sideways, turn, 0.7)
+        assert "env.command.sideways=[" in in_words(config, fit_to_robot(config, robot, reference))
+    plain = fit_to_robot(EnvConfig(), robot, reference).command
+    assert (plain.sideways, plain.turn, plain.clip_share) == ((0.0, 0.0), (0.0, 0.0), 0.0)
+    one_way = fit_to_robot(EnvConfig(command=CommandConfig(stand_share=0.1)), robot, reference).command
+    assert one_way.clip_share == 0.7
+
+
+def test_speeds_ahead_go_backward_where_clips_do(robot: Robot) -> None:
+    reference = reference_of_clips(robot, going(robot, (0.5, 0.0), 0.0), going(robot, (-0.3, 0.0), 0.0))
+    assert fit_to_robot(EnvConfig(), robot, reference).command.forward == (-0.3, 0.5)
+
+
 def test_clips_that_go_low_lower_the_height_of_a_fall(robot: Robot, walk: np.ndarray) -> None:
     low = walk.copy()
     low[50:60, 2] = 0.3

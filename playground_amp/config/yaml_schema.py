@@ -134,11 +134,14 @@ def fill(
         if said := _keyless(cls, section, *keys):
             sentences.append(f"--set {override}: {said}")
             continue
-        values = changed
-        for depth in range(1, len(keys) + 1):
-            origins[section, *keys[:depth]] = f"--set {override}"
+        within: Any = values.get(section, {})
+        for depth, key in enumerate(keys, 1):  # what was there before is not the override's, but for its very key
+            within = within.get(key) if isinstance(within, dict) else None
+            if depth == len(keys) or within is None:
+                origins[section, *keys[:depth]] = f"--set {override}"
         if section not in given:
             origins[section,] = f"--set {override}"
+        values = changed
     try:
         filled = TypeAdapter(cls).validate_python(values)
     except ValidationError as error:

@@ -189,12 +189,12 @@ class Env:
         """
         index_key, home_key, noise_key = jax.random.split(key, 3)
         count, reference = len(label), self.reference
-        if self.labelled:
-            indices = reference.sample_label(index_key, label)
-        elif self._starts is not None:
-            indices = self._starts.sample_near_command(index_key, jnp.zeros(count, jnp.int32), command)
-        else:
-            indices = reference.sample(index_key, count)
+        indices = reference.sample_label(index_key, label) if self.labelled else reference.sample(index_key, count)
+        if self._starts is not None:
+            near = self._starts.sample_near_command(index_key, jnp.zeros(count, jnp.int32), command)
+            asked = self.config.command  # in a sweep some members may ask for nothing but the speed ahead after all
+            other_ways = jnp.asarray([*asked.sideways, *asked.turn, asked.stand_share]) != 0.0
+            indices = jnp.where(jnp.any(other_ways), near, indices)
         at_home = jax.random.uniform(home_key, (count, 1)) >= self.config.reference_start_share
         qpos = jnp.where(at_home, self._home, self.reference.qpos[indices].at[:, :2].set(0.0))
         qvel = jnp.where(at_home, 0.0, self.reference.qvel[indices])
