@@ -241,11 +241,16 @@ def count_episodes(episodes: Episodes, outcome: Outcome) -> Episodes:
 
 
 def task_metrics(outcome: Outcome, episodes: Episodes) -> Metrics:
-    """How the robots do at the task, over a rollout [T, B] and over finished episodes."""
+    """How the robots do at the task, over a rollout [T, B] and over finished episodes.
+
+    Errors are those of the running mean of the velocity: a walk sways and turns with every step of the feet.
+    """
+    error = outcome.mean_velocity - outcome.command
     return {
         "task_reward": jnp.mean(outcome.task_reward),
-        "forward_velocity": jnp.mean(outcome.forward_velocity),
-        "velocity_error": jnp.mean(jnp.abs(outcome.forward_velocity - outcome.command)),
+        "forward_velocity": jnp.mean(outcome.velocity[..., 0]),
+        "velocity_error": jnp.mean(jnp.linalg.norm(error[..., :2], axis=-1)),
+        "turn_error": jnp.mean(jnp.abs(error[..., 2])),
         "episode_length": episodes.length,
         "episode_return": episodes.total,
         "fall_rate": episodes.falls,

@@ -7,8 +7,8 @@ import dataclasses
 import jax
 
 from playground_amp.amp import AMP
-from playground_amp.config import Config, ResolvedConfig, asks_for_gaits, resolve
-from playground_amp.core.errors import InputError
+from playground_amp.config import CommandConfig, Config, ResolvedConfig, asks_for_gaits, resolve
+from playground_amp.core.errors import InputError, listed
 from playground_amp.core.reporter import say
 from playground_amp.envs.env import Env
 from playground_amp.envs.physics import make_physics
@@ -69,6 +69,10 @@ def _check_gaits(config: ResolvedConfig, reference: Reference) -> None:
             f"amp.condition is {config.amp.condition}, but reference.clips names one gait only; give at least two "
             f"labels, such as [{{path: a.npz, label: stand}}, {{path: b.npz, label: walk}}]"
         )
-    speeds = config.env.command_speed
-    if not is_auto(speeds) and speeds != speeds_of_clips(reference):
-        say("env.command_speed has no effect: amp.condition asks for each gait at the speeds of its own clips")
+    command, plain = config.env.command, CommandConfig()
+    idle = [name for name in ("sideways", "turn", "stand_share") if getattr(command, name) != getattr(plain, name)]
+    if not is_auto(command.forward) and command.forward != speeds_of_clips(reference):
+        idle.insert(0, "forward")
+    if idle:
+        keys, verb = listed(f"env.command.{name}" for name in idle), "has" if len(idle) == 1 else "have"
+        say(f"{keys} {verb} no effect: amp.condition asks for each gait straight ahead, at the speeds of its own clips")

@@ -24,7 +24,7 @@ import pytest
 from jax._src import lru_cache
 from measure import Measure, resident_mb
 
-from playground_amp.config import EnvConfig
+from playground_amp.config import CommandConfig, EnvConfig
 from playground_amp.core.console import show_sentences
 from playground_amp.core.types import PhysicsState
 from playground_amp.envs.env import Env
@@ -203,10 +203,11 @@ def gaits_of(robot: Robot) -> Callable[[int], Reference]:
 
 @pytest.fixture(scope="session")
 def make_env(robot: Robot, native: Physics, reference_of: Callable[[int], Reference]) -> Callable[..., Env]:
-    """An environment on the native engine; keywords are fields of EnvConfig, `window` and `physics`."""
+    """An environment on the native engine; keywords are fields of EnvConfig, `window`, `physics` and what is asked."""
 
-    def make(*, window: int = 1, physics: Physics = native, **settings: object) -> Env:
-        return Env(EnvConfig(**{"command_speed": (0.4, 0.8)} | settings), robot, physics, reference_of(window))
+    def make(*, window: int = 1, physics: Physics = native, command: dict | None = None, **settings: object) -> Env:
+        asked = CommandConfig(**{"forward": (0.4, 0.8)} | (command or {}))
+        return Env(EnvConfig(command=asked, **settings), robot, physics, reference_of(window))
 
     return make
 

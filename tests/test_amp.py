@@ -36,7 +36,7 @@ FRESH = ROBOTS * STEPS  # samples of one iteration
 WIDTH = WINDOW * 29
 
 SETTINGS = {
-    "env": {"physics": "native", "num_envs": ROBOTS, "episode_length": 6, "command_interval": 4},
+    "env": {"physics": "native", "num_envs": ROBOTS, "episode_length": 6, "command": {"resample": 4}},
     "ppo": {"rollout_length": STEPS, "epochs": 2, "batch_size": 16, "learning_rate": 1e-3},
     "networks": {"actor": [16], "critic": [16]},
     "amp": {"window": WINDOW, "hidden": [16, 8], "batch_size": 32, "replay_size": 4 * FRESH, "discriminator_lr": 1e-2},
@@ -54,6 +54,7 @@ METRICS = {
     "episode_return",
     "forward_velocity",
     "velocity_error",
+    "turn_error",
     "fall_rate",
     "feature_diversity",
     "mode_coverage",
@@ -560,8 +561,8 @@ def test_a_policy_of_several_gaits_trains_on_windows_of_its_labels(labelled: AMP
     assert labelled.env.reference.gaits.names == ("stand", "walk")
     state = jax.jit(labelled.init)(jax.random.key(0))
     assert state.env.history.shape == (ROBOTS, 4, 29)
-    assert labelled.env.observe(state.env)[0].shape == (ROBOTS, 34 + 2)
-    assert state.replay.data.shape == (4 * FRESH, 2 * 29 + 2 + 1)
+    assert labelled.env.observe(state.env)[0].shape == (ROBOTS, 36 + 2)
+    assert state.replay.data.shape == (4 * FRESH, 2 * 29 + 2 + 3)
     iterate, moved = jax.jit(labelled.train_iteration), []
     for _ in range(3):
         after, metrics = iterate(state)
@@ -573,19 +574,24 @@ def test_a_policy_of_several_gaits_trains_on_windows_of_its_labels(labelled: AMP
     assert set(map(tuple, asked[:, :2])) == {(1.0, 0.0), (0.0, 1.0)}
     walks = asked[:, 1] == 1.0
     assert (asked[~walks, 2] < 0.01 / 0.2).all() and (asked[walks, 2] > 0.2 / 0.2).all()
+    np.testing.assert_array_equal(asked[:, 3:], 0.0)
 
 
-def test_a_symmetric_policy_is_symmetric_under_every_label(labelled: AMP) -> None:
-    """The gait asked for is the same for the reflection."""
+def test_a_symmetric_policy_is_symmetric_under_every_label_and_command(labelled: AMP) -> None:
+    """The gait asked for is the same for the reflection, the command is the reflected one."""
     state, env = jax.jit(labelled.init)(jax.random.key(1)), labelled.env
     params = jax.tree.map(lambda p: p + 0.3 * jax.random.normal(jax.random.key(3), p.shape), state.policy.params.actor)
-    observation = jnp.asarray(np.random.default_rng(0).normal(size=(5, 36)), jnp.float32)
+    observation = jnp.asarray(np.random.default_rng(0).normal(size=(5, 38)), jnp.float32)
     mean, _ = labelled.policy(params, state.statistics, observation)
     mirrored, _ = labelled.policy(params, state.statistics, env.mirror(observation))
     partner, sign = (np.asarray(values) for values in env.robot.mirror_joints)
     np.testing.assert_allclose(np.asarray(mean)[:, partner] * sign, mirrored, atol=1e-4)
-    other, _ = labelled.policy(params, state.statistics, observation.at[:, 34].add(1.0))
-    assert np.abs(other - mean).max() > 1e-3
+    np.testing.assert_array_equal(
+        env.mirror(observation)[:, 33:36], observation[:, 33:36] * np.array([1.0, -1.0, -1.0])
+    )
+    for number in (33, 34, 35, 36):  # all three of the command, and the label
+        other, _ = labelled.policy(params, state.statistics, observation.at[:, number].add(1.0))
+        assert np.abs(other - mean).max() > 1e-3
 
 
 @pytest.mark.parametrize("condition", ["label", "both"])

@@ -48,7 +48,7 @@ def test_exit_codes(capsys):
 
 
 def test_what_is_said_is_one_line_as_it_stands(capsys):
-    sentence = "go on with --set env.command_speed=[0.4, 0.8]" + 60 * " and on"
+    sentence = "go on with --set env.command.forward=[0.4, 0.8]" + 60 * " and on"
     say(sentence)
     assert capsys.readouterr() == ("", f"{sentence}\n")
 

@@ -136,6 +136,14 @@ def test_mirrored_samples_of_the_policy_need_mirrored_clips() -> None:
     assert mistakes(mirror_policy=True, reference={"mirror": True}) == []
 
 
+def test_reflections_to_learn_from_need_a_symmetric_policy() -> None:
+    """A policy without symmetry may all but never take the mirror image of its own action: the ratio overflows."""
+    with pytest.raises(InputError, match=r"^FILE: ppo\.mirror needs networks\.symmetric true: [^\n]*$"):
+        build({"ppo": {"mirror": True}, "networks": {"symmetric": False}}, "FILE")
+    for mirror, symmetric in ((True, True), (False, False)):
+        build({"ppo": {"mirror": mirror}, "networks": {"symmetric": symmetric}}, "FILE")
+
+
 def test_all_contradictions_are_told_at_once() -> None:
     found = mistakes(loss="hinge", reward="gail", label_smoothing=0.1, trunk="patches", patch_frames=2)
     assert len(found) == 3

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import yaml
 from playground_amp.config import (
     CONFIGS,
     ClipSource,
+    CommandConfig,
     Config,
+    asks_for_every_way,
     find_path,
     is_enabled,
     load_config,
@@ -89,6 +92,7 @@ WEIGHTED = "reference.clips=[{path: a, weight: 2}, {path: b, speed: 0}, {path: c
     "overrides",
     [
         ["ppo.learning_rate=1e-5"],
+        ["env.command.turn=[-1, 1]", "env.command.sideways=auto", "env.command.stand_share=0.1"],
         [LABELLED, "amp.condition=both"],
         [WEIGHTED, "reference.follow_command=true"],
         ["amp.feature_weights={foot_contacts: 0, joint_velocities: 0.5}"],
@@ -126,6 +130,45 @@ def test_numbers_are_put_into_a_copy_and_the_rest_stays():
     assert (other.amp.r1_gamma, other.ppo.clip) == (7.0, 0.3)
     assert (config.amp.r1_gamma, config.ppo.clip) == (1.0, 0.2) and config == Config()
     assert other.env is config.env and other.amp.hidden == config.amp.hidden
+
+
+def test_a_number_within_a_setting_is_put_into_a_copy_too():
+    config = Config()
+    other = with_hyperparams(config, {"env.command.turn": (-1.0, 1.0), "env.command.resample": 9, "env.max_tilt": 0.5})
+    assert other.env.command == CommandConfig(turn=(-1.0, 1.0), resample=9) and other.env.max_tilt == 0.5
+    assert config == Config() and other.env.robot == config.env.robot
+
+
+def test_every_way_is_asked_for_unless_it_is_surely_not():
+    assert not asks_for_every_way(CommandConfig()) and not asks_for_every_way(CommandConfig(forward=(-1.0, 1.0)))
+    for asked in ({"turn": (0.0, 0.1)}, {"sideways": (-0.1, 0.0)}, {"sideways": "auto"}, {"stand_share": 0.1}):
+        assert asks_for_every_way(CommandConfig(**asked))
+    for name in ("sideways", "turn", "stand_share"):
+        traced = with_hyperparams(Config(), {f"env.command.{name}": object()})  # an array that is not known yet
+        assert asks_for_every_way(traced.env.command)
+
+
+def test_a_key_within_a_setting_leaves_the_others(tmp_path):
+    """Of the file, and of overrides before it; all their mistakes are told, those of the file as the file's."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("env: {command: {sideways: [-0.2, 0.2], resample: 100}}")
+    command = load_config(str(path), ["env.command.turn=[-1, 1]", "env.command.stand_share=0.1"]).env.command
+    assert command == CommandConfig(sideways=(-0.2, 0.2), turn=(-1.0, 1.0), stand_share=0.1, resample=100)
+    path.write_text("env: {command: {sideways: 3, resample: 100}, command_speed: [0, 1]}")
+    with pytest.raises(InputError) as caught:
+        load_config(str(path), ["env.command.turn=4", "env.robot.name=x"])
+    assert sorted(str(caught.value).replace(str(path), "FILE").splitlines()) == [
+        f"--set env.command.turn=4: env.command.turn is 4; expected {RANGE}",
+        "--set env.robot.name=x: there is no key 'env.robot.name': env.robot has no keys of its own; expected text",
+        f"FILE: env.command.sideways is 3; expected {RANGE}",
+        "FILE: there is no key 'env.command_speed': it is called env.command.forward now",
+    ]
+
+
+def test_a_weight_of_one_group_leaves_the_others():
+    overrides = ["amp.feature_weights={foot_contacts: 0, root_height: 2}", "amp.feature_weights.root_height=3"]
+    found = load_config("ppo_amass_training", overrides).amp.feature_weights
+    assert found == {"foot_contacts": 0.0, "root_height": 3.0}
 
 
 def test_only_a_weight_that_is_surely_zero_is_left_out():
@@ -180,7 +223,11 @@ def test_a_missing_configuration_names_those_that_exist(tmp_path):
         ("ppo.iterations=50_000", 50_000),
         ("ppo.iterations=010", 10),
         ("amp.batch_size=auto", "auto"),
-        ("env.command_speed=[0.5, 0.5]", (0.5, 0.5)),
+        ("env.command.forward=[0.5, 0.5]", (0.5, 0.5)),
+        ("env.command.turn=[-1,1]", (-1.0, 1.0)),
+        ("env.command.sideways=auto", "auto"),
+        ("env.command.resample=1e2", 100),
+        ("env.command={turn: [0, 1]}", CommandConfig(turn=(0.0, 1.0))),
         ("networks.actor=[64]", (64,)),
         ("reference.clips=clips/a.npz", (ClipSource("clips/a.npz"),)),
         ("reference.clips=[a.npz, 'b*.npz']", (ClipSource("a.npz"), ClipSource("b*.npz"))),
@@ -198,8 +245,8 @@ def test_a_missing_configuration_names_those_that_exist(tmp_path):
     ],
 )
 def test_an_override_is_read_as_written(override, value):
-    section, key = override.partition("=")[0].split(".")
-    got = getattr(getattr(load_config("ppo_amass_training", [override]), section), key)
+    path = override.partition("=")[0].split(".")
+    got = functools.reduce(getattr, path, load_config("ppo_amass_training", [override]))
     assert got == value and type(got) is type(value)
 
 
@@ -218,6 +265,8 @@ def test_an_empty_file_or_section_means_the_defaults(tmp_path):
 
 ENTRY = "text or {path: ..., label: ..., weight: ..., speed: ...}"
 CLIPS = f"a list of at least one, each {ENTRY}"
+RANGE = "[lowest, highest] in this order, each a number, or auto"
+COMMAND = "{forward: ..., sideways: ..., turn: ..., stand_share: ..., clip_share: ..., resample: ...}"
 WEIGHTS = (
     "{NAME: value, ...}, each name joint_positions, joint_velocities, root_direction, root_angular_velocity, "
     "root_height or foot_contacts, each value a number at least 0"
@@ -242,19 +291,29 @@ def test_a_number_must_be_a_number(section, key, value):
         ("ppo.gamma=1", "is 1; expected a number above 0 and below 1"),
         ("env.physics=mujoco", "is 'mujoco'; expected auto, native or mjx"),
         (
-            "env.command_speed=[0.7, 0.4]",
+            "env.command.forward=[0.7, 0.4]",
             "is [0.7, 0.4]; expected [lowest, highest] in this order, each a number, or auto",
         ),
-        ("env.command_speed=[0.4]", "is [0.4]; expected [lowest, highest] in this order, each a number, or auto"),
+        ("env.command.forward=[0.4]", "is [0.4]; expected [lowest, highest] in this order, each a number, or auto"),
         (
-            "env.command_speed=[0.1, 0.2, 0.3]",
+            "env.command.forward=[0.1, 0.2, 0.3]",
             "is [0.1, 0.2, 0.3]; expected [lowest, highest] in this order, each a number, or auto",
         ),
-        ("env.command_speed=0.5", "is 0.5; expected [lowest, highest] in this order, each a number, or auto"),
+        ("env.command.forward=0.5", "is 0.5; expected [lowest, highest] in this order, each a number, or auto"),
         (
             "ppo.learning_rate_range=[-1, 1]",
             "is [-1, 1]; expected [lowest, highest] in this order, each a number above 0",
         ),
+        ("env.command.turn=1", "is 1; expected [lowest, highest] in this order, each a number, or auto"),
+        (
+            "env.command.sideways=[0.1, -0.1]",
+            "is [0.1, -0.1]; expected [lowest, highest] in this order, each a number, or auto",
+        ),
+        ("env.command.stand_share=1.5", "is 1.5; expected a number at least 0 and at most 1"),
+        ("env.command.clip_share=most", "is 'most'; expected a number at least 0 and at most 1 or auto"),
+        ("env.command.resample=0", "is 0; expected a whole number above 0"),
+        ("env.command=[0.4, 0.8]", f"is [0.4, 0.8]; expected {COMMAND}"),
+        ("env.command=", f"is empty; expected {COMMAND}"),
         ("networks.actor=[]", "is []; expected a list of at least one, each a whole number above 0"),
         ("networks.actor=[64, true]", "is [64, True]; expected a list of at least one, each a whole number above 0"),
         ("reference.clips=[]", f"is []; expected {CLIPS}"),
@@ -319,6 +378,23 @@ def test_every_mistake_of_an_entry_is_told_and_the_file_is_named(tmp_path):
     ("override", "expected"),
     [
         ("amp.discriminator_lrr=1", "there is no key 'amp.discriminator_lrr'; did you mean 'discriminator_lr'?"),
+        ("env.command.forwrd=[0, 1]", "there is no key 'env.command.forwrd'; did you mean 'forward'?"),
+        ("env.command={forwrd: 1}", "there is no key 'env.command.forwrd'; did you mean 'forward'?"),
+        (
+            "env.command.forward.low=0",
+            "there is no key 'env.command.forward.low': env.command.forward has no keys of its own",
+        ),
+        (
+            "env.robot.name=x",
+            "there is no key 'env.robot.name': env.robot has no keys of its own; expected text",
+        ),
+        (
+            "reference.clips.path=a.npz",
+            f"there is no key 'reference.clips.path': reference.clips has no keys of its own; expected {CLIPS}",
+        ),
+        ("amp.gamma.x=1", "there is no key 'amp.gamma'; did you mean 'ppo.gamma'?"),
+        ("env.command_speed=[0.4, 0.8]", "there is no key 'env.command_speed': it is called env.command.forward now"),
+        ("env.command_interval=9", "there is no key 'env.command_interval': it is called env.command.resample now"),
         ("ppo.num_envs=1", "there is no key 'ppo.num_envs'; did you mean 'env.num_envs'?"),
         ("env.batch_size=1", "there is no key 'env.batch_size'; did you mean 'ppo.batch_size' or 'amp.batch_size'?"),
         ("apm.window=1", "there is no section 'apm'; did you mean 'amp'?"),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import mujoco
@@ -20,13 +21,14 @@ from scipy.spatial.transform import Rotation
 
 from playground_amp.amp import AMP
 from playground_amp.builder import make_amp
-from playground_amp.config import Config, build, resolve
+from playground_amp.config import CommandConfig, Config, build, resolve
 from playground_amp.core.errors import InputError, listed
 from playground_amp.core.types import Frame
 from playground_amp.doctor import diagnose
 from playground_amp.doctor import probes as gathering
 from playground_amp.doctor.clips import examine_clips, examine_speeds, report_clip
 from playground_amp.doctor.command import doctor
+from playground_amp.doctor.commands import examine_commands
 from playground_amp.doctor.diagnosis import Diagnosis
 from playground_amp.doctor.examination import examine
 from playground_amp.doctor.feature_consistency import FeatureTrace, examine_traces, recomputed_features
@@ -57,7 +59,7 @@ def config_of(*clips: Path) -> Config:
     values = {
         "reference": {"clips": [str(clip) for clip in clips]},
         "logging": {"wandb": "off"},
-        "env": {"command_speed": [0.5, 0.7]},
+        "env": {"command": {"forward": [0.5, 0.7]}},
     }
     return resolve(build(values, "test"), accelerator=False)
 
@@ -432,7 +434,7 @@ def test_commands_that_no_clip_walks_are_a_warning(clips: list[MotionClip], robo
     (warning,) = examine_speeds(reports, (0.5, 1.2))
     assert (warning.severity, warning.code) == ("warning", "speed")
     low, high = sorted(report.ahead for report in reports)
-    assert f"env.command_speed=[{low:.2f},{high:.2f}]" in warning.sentence
+    assert f"env.command.forward=[{low:.2f},{high:.2f}]" in warning.sentence
 
 
 @pytest.mark.parametrize(
@@ -452,7 +454,7 @@ def test_commands_apart_from_all_clips_are_an_error(
     low, high = sorted(report.ahead for report in reports)
     (error,) = examine_speeds(reports, command)
     assert (error.severity, error.code) == ("error", "speed")
-    assert f"env.command_speed=[{low:.2f},{high:.2f}]" in error.sentence
+    assert f"env.command.forward=[{low:.2f},{high:.2f}]" in error.sentence
 
 
 def test_a_declared_speed_is_what_a_clip_walks_at(clips: list[MotionClip], robot: Robot) -> None:
@@ -460,7 +462,7 @@ def test_a_declared_speed_is_what_a_clip_walks_at(clips: list[MotionClip], robot
     reports = [report_clip(clip, robot) for clip in declared]
     assert list(examine_speeds(reports, (1.0, 1.5))) == []
     (error,) = examine_speeds(reports, (0.5, 0.7))
-    assert error.severity == "error" and "env.command_speed=[1.00,1.50]" in error.sentence
+    assert error.severity == "error" and "env.command.forward=[1.00,1.50]" in error.sentence
 
 
 def test_walking_backwards_is_no_fault_of_a_clip_that_is_declared_to(clips: list[MotionClip], robot: Robot) -> None:
@@ -470,6 +472,70 @@ def test_walking_backwards_is_no_fault_of_a_clip_that_is_declared_to(clips: list
         found = examine_clips([clip], [report_clip(clip, robot)], robot, 0.6)
         assert [finding.code for finding in found if finding.code == "facing"] == faults
         assert all("reference.clips declares +0.50" in finding.sentence for finding in found if speed == 0.5 and faults)
+
+
+def test_walking_backwards_is_no_fault_of_a_clip_where_that_is_asked_for(clips: list[MotionClip], robot: Robot) -> None:
+    back = dataclasses.replace(clips[0], qpos=clips[0].qpos[::-1])
+    skating = dataclasses.replace(clips[0], qpos=clips[0].qpos.copy())
+    skating.qpos[:, 3:7] = turned(skating.qpos[:, 3:7])
+    every_way = ((-0.6, 0.8), (-0.1, 0.1), (-0.5, 0.5))
+    for clip, ranges, faults in (
+        (back, every_way, []),
+        (back, ((0.0, 0.8), (-0.1, 0.1), (-0.5, 0.5)), ["facing"]),
+        (skating, every_way, ["facing"]),
+    ):
+        found = examine_clips([clip], [report_clip(clip, robot)], robot, 0.1, ranges)
+        assert [finding.code for finding in found if finding.code == "facing"] == faults
+
+
+WAYS = (((0.3, 0.8), (-0.2, 0.1), (-0.05, 0.9)), ((0.5, 0.6), (0.0, 0.0), (0.0, 0.0)))  # that two clips show
+
+
+@pytest.mark.parametrize(
+    ("asked", "mirrored", "said"),
+    [
+        ({"turn": (-0.1, 0.9), "sideways": (-0.2, 0.1)}, False, None),
+        ({"turn": (-0.9, 0.9), "sideways": (-0.2, 0.2)}, True, None),
+        ({"turn": (-0.9, 0.9)}, False, ("warning", "turn", "-0.9 to 0.9 rad/s", "[-0.05,0.90]")),
+        ({"turn": (1.5, 2.0)}, True, ("error", "turn", "1.5 to 2 rad/s", "[-0.90,0.90]")),
+        ({"sideways": (-0.4, 0.0)}, True, ("warning", "sideways", "-0.4 to 0 m/s", "[-0.20,0.20]")),
+        (
+            {"forward": (-0.5, 1.2), "stand_share": 0.1},
+            True,
+            ("warning", "forward", "-0.5 to 1.2 m/s", "[0.30,0.80]"),
+        ),
+        (
+            {"forward": (-0.5, -0.1), "turn": (-0.5, 0.5)},
+            True,
+            ("error", "forward", "-0.5 to -0.1 m/s", "[0.30,0.80]"),
+        ),
+    ],
+)
+def test_commands_that_nobody_has_followed_are_told(asked: dict, mirrored: bool, said: tuple | None) -> None:
+    reports = [SimpleNamespace(shown=shown) for shown in WAYS]
+    command = CommandConfig(**{"forward": (0.3, 0.8)} | asked)
+    found = list(examine_commands(reports, command, mirrored=mirrored))
+    assert [finding.code for finding in found] == (["speed"] if said else [])
+    if said:
+        severity, name, wanted, shown = said
+        assert found[0].severity == severity
+        does = "turn" if name == "turn" else "go"
+        assert found[0].sentence.startswith(f"env.command.{name} asks for {wanted}, the clips {does} ")
+        assert found[0].sentence.endswith(f"add clips or set env.command.{name}={shown}")
+
+
+def test_clips_that_walk_straight_on_show_nothing_of_a_turn(clips: list[MotionClip], robot: Robot) -> None:
+    """A range around zero holds what they do, and yet nothing that is asked for."""
+    reports = [report_clip(clip, robot) for clip in clips]
+    command = CommandConfig(forward=(0.5, 0.7), sideways=(-0.3, 0.3), turn=(-1.0, 1.0))
+    found = list(examine_commands(reports, command, mirrored=True))
+    assert [(one.severity, one.dimensions) for one in found] == [
+        ("error", ("root direction y",)),
+        ("error", ("root angular velocity z",)),
+    ]
+    for finding, name in zip(found, ("sideways", "turn"), strict=True):
+        assert "nobody in the reference does what is asked for" in finding.sentence
+        assert finding.sentence.endswith(f"set env.command.{name}=[0,0]")
 
 
 def test_the_speed_of_a_clip_that_faces_away_is_not_reported_again(
@@ -597,7 +663,7 @@ def doctor_script(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_json_is_one_object_and_health_is_exit_code_0() -> None:
-    settings = ["--set", f"reference.clips={CLIPS[0]}", "--set", "env.command_speed=[0.4, 0.8]"]
+    settings = ["--set", f"reference.clips={CLIPS[0]}", "--set", "env.command.forward=[0.4, 0.8]"]
     done = doctor_script("--config", "ppo_amass_training", "--json", *settings)
     said = json.loads(done.stdout)
     assert done.returncode == 0 and said["verdict"] == "ready to train"

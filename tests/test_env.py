@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,16 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from playground_amp.config import EnvConfig
+from playground_amp.config import CommandConfig, EnvConfig
+from playground_amp.core.commands import MIRROR
 from playground_amp.core.rotations import from_yaw, multiply, rotate
 from playground_amp.core.types import Frame, Outcome, PhysicsState
 from playground_amp.envs.env import Env, EnvState, frame_of
-from playground_amp.envs.task import has_fallen, track_speed
+from playground_amp.envs.task import has_fallen, track_command
 from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
 
 ROBOTS, STEPS = 6, 17
 LENGTH, INTERVAL, WINDOW = 5, 2, 3
+MIRRORED = np.array(MIRROR)  # signs of a reflected command
 FALLING = 1  # the robot that is laid on its side before the first step
 
 
@@ -44,7 +47,11 @@ def lay_down(state: EnvState, robot: int) -> EnvState:
 def env(make_env: Callable[..., Env]) -> Env:
     """Short episodes, frequent commands, half of the starts at home."""
     return make_env(
-        window=WINDOW, episode_length=LENGTH, command_interval=INTERVAL, reference_start_share=0.5, start_noise=0.03
+        window=WINDOW,
+        episode_length=LENGTH,
+        command={"resample": INTERVAL},
+        reference_start_share=0.5,
+        start_noise=0.03,
     )
 
 
@@ -131,7 +138,7 @@ def test_newest_features_are_those_of_the_true_step(env: Env, steps: list[Step],
 def test_reported_speed_is_that_of_the_true_step(steps: list[Step], truth: list[PhysicsState]) -> None:
     for one, physics in zip(steps, truth, strict=True):
         moved = np.linalg.norm((physics.qpos - one.before.physics.qpos)[:, :2], axis=1) / 0.02
-        assert (np.abs(one.outcome.forward_velocity) <= moved + 1e-4).all()
+        np.testing.assert_allclose(np.linalg.norm(one.outcome.velocity[:, :2], axis=1), moved, rtol=1e-3, atol=1e-4)
 
 
 # --- windows
@@ -245,14 +252,15 @@ def test_episode_length_and_return_count_from_the_reset(steps: list[Step]) -> No
 def test_command_changes_at_its_interval_and_at_a_reset_only(steps: list[Step]) -> None:
     for one in steps:
         due = (one.outcome.episode_length % INTERVAL == 0) | ended(one.outcome)
-        np.testing.assert_array_equal(one.after.command != one.before.command, due)
-        assert ((one.after.command >= 0.4) & (one.after.command <= 0.8)).all()
+        np.testing.assert_array_equal(one.after.command[:, 0] != one.before.command[:, 0], due)
+        assert ((one.after.command[:, 0] >= 0.4) & (one.after.command[:, 0] <= 0.8)).all()
+        np.testing.assert_array_equal(one.after.command[:, 1:], 0.0)  # neither to the side nor round, unless asked to
         np.testing.assert_array_equal(one.outcome.command, one.before.command)  # what the reward was measured by
-        np.testing.assert_array_equal(one.outcome.privileged[:, 33], one.before.command)
+        np.testing.assert_array_equal(one.outcome.privileged[:, 33:36], one.before.command)
 
 
 def test_commands_differ_between_robots_and_fill_their_range(steps: list[Step]) -> None:
-    drawn = np.unique([one.after.command for one in steps])
+    drawn = np.unique([one.after.command[:, 0] for one in steps])
     assert len(drawn) > 3 * ROBOTS
     assert np.ptp(drawn) > 0.2
 
@@ -352,7 +360,8 @@ def test_nothing_depends_on_where_in_the_world_a_robot_walks(
         np.testing.assert_allclose(seen, expected, atol=1e-5)
     (_, ours), (_, theirs) = step(moved, action), step(state, action)
     np.testing.assert_allclose(ours.task_reward, theirs.task_reward, atol=2e-3)
-    np.testing.assert_allclose(ours.forward_velocity, theirs.forward_velocity, atol=2e-3)
+    np.testing.assert_allclose(ours.velocity, theirs.velocity, atol=2e-3)
+    np.testing.assert_allclose(ours.mean_velocity, theirs.mean_velocity, atol=2e-3)
     np.testing.assert_allclose(ours.amp_window[:, -1, :9], theirs.amp_window[:, -1, :9], atol=1e-3)
 
 
@@ -371,13 +380,21 @@ def test_a_reflected_robot_sees_and_does_the_reflection(env: Env, reset: Callabl
         warmstart=jnp.zeros_like(state.physics.warmstart),
         pad_height=state.physics.pad_height[:, np.asarray(robot.mirror_pads)],
     )
-    mirrored = state.replace(physics=physics, previous_action=state.previous_action[:, partner] * sign)
+    state = state.replace(command=jnp.asarray(np.random.default_rng(2).normal(0.0, 0.5, (ROBOTS, 3)), jnp.float32))
+    mirrored = state.replace(
+        physics=physics,
+        previous_action=state.previous_action[:, partner] * sign,
+        command=state.command * MIRRORED,
+        mean_velocity=state.mean_velocity * MIRRORED,
+    )
     np.testing.assert_allclose(env.observe(mirrored)[0], env.mirror(env.observe(state)[0]), atol=1e-5)
     np.testing.assert_allclose(env.observe(mirrored)[1], env.mirror_privileged(env.observe(state)[1]), atol=1e-5)
-    assert np.abs(env.observe(mirrored)[1] - env.observe(state)[1])[:, 34:].max() > 1e-2
+    assert np.abs(env.observe(mirrored)[1] - env.observe(state)[1])[:, 36:].max() > 1e-2
     state = state.replace(physics=state.physics.replace(warmstart=physics.warmstart))
     (_, ours), (_, theirs) = step(mirrored, action[:, partner] * sign), step(state, action)
-    np.testing.assert_allclose(ours.forward_velocity, theirs.forward_velocity, atol=2e-3)
+    np.testing.assert_allclose(ours.velocity, theirs.velocity * MIRRORED, atol=2e-3)
+    np.testing.assert_allclose(ours.mean_velocity, theirs.mean_velocity * MIRRORED, atol=2e-3)
+    np.testing.assert_allclose(ours.task_reward, theirs.task_reward, atol=2e-3)
     np.testing.assert_allclose(ours.amp_window[:, -1, :9], theirs.amp_window[:, -1, :9][:, partner] * sign, atol=1e-3)
 
 
@@ -389,7 +406,7 @@ def test_observation_by_hand(env: Env, reset: Callable) -> None:
     state = state.replace(
         physics=state.physics.replace(qpos=qpos),
         previous_action=jnp.full((ROBOTS, 9), 0.7),
-        command=jnp.full(ROBOTS, 0.6),
+        command=jnp.tile(jnp.array([0.6, -0.2, 0.5]), (ROBOTS, 1)),
     )
     observation, privileged = (np.asarray(x) for x in env.observe(state))
     qpos, qvel = np.asarray(state.physics.qpos), np.asarray(state.physics.qvel)
@@ -398,10 +415,10 @@ def test_observation_by_hand(env: Env, reset: Callable) -> None:
     np.testing.assert_allclose(observation[:, 6:15], qpos[:, 7:] - env.reference.mean_pose, atol=1e-6)
     np.testing.assert_allclose(observation[:, 15:24], qvel[:, 6:])
     np.testing.assert_allclose(observation[:, 24:33], 0.7)
-    np.testing.assert_allclose(observation[:, 33:], 0.6)
-    np.testing.assert_array_equal(privileged[:, :34], observation)
-    np.testing.assert_allclose(privileged[:, 37], qpos[:, 2])
-    np.testing.assert_allclose(privileged[:, 38:], state.physics.pad_height)
+    np.testing.assert_allclose(observation[:, 33:], np.tile([0.6, -0.2, 0.5], (ROBOTS, 1)))
+    np.testing.assert_array_equal(privileged[:, :36], observation)
+    np.testing.assert_allclose(privileged[:, 39], qpos[:, 2])
+    np.testing.assert_allclose(privileged[:, 40:], state.physics.pad_height)
 
 
 # --- several gaits
@@ -413,7 +430,7 @@ WALK, STAND = 0, 1
 @pytest.fixture(scope="module")
 def labelled(robot: Robot, gaits_of: Callable[[int], Reference]) -> Env:
     """Walking at 0.25 to 0.55 m/s or standing; no robot moves but by its servos."""
-    config = EnvConfig(episode_length=8, command_interval=3, reference_start_share=0.75, start_noise=0.0)
+    config = EnvConfig(episode_length=8, command=CommandConfig(resample=3), reference_start_share=0.75, start_noise=0.0)
     return Env(config, robot, Puppet(), gaits_of(WINDOW), labelled=True)
 
 
@@ -432,23 +449,24 @@ def test_the_policy_is_told_the_gait_after_the_speed(labelled: Env, labelled_ste
     for one in labelled_steps:
         state = one.before.replace(key=jax.random.key(0))
         observation, privileged = (np.asarray(x) for x in labelled.observe(state))
-        assert observation.shape == (GAIT_ROBOTS, 34 + 2) and privileged.shape == (GAIT_ROBOTS, 36 + 8)
-        np.testing.assert_array_equal(observation[:, 33], one.before.command)
-        np.testing.assert_array_equal(observation[:, 34:], np.eye(2)[one.before.label])
-        np.testing.assert_array_equal(privileged[:, :36], observation)
-        np.testing.assert_array_equal(privileged[:, 39], one.before.physics.qpos[:, 2])
+        assert observation.shape == (GAIT_ROBOTS, 36 + 2) and privileged.shape == (GAIT_ROBOTS, 38 + 8)
+        np.testing.assert_array_equal(observation[:, 33:36], one.before.command)
+        np.testing.assert_array_equal(observation[:, 36:], np.eye(2)[one.before.label])
+        np.testing.assert_array_equal(privileged[:, :38], observation)
+        np.testing.assert_array_equal(privileged[:, 41], one.before.physics.qpos[:, 2])
 
 
 def test_the_speed_asked_for_is_one_of_the_gaits_clips(labelled: Env) -> None:
     state = jax.jit(lambda key: labelled.reset(key, 2000))(jax.random.key(3))
-    label, command = np.asarray(state.label), np.asarray(state.command)
+    label, command = np.asarray(state.label), np.asarray(state.command[:, 0])
+    np.testing.assert_array_equal(state.command[:, 1:], 0.0)
     assert 900 < (label == WALK).sum() < 1100
     low, high = np.asarray(labelled.reference.gaits.speed_range[WALK])
     walks = command[label == WALK]
     assert low <= walks.min() < low + 0.02 and high - 0.02 < walks.max() <= high
     assert abs(walks.mean() - 0.5 * (low + high)) < 0.02
     assert command[label == STAND].max() < 0.01
-    assert (command < 0.4).any(), "env.command_speed is for policies without labels"
+    assert (command < 0.4).any(), "env.command.forward is for policies without labels"
 
 
 def test_robots_start_on_frames_of_the_gait_they_are_asked_for(labelled: Env) -> None:
@@ -476,60 +494,118 @@ def test_gait_and_speed_are_asked_for_anew_at_the_interval_and_a_reset_only(labe
         np.testing.assert_array_equal(one.outcome.label, one.before.label)  # what the step was asked for
         np.testing.assert_array_equal(one.outcome.command, one.before.command)
         walks = one.after.label == WALK
-        assert (one.after.command[walks] > 0.2).all() and (one.after.command[~walks] < 0.01).all()
+        assert (one.after.command[walks, 0] > 0.2).all() and (one.after.command[~walks] < 0.01).all()
     assert changed > 20
     assert sum(int(ended(one.outcome).sum()) for one in labelled_steps) >= GAIT_ROBOTS
 
 
 def test_what_is_asked_for_may_be_given(labelled: Env) -> None:
-    label, command = jnp.array([STAND, WALK, WALK]), jnp.array([0.0, 0.3, 0.5])
+    label, command = jnp.array([STAND, WALK, WALK]), jnp.array([[0.0, 0, 0], [0.3, 0, 0], [0.5, 0.1, -0.2]])
     state = labelled.reset(jax.random.key(0), 3, (label, command))
     np.testing.assert_array_equal(state.label, label)
     np.testing.assert_array_equal(state.command, command)
 
 
-def test_the_reflection_is_asked_for_the_same(labelled: Env) -> None:
-    observation = jnp.asarray(np.random.default_rng(0).normal(size=(4, 36)), jnp.float32)
+def test_the_reflection_is_asked_for_the_same_gait_and_the_reflected_command(labelled: Env) -> None:
+    observation = jnp.asarray(np.random.default_rng(0).normal(size=(4, 38)), jnp.float32)
     mirrored = labelled.mirror(observation)
-    np.testing.assert_array_equal(mirrored[:, 33:], observation[:, 33:])
+    np.testing.assert_array_equal(mirrored[:, 33:36], observation[:, 33:36] * MIRRORED)
+    np.testing.assert_array_equal(mirrored[:, 36:], observation[:, 36:])
     np.testing.assert_allclose(labelled.mirror(mirrored), observation)
-    privileged = jnp.asarray(np.random.default_rng(1).normal(size=(4, 44)), jnp.float32)
-    np.testing.assert_array_equal(labelled.mirror_privileged(privileged)[:, :36], labelled.mirror(privileged[:, :36]))
+    privileged = jnp.asarray(np.random.default_rng(1).normal(size=(4, 46)), jnp.float32)
+    np.testing.assert_array_equal(labelled.mirror_privileged(privileged)[:, :38], labelled.mirror(privileged[:, :38]))
     np.testing.assert_allclose(labelled.mirror_privileged(labelled.mirror_privileged(privileged)), privileged)
 
 
 def test_without_labels_nothing_is_told_of_the_gait(robot: Robot, gaits_of: Callable[[int], Reference]) -> None:
     """Clips with labels serve a policy that is not asked for them as clips without."""
-    env = Env(
-        EnvConfig(start_noise=0.0, reference_start_share=1.0, command_speed=(0.4, 0.8)), robot, Puppet(), gaits_of(1)
-    )
+    config = EnvConfig(start_noise=0.0, reference_start_share=1.0, command=CommandConfig(forward=(0.4, 0.8)))
+    env = Env(config, robot, Puppet(), gaits_of(1))
     state = jax.jit(lambda key: env.reset(key, 600))(jax.random.key(0))
-    assert env.observe(state)[0].shape == (600, 34)
+    assert env.observe(state)[0].shape == (600, 36)
     np.testing.assert_array_equal(state.label, 0)
-    assert float(state.command.min()) >= 0.4 and float(state.command.max()) <= 0.8
+    assert float(state.command[:, 0].min()) >= 0.4 and float(state.command[:, 0].max()) <= 0.8
+    np.testing.assert_array_equal(state.command[:, 1:], 0.0)
     moving = np.abs(np.asarray(state.physics.qvel[:, 0])) > 0.1
     assert 0.15 < 1.0 - moving.mean() < 0.35  # 118 of 510 windows stand
 
 
 def test_an_environment_under_other_settings_keeps_everything_else(labelled: Env) -> None:
-    other = labelled.with_config(command_interval=99)
-    assert (other.config.command_interval, labelled.config.command_interval) == (99, 3)
+    other = labelled.with_config(command=dataclasses.replace(labelled.config.command, resample=99))
+    assert (other.config.command.resample, labelled.config.command.resample) == (99, 3)
     assert other.config.episode_length == 8
     assert other.labelled and other.reference is labelled.reference and other.physics is labelled.physics
 
 
 @pytest.mark.parametrize(
-    ("velocity", "turn", "expected"),
+    ("velocity", "mean", "expected"),
     [
-        ((0.5, 0.0, 0.3), 0.0, 1.0),  # up and down costs nothing
-        ((0.0, 0.0, 0.0), 0.0, np.exp(-1.0)),
-        ((1.0, 0.0, 0.0), 0.0, np.exp(-1.0)),
-        ((-0.5, 0.0, 0.0), 0.0, np.exp(-4.0)),
-        ((0.5, 0.2, 0.0), 0.0, np.exp(-0.08)),
-        ((0.5, -0.2, 0.0), 0.0, np.exp(-0.08)),
-        ((0.5, 0.0, 0.0), -2.0, np.exp(-0.4)),
+        ((0.5, 0.1, -0.3), (0.5, 0.1, -0.3), 1.0),
+        ((0.0, 0.1, -0.3), (0.0, 0.1, -0.3), np.exp(-1.0)),  # (0.5 m/s)^2 over 0.25: ahead it is the moment that counts
+        ((1.0, 0.1, -0.3), (0.5, 0.1, -0.3), np.exp(-1.0)),
+        ((0.5, 0.1, -0.3), (9.0, 0.1, -0.3), 1.0),
+        ((-0.5, 0.1, -0.3), (0.5, 0.1, -0.3), np.exp(-4.0)),
+        ((0.5, 0.3, -0.3), (0.5, 0.1, -0.3), np.exp(-0.08)),  # a sway
+        ((0.5, -0.1, -0.3), (0.5, 0.1, -0.3), np.exp(-0.08)),
+        ((0.5, 0.3, -0.3), (0.5, 0.3, -0.3), np.exp(-0.08 - 0.16)),  # a way
+        ((0.5, 0.1, -2.3), (0.5, 0.1, -0.3), np.exp(-0.4)),
+        ((0.5, 0.1, 0.2), (0.5, 0.1, 0.2), np.exp(-0.025 - 0.5)),
     ],
 )
-def test_task_reward_by_hand(velocity: tuple, turn: float, expected: float) -> None:
-    reward = track_speed(jnp.array(velocity), jnp.float32(turn), jnp.float32(0.5), 0.25)
+def test_task_reward_by_hand(velocity: tuple, mean: tuple, expected: float) -> None:
+    """Asked for 0.5 m/s ahead, 0.1 to the left, turning 0.3 rad/s to the right."""
+    command = jnp.array([0.5, 0.1, -0.3])
+    reward = track_command(jnp.array(velocity), jnp.array(mean), command, 0.25, 0.5)
     assert float(reward) == pytest.approx(expected, rel=1e-5)
+    reflected = [jnp.array(values) * MIRRORED for values in (velocity, mean, command)]
+    assert float(track_command(*reflected, 0.25, 0.5)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("command", [(0.5, 0.2, 0.0), (0.5, 0.0, 0.6), (0.0, 0.0, 0.0), (-0.3, 0.0, 0.0)])
+def test_walking_straight_ahead_does_not_answer_another_command(command: tuple) -> None:
+    """Neither for one who sways and turns to and fro, nor for one who does not: the mean decides."""
+    sway = np.sin(2.0 * np.pi * np.arange(40) / 40)[:, None] * np.array([0.0, 0.15, 0.5])
+    asked, straight = np.array(command), np.array([0.5, 0.0, 0.0])
+    follows, ignores = (
+        float(track_command(way + sway, np.broadcast_to(way, sway.shape), asked, 0.1, 0.2).mean())
+        for way in (asked, straight)
+    )
+    assert follows > 0.9 > 0.75 > ignores
+
+
+# --- commands any way
+
+MEMORY_STEPS = 25  # 0.5 s of running mean
+
+
+def test_the_running_mean_of_the_velocity_by_hand(steps: list[Step]) -> None:
+    """m + (v - m) dt / 0.5 s, whoever goes on; the rest start with what their clip does, or at rest."""
+    for one in steps:
+        expected = one.before.mean_velocity + (one.outcome.velocity - one.before.mean_velocity) / MEMORY_STEPS
+        np.testing.assert_allclose(one.outcome.mean_velocity, expected, atol=1e-5)
+        done = ended(one.outcome)
+        np.testing.assert_array_equal(one.after.mean_velocity[~done], one.outcome.mean_velocity[~done])
+
+
+def test_the_running_mean_starts_with_what_the_clip_does(noisy_starts: tuple[Env, EnvState]) -> None:
+    env, state = noisy_starts
+    standing = (np.asarray(state.physics.qvel) == 0.0).all(axis=1)
+    np.testing.assert_array_equal(state.mean_velocity[standing], 0.0)
+    apart = np.abs(np.asarray(state.history)[:, None, -1] - np.asarray(env.reference.windows)[None, :, -1]).max(axis=-1)
+    same = (np.asarray(state.mean_velocity)[:, None] == np.asarray(env.reference.command)).all(axis=-1)
+    assert (same & (apart < 1e-6)).any(axis=1)[~standing].all()
+
+
+def test_robots_start_near_what_they_are_asked_for_where_every_way_is(
+    robot: Robot, gaits_of: Callable[[int], Reference]
+) -> None:
+    """Walks at 0.55 and 0.25 m/s and standing: who is asked for one of them starts in it; all alike by default."""
+    reference = gaits_of(1)
+    asked = (jnp.zeros(300, jnp.int32), jnp.tile(jnp.array([[0.0, 0, 0], [0.25, 0, 0], [0.55, 0, 0]]), (100, 1)))
+    found = {}
+    for turn in ((-1.0, 1.0), (0.0, 0.0)):
+        config = EnvConfig(reference_start_share=1.0, command=CommandConfig(turn=turn))
+        state = Env(config, robot, Puppet(), reference).reset(jax.random.key(0), 300, asked)
+        found[turn] = np.abs(np.asarray(state.mean_velocity - asked[1])[:, 0])
+    assert found[-1.0, 1.0].max() < 0.1
+    assert (found[0.0, 0.0] > 0.15).mean() > 0.3

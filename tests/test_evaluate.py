@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import gc
 import json
@@ -24,6 +25,7 @@ from playground_amp.builder import make_amp
 from playground_amp.config import (
     AMPConfig,
     ClipSource,
+    CommandConfig,
     Config,
     EnvConfig,
     NetworksConfig,
@@ -227,7 +229,7 @@ def tiny(folder: Path) -> Config:
     """Two robots, twenty control steps."""
     return resolve(
         Config(
-            env=EnvConfig(num_envs=2, episode_length=20, command_speed=(0.4, 0.8)),
+            env=EnvConfig(num_envs=2, episode_length=20, command=CommandConfig(forward=(0.4, 0.8))),
             ppo=PPOConfig(rollout_length=4, batch_size=8),
             networks=NetworksConfig(actor=(8,), critic=(8,)),
             amp=AMPConfig(hidden=(8,), batch_size=8, replay_size=64),
@@ -240,10 +242,18 @@ def tiny(folder: Path) -> Config:
 Play = Callable[..., Recording]
 
 
+def ways(values: list) -> np.ndarray:
+    """Velocities [N, 3], of which those that are one number go straight ahead."""
+    return np.array([value if isinstance(value, tuple) else (value, 0.0, 0.0) for value in values])
+
+
 @pytest.fixture(scope="module")
 def play(robot: Robot) -> Play:
-    def make(motions: list[np.ndarray], speeds: list[float], commands: list[float] | None = None) -> Recording:
-        """One episode a motion [N, nq], cut to the shortest, with the speeds and commands given."""
+    def make(motions: list[np.ndarray], speeds: list, commands: list | None = None) -> Recording:
+        """One episode a motion [N, nq], cut to the shortest, with the velocities and commands given.
+
+        Each is a speed straight ahead, or all three numbers.
+        """
         length, count = min(map(len, motions)), len(motions)
         return Recording(
             qpos=np.stack([qpos[:length] for qpos in motions], axis=1),
@@ -251,10 +261,10 @@ def play(robot: Robot) -> Play:
             torque=np.zeros((length, count, 9)),
             qvel=np.zeros((length, count, 15)),
             action=np.zeros((length, count, 9)),
-            forward_velocity=np.tile(speeds, (length, 1)),
+            velocity=np.tile(ways(speeds), (length, 1, 1)),
             alive=np.ones((length, count), bool),
             fell=np.zeros(count, bool),
-            command=np.array(speeds if commands is None else commands),
+            command=ways(speeds if commands is None else commands),
         )
 
     return make
@@ -380,6 +390,33 @@ def test_rows_are_the_parts_of_the_range_of_commands(amp: AMP, play: Play, clips
     assert rows[1].reference_step_length == pytest.approx(steps)
 
 
+def test_errors_are_those_of_the_way_and_of_the_turning_by_hand(
+    amp: AMP, play: Play, clips: dict[str, MotionClip]
+) -> None:
+    """Off by (0.3, -0.4) m/s and 0.2 rad/s; sideways way counts only where anything but straight ahead is asked for."""
+    qpos, went = clips["walk_0.8_a"].qpos, (0.8, -0.3, 0.6)
+    turning = evaluate(amp, play([qpos], [went], [(0.5, 0.1, 0.8)]))
+    assert (turning.velocity_error, turning.turn_error) == (pytest.approx(0.5), pytest.approx(0.2))
+    straight = evaluate(amp, play([qpos], [went], [0.5]))
+    assert (straight.velocity_error, straight.turn_error) == (pytest.approx(0.3), pytest.approx(0.6))
+    both = evaluate(amp, play([qpos, qpos], [went, went], [(0.5, 0.1, 0.8), 0.5]))
+    assert (both.velocity_error, both.turn_error) == (pytest.approx(0.4), pytest.approx(0.4))
+    assert both.command == pytest.approx(0.5) and both.forward_velocity == pytest.approx(0.8)
+
+
+def test_only_walks_straight_ahead_are_held_to_the_gait_of_the_clips(
+    amp: AMP, play: Play, clips: dict[str, MotionClip]
+) -> None:
+    """Where every way is asked for: who turns on the spot or stands has no pace to be compared."""
+    walk, slow = clips["walk_0.8_a"], clips["walk_0.4_a"]
+    every_way = copy.copy(amp)
+    every_way.env = amp.env.with_config(command=dataclasses.replace(amp.env.config.command, turn=(-1.0, 1.0)))
+    motions, speeds = [walk.qpos, slow.qpos, slow.qpos], [walk.speed, (0.0, 0.0, 0.9), 0.0]
+    alone = evaluate(every_way, play([walk.qpos[: len(slow.qpos)]], speeds[:1]))
+    assert evaluate(every_way, play(motions, speeds)).cadence == alone.cadence
+    assert evaluate(amp, play(motions, speeds)).cadence != alone.cadence
+
+
 def test_speed_near_a_command(amp: AMP, play: Play, clips: dict[str, MotionClip]) -> None:
     recording = play([clips["walk_0.8_a"].qpos] * 4, [0.1, 0.5, 0.6, 0.9], [0.56, 0.58, 0.62, 0.64])
     assert speed_near(amp, recording, 0.6) == pytest.approx(0.55)
@@ -389,7 +426,7 @@ def test_speed_near_a_command(amp: AMP, play: Play, clips: dict[str, MotionClip]
 
 
 def test_faults_are_the_figures_out_of_bounds() -> None:
-    config = EnvConfig(episode_length=500, command_speed=(0.4, 0.8))
+    config = EnvConfig(episode_length=500, command=CommandConfig(forward=(0.4, 0.8)))
     good = {
         "episode_length": 460.0,
         "velocity_error": 0.05,
@@ -411,7 +448,7 @@ def test_faults_are_the_figures_out_of_bounds() -> None:
     without_pace = good | {"cadence_error": math.nan, "step_length_error": math.nan}
     assert faults(without_pace, config) == []
     assert faults(without_pace | {"cadence": math.nan}, config) == ["cadence_error", "step_length_error"]
-    slow = dataclasses.replace(config, command_speed=(0.2, 0.5))
+    slow = dataclasses.replace(config, command=CommandConfig(forward=(0.2, 0.5)))
     assert "speed_at_0.6" not in bounds(slow)
     assert faults(good | {"speed_at_0.6": math.nan}, slow) == []
 

@@ -17,7 +17,7 @@ from conftest import gait_clips
 
 from playground_amp.amp import AMP
 from playground_amp.builder import make_amp
-from playground_amp.config import build, load_config, resolve
+from playground_amp.config import CommandConfig, build, load_config, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.envs.env import Env
 from playground_amp.evaluation import command
@@ -53,7 +53,7 @@ def amp(robot: Robot, tmp_path_factory: pytest.TempPathFactory) -> AMP:
     for clip in gait_clips(robot):
         save_clip(folder / f"{clip.name}.npz", clip)
     values = {
-        "env": {"num_envs": 4, "episode_length": STEPS, "command_interval": 3},
+        "env": {"num_envs": 4, "episode_length": STEPS, "command": {"resample": 3}},
         "ppo": {"rollout_length": 4, "batch_size": 8},
         "networks": {"actor": [8], "critic": [8]},
         "amp": {"hidden": [8], "batch_size": 8, "replay_size": 64, "condition": "label"},
@@ -76,28 +76,48 @@ def with_gaits(speed_range: list[list[float]]) -> AMP:
 
 def test_every_gait_is_asked_for_as_often_and_at_all_its_speeds() -> None:
     schedule = constant_schedule(with_gaits([[0.2, 0.6], [0.0, 0.0], [1.0, 1.4]]), 9)
-    assert schedule.label.shape == schedule.command.shape == (1, 9)
-    label, command = np.asarray(schedule.label[0]), np.asarray(schedule.command[0])
+    assert (*schedule.label.shape, 3) == schedule.command.shape == (1, 9, 3)
+    label, command = np.asarray(schedule.label[0]), np.asarray(schedule.command[0, :, 0])
+    np.testing.assert_array_equal(schedule.command[..., 1:], 0.0)
     for gait, speeds in enumerate(([0.2, 0.4, 0.6], [0.0, 0.0, 0.0], [1.0, 1.2, 1.4])):
         np.testing.assert_allclose(np.sort(command[label == gait]), speeds, atol=1e-6)
 
 
 def test_one_episode_each_is_asked_for_a_speed_of_its_gait() -> None:
     schedule = constant_schedule(with_gaits([[0.2, 0.6], [0.0, 0.0]]), 2)
-    np.testing.assert_allclose(schedule.command, [[0.2, 0.0]])
+    np.testing.assert_allclose(schedule.command, [[[0.2, 0.0, 0.0], [0.0, 0.0, 0.0]]])
 
 
 def test_without_labels_the_speeds_fill_the_range_of_commands() -> None:
-    config = SimpleNamespace(command_speed=(0.4, 0.8))
-    schedule = constant_schedule(SimpleNamespace(env=SimpleNamespace(labelled=False, config=config)), 5)
-    np.testing.assert_allclose(schedule.command, [[0.4, 0.5, 0.6, 0.7, 0.8]], atol=1e-6)
+    schedule = constant_schedule(asked_for(CommandConfig(forward=(0.4, 0.8))), 5)
+    np.testing.assert_allclose(schedule.command, [straight([0.4, 0.5, 0.6, 0.7, 0.8])], atol=1e-6)
     np.testing.assert_array_equal(schedule.label, np.zeros((1, 5)))
+
+
+def asked_for(command: CommandConfig) -> AMP:
+    """Of an algorithm without labels only what decides on what is asked for."""
+    return SimpleNamespace(env=SimpleNamespace(labelled=False, config=SimpleNamespace(command=command)))
+
+
+def test_where_every_way_is_asked_for_half_of_the_commands_are_anywhere_in_the_ranges() -> None:
+    command = CommandConfig(forward=(-0.2, 0.8), sideways=(-0.3, 0.1), turn=(0.0, 1.0))
+    found = np.asarray(constant_schedule(asked_for(command), 64).command[0])
+    np.testing.assert_allclose(found[::2], straight(list(np.linspace(0.1, 0.8, 32))), atol=1e-6)
+    low, high = np.array([command.forward, command.sideways, command.turn]).T
+    anywhere = (found[1::2] - low) / (high - low)
+    assert (anywhere >= 0.0).all() and (anywhere <= 1.0).all()
+    for column in anywhere.T:  # each eighth of each range as often, but for one
+        assert np.abs(np.histogram(column, 8, (0.0, 1.0))[0] - 4).max() <= 1
+    assert np.abs(np.corrcoef(anywhere.T)[np.triu_indices(3, 1)]).max() < 0.3
+    only_standing = CommandConfig(forward=(0.4, 0.8), stand_share=0.2)
+    assert not np.asarray(constant_schedule(asked_for(only_standing), 9).command)[..., 1:].any()
 
 
 def test_gaits_are_asked_for_in_turn_at_the_middle_of_their_speeds() -> None:
     schedule = sequential_schedule(with_gaits([[0.2, 0.6], [0.0, 0.0], [1.0, 1.4]]), 2)
     np.testing.assert_array_equal(schedule.label, [[0, 0], [1, 1], [2, 2]])
-    np.testing.assert_allclose(schedule.command, [[0.4, 0.4], [0.0, 0.0], [1.2, 1.2]], atol=1e-6)
+    np.testing.assert_allclose(schedule.command[..., 0], [[0.4, 0.4], [0.0, 0.0], [1.2, 1.2]], atol=1e-6)
+    np.testing.assert_array_equal(schedule.command[..., 1:], 0.0)
     np.testing.assert_array_equal(segment_of_step(9, 3), [0, 0, 0, 1, 1, 1, 2, 2, 2])
 
 
@@ -108,7 +128,8 @@ def test_every_change_of_gait_is_asked_for_as_often(labels: int) -> None:
     schedule = switching_schedule(with_gaits(speeds), 3 * len(pairs))
     found = sorted(map(tuple, np.asarray(schedule.label).T.tolist()))
     assert found == sorted(3 * pairs)
-    np.testing.assert_allclose(schedule.command, np.asarray(schedule.label) + 0.25, atol=1e-6)
+    np.testing.assert_allclose(schedule.command[..., 0], np.asarray(schedule.label) + 0.25, atol=1e-6)
+    np.testing.assert_array_equal(schedule.command[..., 1:], 0.0)
 
 
 class Still:
@@ -118,27 +139,27 @@ class Still:
         self.env = env
 
     def policy(self, params: dict, statistics: object, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        told = jnp.concatenate([observation[:, 33:36], jnp.zeros((len(observation), 6))], axis=-1)
+        told = jnp.concatenate([observation[:, 33:38], jnp.zeros((len(observation), 4))], axis=-1)
         return told, jnp.zeros(9)
 
 
 def test_the_recorded_policy_is_told_what_is_asked_for_and_when_it_changes(amp: AMP) -> None:
-    """Two halves of an episode; nothing is drawn anew at env.command_interval. The action is what it was told."""
+    """Two halves of an episode; nothing is drawn anew at env.command.resample. The action is what it was told."""
     schedule = switching_schedule(amp, 4)
     recording = make_recorder(Still(amp.env), 4, schedule)(None, None, jax.random.key(0))
-    told = np.asarray(recording.action)[..., :3]
+    told = np.asarray(recording.action)[..., :5]
     for step in range(STEPS):
         part = 0 if step < STEPS // 2 else 1
-        np.testing.assert_allclose(told[step, :, 0], schedule.command[part], atol=1e-6)
-        np.testing.assert_array_equal(told[step, :, 1:], np.eye(2)[np.asarray(schedule.label[part])])
+        np.testing.assert_allclose(told[step, :, :3], schedule.command[part], atol=1e-6)
+        np.testing.assert_array_equal(told[step, :, 3:], np.eye(2)[np.asarray(schedule.label[part])])
     np.testing.assert_allclose(recording.command, schedule.command[0])
 
 
 def test_a_shorter_recording_has_every_part_as_long(amp: AMP) -> None:
     recording = make_recorder(Still(amp.env), 2, sequential_schedule(amp, 2), 6)(None, None, jax.random.key(0))
     assert len(recording.qpos) == 6
-    told = np.asarray(recording.action)[..., :3]
-    np.testing.assert_array_equal(told[:, 0, 1:], np.repeat(np.eye(2), 3, axis=0))
+    told = np.asarray(recording.action)[..., :5]
+    np.testing.assert_array_equal(told[:, 0, 3:], np.repeat(np.eye(2), 3, axis=0))
     np.testing.assert_allclose(told[:, 0, 0], [0.4] * 3 + [0.0] * 3, atol=0.01)
     assert len(make_recorder(Still(amp.env), 2, None, 99)(None, None, jax.random.key(0)).qpos) == STEPS
 
@@ -170,6 +191,11 @@ def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(
         assert math.isnan(gait.forward_velocity) and gait.nearest == ""  # twelve steps tell nothing of it
 
 
+def straight(speeds: list[float]) -> np.ndarray:
+    """Commands [N, 3] to walk straight ahead at speeds [N] m/s."""
+    return np.stack([speeds, np.zeros(len(speeds)), np.zeros(len(speeds))], axis=-1)
+
+
 def played(robot: Robot, motions: list[np.ndarray], commands: list[float]) -> Recording:
     length, count = min(map(len, motions)), len(motions)
     qpos = np.stack([qpos[:length] for qpos in motions], axis=1)
@@ -179,10 +205,10 @@ def played(robot: Robot, motions: list[np.ndarray], commands: list[float]) -> Re
         torque=np.zeros((length, count, 9)),
         qvel=np.zeros((length, count, 15)),
         action=np.zeros((length, count, 9)),
-        forward_velocity=np.tile(commands, (length, 1)),
+        velocity=np.tile(straight(commands), (length, 1, 1)),
         alive=np.ones((length, count), bool),
         fell=np.zeros(count, bool),
-        command=np.array(commands),
+        command=straight(commands),
     )
 
 

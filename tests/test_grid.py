@@ -13,7 +13,7 @@ SMALL = [
     "env.num_envs=8",
     "env.physics=native",
     "env.episode_length=6",
-    "env.command_interval=4",
+    "env.command.resample=4",
     "ppo.rollout_length=8",
     "ppo.epochs=2",
     "ppo.iterations=3",
@@ -26,18 +26,29 @@ SMALL = [
     "logging.wandb=off",
 ]
 # the one has 0 where it means 'not at all'; the other another value for everything that can be swept
-OF_ROBOT = ["env.action_scale=0.4", "env.command_speed=[0.4, 0.8]", "env.min_height=0.33", "env.speed_tolerance=0.1"]
+OF_ROBOT = [
+    "env.action_scale=0.4",
+    "env.command.forward=[0.4, 0.8]",
+    "env.command.clip_share=0",
+    "env.min_height=0.33",
+    "env.speed_tolerance=0.1",
+]
 ONE = [*OF_ROBOT, "ppo.target_kl=0", "ppo.learning_rate=3e-3", "amp.noise_half_life=0", "amp.r1_gamma=0"]
 OTHER = [
     "env.episode_length=5",
     "env.action_scale=0.3",
-    "env.command_speed=[0.2, 0.9]",
-    "env.command_interval=3",
+    "env.command.forward=[0.2, 0.9]",
+    "env.command.sideways=[-0.2, 0.3]",
+    "env.command.turn=[-1, 1]",
+    "env.command.stand_share=0.1",
+    "env.command.clip_share=0.5",
+    "env.command.resample=3",
     "env.reference_start_share=0.5",
     "env.start_noise=0.1",
     "env.min_height=0.4",
     "env.max_tilt=0.1",
     "env.speed_tolerance=0.3",
+    "env.turn_tolerance=0.5",
     "env.action_rate_cost=0.05",
     "ppo.seed=7",
     "ppo.learning_rate=1e-3",
@@ -87,16 +98,20 @@ STATIC = {  # numbers that decide sizes or what is computed
 
 
 def test_every_number_is_swept_or_has_a_reason_not_to_be() -> None:
+    values = to_dict(resolve(load_config(CONFIG, OTHER), accelerator=False))
+    values["env.command"] = values["env"].pop("command")
     numeric = {
         f"{section}.{key}"
-        for section in ("env", "ppo", "amp")
-        for key, value in to_dict(resolve(load_config(CONFIG, OTHER), accelerator=False))[section].items()
+        for section in ("env", "env.command", "ppo", "amp")
+        for key, value in values[section].items()
         if isinstance(value, int | float | list) and not isinstance(value, bool)
     }
     static = {f"{section}.{key}" for section, keys in STATIC.items() for key in keys}
     assert numeric == set(sweep_grid.SWEEPABLE) | static
     assert {entry.partition("=")[0] for entry in OTHER} == set(sweep_grid.SWEEPABLE)
-    assert len({key.split(".")[1] for key in sweep_grid.SWEEPABLE}) == len(sweep_grid.SWEEPABLE)  # the names of members
+    assert len({key.rpartition(".")[2] for key in sweep_grid.SWEEPABLE}) == len(
+        sweep_grid.SWEEPABLE
+    )  # the names of members
 
 
 def test_only_what_differs_is_traced() -> None:
@@ -107,11 +122,11 @@ def test_only_what_differs_is_traced() -> None:
 
 
 def test_the_grid_is_the_product_of_its_lists() -> None:
-    members = sweep_grid.make_members(CONFIG, SMALL, ["amp.r1_gamma=0.5, 1", "env.command_speed=[0.4,0.6],[0.2,0.8]"])
+    members = sweep_grid.make_members(CONFIG, SMALL, ["amp.r1_gamma=0.5, 1", "env.command.forward=[0.4,0.6],[0.2,0.8]"])
     assert [member.name for member in members] == [
-        f"r1_gamma={gamma},command_speed={speed}" for gamma in ("0.5", "1") for speed in ("0.4..0.6", "0.2..0.8")
+        f"r1_gamma={gamma},forward={speed}" for gamma in ("0.5", "1") for speed in ("0.4..0.6", "0.2..0.8")
     ]
-    assert members[3].config.env.command_speed == (0.2, 0.8)
+    assert members[3].config.env.command.forward == (0.2, 0.8)
     assert members[3].config.env.num_envs == 8
 
 
@@ -130,7 +145,10 @@ def test_the_grid_is_the_product_of_its_lists() -> None:
         (["amp.r1_gamma=1,1.0"], "has 'r1_gamma=1' twice"),
         (["amp.r1_gamma=1,-1"], "--set amp.r1_gamma=-1: amp.r1_gamma is -1; expected a number at least 0"),
         (["ppo.seed=0,half"], "ppo.seed is 'half'; expected a whole number"),
-        (["env.command_speed=0.4,0.8"], r"env.command_speed is 0.4; expected \[lowest, highest\]"),
+        (["env.command_speed=[0,1],[0,2]"], "no setting 'env.command_speed': it is called env.command.forward now"),
+        (["env.command=1,2"], "'env.command' .*cannot be swept"),
+        (["env.command.forwrd=1,2"], "no setting 'env.command.forwrd'; did you mean 'env.command.forward'"),
+        (["env.command.forward=0.4,0.8"], r"env.command.forward is 0.4; expected \[lowest, highest\]"),
     ],
 )
 def test_a_wrong_grid_is_one_sentence(lists: list[str], sentence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from playground_amp.motion.clip_set import describe_clips
 from playground_amp.motion.features import feature_names
 from playground_amp.robots import Robot, load_robot
 from playground_amp.runs.checkpoint_compatibility import check_layout, trained_on
+from playground_amp.runs.run_directory import changes, read_config
 
 PLACE = "the checkpoint 'runs/a/checkpoints/4'"
 GAITS = ("stand", "walk")
@@ -95,6 +97,36 @@ def test_settings_that_shape_an_input_are_named(robot: Robot, before: tuple, now
 )
 def test_settings_that_shape_nothing_may_change(robot: Robot, before: tuple, now: tuple) -> None:
     check_layout(about_of(robot, *before), config_of(*now), robot, GAITS, (), PLACE)
+
+
+def test_a_checkpoint_that_knows_a_speed_alone_is_refused_with_both_layouts(robot: Robot) -> None:
+    """Whatever its folder's config.yaml was changed to since."""
+    about = about_of(robot)
+    about["config"]["env"]["command_speed"] = [0.4, 0.8]
+    del about["config"]["env"]["command"]
+    told = refusal(about, config_of(), robot)
+    assert told.startswith(f"{PLACE} was made by an older version, where a command was the speed ahead alone")
+    assert "(env.command_speed)" in told and "three numbers, forward, sideways, turn (env.command)" in told
+    assert told.endswith("; go on with that version, or start a new run")
+
+
+def test_a_run_of_before_is_refused_in_the_same_words_wherever_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("env: {command_speed: [0.4, 0.8], command_interval: 250}\n")
+    with pytest.raises(InputError) as error:
+        read_config(tmp_path, ["env.num_envs=8"])
+    assert str(error.value).startswith(f"'{tmp_path}' was made by an older version, where a command was the speed")
+    assert "\n" not in str(error.value)
+
+
+def test_changes_of_a_command_are_told_key_by_key() -> None:
+    before = config_of("env.command.turn=[-1, 1]", "amp.feature_weights={foot_contacts: 0}")
+    after = config_of("env.command.turn=[-1, 2]", "env.command.resample=9")
+    found = changes(to_dict(before), [], after)
+    assert found == {
+        "env.command.turn": [[-1.0, 1.0], [-1.0, 2.0]],
+        "env.command.resample": [250, 9],
+        "amp.feature_weights": [{"foot_contacts": 0.0}, {}],
+    }
 
 
 def test_gaits_in_another_order_are_refused_where_they_are_asked_for(robot: Robot, walk: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from playground_amp.core.types import Outcome
 from playground_amp.discriminator.motion_prior import DiscriminatorState
 from playground_amp.learning import replay
 from playground_amp.learning.networks import normalize
+from playground_amp.motion.command_index import make_index
 from playground_amp.motion.features import Normalizer
 from playground_amp.motion.reference import GaitLabels, Reference
 
@@ -127,9 +128,10 @@ class Probe:
             cost=zeros + move.cost,
             terminated=move.fallen,
             truncated=truncated,
-            command=zeros,
+            command=jnp.zeros((len(action), 3)),
             label=self.label(world.seen),
-            forward_velocity=zeros,
+            velocity=jnp.zeros((len(action), 3)),
+            mean_velocity=jnp.zeros((len(action), 3)),
             episode_length=steps,
             episode_return=zeros,
         )
@@ -149,13 +151,13 @@ def make_reference(*gaits: np.ndarray) -> Reference:
     known = dict(
         windows=windows(jnp.asarray(everything, jnp.float32)),
         normalizer=Normalizer(mean=jnp.zeros(FEATURES), std=jnp.ones(FEATURES)),
-        speed=jnp.zeros(len(everything)),
+        command=jnp.zeros((len(everything), 3)),
         gaits=GaitLabels(
             names=tuple(f"gait {i}" for i in range(len(gaits))),
             first=jnp.asarray(np.cumsum([0, *counts[:-1]]), jnp.int32),
             count=jnp.asarray(counts, jnp.int32),
             of=jnp.asarray(np.repeat(np.arange(len(gaits)), counts), jnp.int32),
-            by_speed=jnp.arange(len(everything), dtype=jnp.int32),
+            near=make_index(np.zeros((len(everything), 3)), np.repeat(np.arange(len(gaits)), counts), None),
             speed_range=jnp.zeros((len(gaits), 2)),
         ),
     )

@@ -16,9 +16,10 @@ from conftest import CONTROL_DT, make_clip
 
 from playground_amp.config import ClipSource
 from playground_amp.core.errors import InputError
+from playground_amp.envs.task import ahead
 from playground_amp.motion.clip import load_clip, save_clip
 from playground_amp.motion.features import feature_floor
-from playground_amp.motion.reference import SPEED_BAND, Reference
+from playground_amp.motion.reference import Reference
 from playground_amp.motion.reference_builder import (
     clip_features,
     find_clips,
@@ -134,7 +135,7 @@ def test_the_windows_of_a_gait_stand_together(gaits: Reference, robot: Robot) ->
     np.testing.assert_array_equal(gaits.gaits.count, [2 * (117 + 77), 2 * 57])
     np.testing.assert_array_equal(gaits.gaits.first, [0, 388])
     np.testing.assert_array_equal(gaits.gaits.of, np.repeat([WALK, STAND], [388, 114]))
-    assert len(gaits.windows) == len(gaits.qpos) == len(gaits.qvel) == len(gaits.speed) == 502
+    assert len(gaits.windows) == len(gaits.qpos) == len(gaits.qvel) == len(gaits.command) == 502
     knees = np.asarray(gaits.qpos)[:, [10, 14]]
     assert (np.abs(knees[388:] - robot.home_qpos[[10, 14]]).max(axis=1) < 0.03).all()
     assert np.ptp(knees[:388]) > 0.4
@@ -151,17 +152,18 @@ def test_each_gait_knows_the_speeds_of_its_clips(gaits: Reference) -> None:
     np.testing.assert_allclose(gaits.gaits.speed_range[STAND], [0.0, 0.0], atol=1e-3)
 
 
-def test_the_speed_of_a_window_is_that_around_its_end(robot: Robot, walk: np.ndarray) -> None:
-    """A root that speeds up at 0.5 m/s^2 in the direction (0.6, 0.8): 0.5 t at t seconds, less at the ends."""
+def test_the_command_of_a_window_is_that_around_its_end(robot: Robot, walk: np.ndarray) -> None:
+    """A root that faces +x and speeds up at 0.5 m/s^2 in the direction (0.6, 0.8): 0.5 t at t seconds.
+
+    At the ends it is what it is 0.4 s, half a stride, from them.
+    """
     t = np.arange(120) * CONTROL_DT
     qpos = np.tile(robot.home_qpos, (120, 1))
     qpos[:, :2] = 0.25 * t[:, None] ** 2 * [0.6, 0.8]
-    speed = np.asarray(reference_of(robot, [qpos, walk], window=3).speed)
-    inside = np.arange(20, 100)  # 0.4 s from the ends
-    np.testing.assert_allclose(speed[inside - 3], 0.5 * t[inside], atol=1e-4)
-    assert speed[0] == pytest.approx(0.25 * (t[0] + t[23]), abs=1e-4)  # from frame 0 to frame 23
-    assert speed[116] == pytest.approx(0.25 * (t[99] + t[119]), abs=1e-4)
-    np.testing.assert_allclose(speed[117:], 0.55, atol=0.06)  # of the next clip, not mixed with this one
+    command = np.asarray(reference_of(robot, [qpos, walk], window=3).command)
+    speed = 0.5 * np.clip(t, t[20], t[99])[3:, None]
+    np.testing.assert_allclose(command[:117], speed * [0.6, 0.8, 0.0], atol=1e-4)
+    np.testing.assert_allclose(command[117:, 0], 0.55, atol=0.06)  # of the next clip, not mixed with this one
 
 
 def test_rows_of_a_gait_are_drawn_uniformly_and_from_no_other(gaits: Reference) -> None:
@@ -176,7 +178,7 @@ def test_rows_of_a_gait_are_drawn_uniformly_and_from_no_other(gaits: Reference) 
 def drawn_at(gaits: Reference, label: int, speed: float | np.ndarray, count: int = 20_000) -> np.ndarray:
     speeds = np.broadcast_to(np.float32(speed), (count,))
     return np.asarray(
-        gaits.sample_near_command(jax.random.key(1), jnp.full(count, label, jnp.int32), jnp.asarray(speeds))
+        gaits.sample_near_command(jax.random.key(1), jnp.full(count, label, jnp.int32), ahead(jnp.asarray(speeds)))
     )
 
 
@@ -184,12 +186,13 @@ def drawn_at(gaits: Reference, label: int, speed: float | np.ndarray, count: int
 def test_rows_at_a_speed_are_of_about_that_speed_and_of_the_gait(gaits: Reference, wanted: float) -> None:
     rows = drawn_at(gaits, WALK, wanted)
     np.testing.assert_array_equal(gaits.gaits.of[rows], WALK)
-    assert np.abs(np.asarray(gaits.speed)[rows] - wanted).max() < 5.0 * SPEED_BAND
-    assert np.asarray(gaits.speed)[rows].mean() == pytest.approx(wanted, abs=SPEED_BAND)
+    speed = np.asarray(gaits.command)[rows, 0]
+    assert np.abs(speed - wanted).max() < 0.15
+    assert speed.mean() == pytest.approx(wanted, abs=0.03)
 
 
 def test_a_speed_that_no_clip_has_is_answered_by_the_nearest_of_the_gait(gaits: Reference) -> None:
-    speed = np.asarray(gaits.speed)
+    speed = np.asarray(gaits.command)[:, 0]
     assert speed[drawn_at(gaits, WALK, 3.0)].min() > 0.5
     assert speed[drawn_at(gaits, WALK, -1.0)].max() < 0.3
     rows = drawn_at(gaits, STAND, 0.5)
@@ -213,10 +216,10 @@ def test_every_row_of_a_gait_that_stands_is_drawn(gaits: Reference) -> None:
 
 
 def test_gaits_are_drawn_row_by_row(gaits: Reference) -> None:
-    label, speed = jnp.array([STAND, WALK, WALK] * 500), jnp.array([0.0, 0.25, 0.55] * 500)
+    label, speed = jnp.array([STAND, WALK, WALK] * 500), ahead(jnp.array([0.0, 0.25, 0.55] * 500))
     rows = np.asarray(gaits.sample_near_command(jax.random.key(2), label, speed))
     np.testing.assert_array_equal(gaits.gaits.of[rows], label)
-    near = np.abs(np.asarray(gaits.speed)[rows] - speed).reshape(500, 3)[:, 1:]
+    near = np.abs(np.asarray(gaits.command)[rows] - speed)[:, 0].reshape(500, 3)[:, 1:]
     assert near.max() < 0.2
 
 

@@ -15,12 +15,14 @@ import pytest
 from conftest import CONTROL_DT, make_clip, slow
 
 from playground_amp.config import AMPConfig, Config, with_hyperparams
+from playground_amp.core.commands import MIRROR, UNIT
 from playground_amp.core.errors import InputError
 from playground_amp.core.terms import FeatureGroup
 from playground_amp.core.types import Outcome
 from playground_amp.discriminator import losses
-from playground_amp.discriminator.motion_prior import SPEED_UNIT, DiscriminatorState, EffectiveHyperparams, MotionPrior
+from playground_amp.discriminator.motion_prior import DiscriminatorState, EffectiveHyperparams, MotionPrior
 from playground_amp.discriminator.rewards import no_scores
+from playground_amp.envs.task import ahead
 from playground_amp.learning import replay
 from playground_amp.motion.features import CLIP, feature_mirror, feature_names, feature_weights, group_sizes
 from playground_amp.motion.reference_builder import Reference, make_reference
@@ -64,7 +66,7 @@ def outcome(reference: Reference, label: int = WALK, steps: int = 4, robots: int
     return SimpleNamespace(
         amp_window=reference.windows[rows] + jnp.float32(off),
         label=jnp.full((steps, robots), label, jnp.int32),
-        command=jnp.asarray(rng.uniform(0.2, 0.6, (steps, robots)), jnp.float32),
+        command=jnp.asarray(rng.uniform([0.2, -0.3, -1.0], [0.6, 0.3, 1.0], (steps, robots, 3)), jnp.float32),
     )
 
 
@@ -159,14 +161,14 @@ def test_dropping_every_group_is_refused(make_prior: MakePrior) -> None:
     [
         ("none", []),
         ("label", [0.0, 1.0]),
-        ("command", [0.45 / 0.2]),
-        ("both", [0.0, 1.0, 0.45 / 0.2]),
+        ("command", [0.45 / 0.2, -0.1 / 0.2, 0.6 / 0.4]),
+        ("both", [0.0, 1.0, 0.45 / 0.2, -0.1 / 0.2, 0.6 / 0.4]),
     ],
 )
 def test_the_condition_follows_the_frames(make_prior: MakePrior, condition: str, columns: list[float]) -> None:
     prior = make_prior(condition=condition, window=2)
     rollout = outcome(prior.reference, label=STAND)
-    rollout.command = jnp.full((4, 6), 0.45)
+    rollout.command = jnp.broadcast_to(jnp.array([0.45, -0.1, 0.6]), (4, 6, 3))
     inputs = np.asarray(prior.inputs(rollout))
     assert inputs.shape == (4, 6, 2 * FEATURES + len(columns)) and prior.shape.condition == len(columns)
     np.testing.assert_allclose(inputs[..., 2 * FEATURES :], np.broadcast_to(columns, (4, 6, len(columns))), rtol=1e-6)
@@ -203,9 +205,9 @@ def test_mirrored_twice_is_the_motion_itself(make_prior: MakePrior, settings: di
     once = prior.builder.mirrored(inputs)
     np.testing.assert_allclose(prior.builder.mirrored(once), inputs, atol=1e-6)
     assert np.abs(once - inputs).max() > 0.5
-    condition = prior.shape.condition
-    if condition:
-        np.testing.assert_array_equal(once[..., -condition:], inputs[..., -condition:])
+    if prior.shape.condition:  # the same gait, and the reflected command
+        np.testing.assert_array_equal(once[..., -5:-3], inputs[..., -5:-3])
+        np.testing.assert_array_equal(once[..., -3:], inputs[..., -3:] * np.array(MIRROR))
 
 
 @pytest.mark.parametrize("settings", [{}, {"feature_weights": WEIGHTS}])
@@ -214,7 +216,7 @@ def test_mirrored_windows_of_a_clip_are_those_of_the_mirrored_clip(make_prior: M
     prior = make_prior(window=2, dilation=3, **settings)
     first, count = int(prior.reference.gaits.first[WALK]), int(prior.reference.gaits.count[WALK]) // 2
     windows = prior.reference.windows[first : first + 2 * count]
-    rows = SimpleNamespace(amp_window=windows, label=jnp.zeros(2 * count, jnp.int32), command=jnp.zeros(2 * count))
+    rows = SimpleNamespace(amp_window=windows, label=jnp.zeros(2 * count, jnp.int32), command=None)
     inputs = np.asarray(prior.inputs(rows))
     np.testing.assert_allclose(prior.builder.mirrored(inputs[:count]), inputs[count:], atol=5e-3)
     assert np.abs(inputs[:count] - inputs[count:]).max() > 1.0
@@ -288,10 +290,10 @@ def shown(
     return SimpleNamespace(real=real, fake=fake, before=state, after=steps[0][2], metrics=steps[0][3])
 
 
-def conditioned(prior: MotionPrior, label: int, command: float, count: int) -> jax.Array:
-    """Policy inputs [count, D] that were asked for one thing."""
+def conditioned(prior: MotionPrior, label: int, speed: float, count: int) -> jax.Array:
+    """Policy inputs [count, D] that were asked for one thing: a gait and a speed straight ahead."""
     frames = jnp.zeros((count, prior.shape.frames * prior.shape.features))
-    condition = prior.builder.condition(jnp.full(count, label, jnp.int32), jnp.full(count, command))
+    condition = prior.builder.condition(jnp.full(count, label, jnp.int32), ahead(jnp.full(count, speed)))
     return jnp.concatenate([frames, condition], axis=-1)
 
 
@@ -320,9 +322,10 @@ def test_each_reference_sample_is_asked_for_what_its_policy_sample_was(make_prio
         np.testing.assert_array_equal(prior.reference.gaits.of[rows], label)
         assert set(label[:32]) == {WALK, STAND} and set(label[32:]) == {WALK}
     if condition != "label":
-        wanted = step.fake[:, -1] * SPEED_UNIT
-        np.testing.assert_allclose(np.unique(wanted), [0.0, 0.25, 0.55], atol=1e-6)
-        assert np.abs(np.asarray(prior.reference.speed)[rows] - wanted).max() < 0.15
+        wanted = step.fake[:, -3:] * UNIT
+        np.testing.assert_allclose(np.unique(wanted[:, 0]), [0.0, 0.25, 0.55], atol=1e-6)
+        np.testing.assert_array_equal(wanted[:, 1:], 0.0)
+        assert np.abs(np.asarray(prior.reference.command)[rows, 0] - wanted[:, 0]).max() < 0.15
 
 
 def test_a_speed_alone_is_answered_by_clips_of_every_gait(make_prior: MakePrior) -> None:
@@ -330,7 +333,7 @@ def test_a_speed_alone_is_answered_by_clips_of_every_gait(make_prior: MakePrior)
     prior = make_prior(condition="command")
     for speed, gait in ((0.0, STAND), (0.55, WALK)):
         real = prior.builder.of_reference(jax.random.key(0), 40, conditioned(prior, WALK, speed, 40))
-        rows = rows_of(prior, np.asarray(real)[:, :-1])
+        rows = rows_of(prior, np.asarray(real)[:, :-3])
         assert (np.asarray(prior.reference.gaits.of)[rows] == gait).mean() > 0.9
 
 
@@ -340,18 +343,18 @@ def test_samples_follow_the_command_though_nobody_is_told_it(make_prior: MakePri
     prior = make_prior(follow_command=True, condition=condition, window=2, dilation=3)
     frames = prior.shape.frames * prior.shape.features
 
-    def marked(label: int, command: float, count: int) -> jax.Array:
+    def marked(label: int, speed: float, count: int) -> jax.Array:
         """The policy's motion tells the command that it was asked for, as the network is not given it."""
-        return conditioned(prior, label, command, count).at[:, :frames].set(command)
+        return conditioned(prior, label, speed, count).at[:, :frames].set(speed)
 
     fresh = jnp.concatenate([marked(WALK, 0.55, 20), marked(STAND, 0.0, 10)])
     buffer = replay.add(replay.init(128, prior.shape.width), marked(WALK, 0.25, 60))
     step = shown(prior, fresh, buffer)
-    assert step.real.shape[1] == step.fake.shape[1] == prior.shape.width - 1
+    assert step.real.shape[1] == step.fake.shape[1] == prior.shape.width - 3
     wanted = step.fake[:, 0]
     np.testing.assert_allclose(np.unique(wanted), [0.0, 0.25, 0.55], atol=1e-6)
     rows = rows_of(prior, step.real[:, :frames])
-    assert np.abs(np.asarray(prior.reference.speed)[rows] - wanted).max() < 0.15
+    assert np.abs(np.asarray(prior.reference.command)[rows, 0] - wanted).max() < 0.15
     if condition == "label":
         gaits = step.fake[:, frames : frames + 2].argmax(axis=1)
         np.testing.assert_array_equal(prior.reference.gaits.of[rows], gaits)
@@ -360,7 +363,7 @@ def test_samples_follow_the_command_though_nobody_is_told_it(make_prior: MakePri
 def test_without_it_samples_do_not_follow(make_prior: MakePrior) -> None:
     prior = make_prior(condition="label")
     real = prior.builder.of_reference(jax.random.key(0), 200, conditioned(prior, WALK, 0.55, 200))
-    speed = np.asarray(prior.reference.speed)[rows_of(prior, np.asarray(real)[:, :FEATURES])]
+    speed = np.asarray(prior.reference.command)[rows_of(prior, np.asarray(real)[:, :FEATURES]), 0]
     assert (speed < 0.4).mean() > 0.2
 
 
@@ -369,18 +372,18 @@ def test_the_command_that_is_followed_never_reaches_the_network(make_prior: Make
     """Not its scores, not its penalties, not its parameters: those are as if it were not there."""
     settings = {"trunk": trunk, "window": 2, "r1_gamma": 1.0, "r2_gamma": 1.0, "gp_weight": 1.0}
     prior, plain = make_prior(follow_command=True, **settings), make_prior(**settings)
-    assert prior.shape.width == plain.shape.width + 1
+    assert prior.shape.width == plain.shape.width + 3
     state = prior.init(jax.random.key(0))
     jax.tree.map(np.testing.assert_array_equal, state.params, plain.init(jax.random.key(0)).params)
     inputs = prior.inputs(outcome(prior.reference))
-    other = inputs.at[..., -1].set(77.0)
+    other = inputs.at[..., -3:].set(77.0)
     np.testing.assert_array_equal(prior.score(state, inputs), prior.score(state, other))
-    np.testing.assert_array_equal(prior.score(state, inputs), plain.score(state, inputs[..., :-1]))
+    np.testing.assert_array_equal(prior.score(state, inputs), plain.score(state, inputs[..., :-3]))
     sides = inputs.reshape(-1, prior.shape.width)
     sides = sides[:12], sides[12:]
     key, chosen = jax.random.key(1), hyperparams(prior)
     total, parts = prior._penalty(state, chosen, *sides, key)
-    bare, of_plain = plain._penalty(state, chosen, *(side[:, :-1] for side in sides), key)
+    bare, of_plain = plain._penalty(state, chosen, *(side[:, :-3] for side in sides), key)
     np.testing.assert_allclose(parts["disc_r1"], of_plain["disc_r1"], rtol=1e-5)
     np.testing.assert_allclose(parts["disc_r2"], of_plain["disc_r2"], rtol=1e-5)
     assert float(parts["disc_gp"]) >= 0.0 and float(total) > 0.0 and float(bare) > 0.0
@@ -398,11 +401,11 @@ def test_a_rollout_is_remembered_with_its_commands(make_prior: MakePrior) -> Non
     prior = make_prior(follow_command=True)
     rollout = outcome(prior.reference)
     inputs = np.asarray(prior.inputs(rollout))
-    assert inputs.shape == (4, 6, FEATURES + 1)
-    np.testing.assert_allclose(inputs[..., -1] * SPEED_UNIT, rollout.command, rtol=1e-5)
+    assert inputs.shape == (4, 6, FEATURES + 3)
+    np.testing.assert_allclose(inputs[..., -3:] * UNIT, rollout.command, rtol=1e-5)
     mirrored = np.asarray(prior.builder.mirrored(jnp.asarray(inputs)))
-    np.testing.assert_array_equal(mirrored[..., -1], inputs[..., -1])
-    assert set(prior.diversity(prior.inputs(rollout).reshape(-1, FEATURES + 1))) == {
+    np.testing.assert_allclose(mirrored[..., -3:] * UNIT, rollout.command * np.array(MIRROR), rtol=1e-5)
+    assert set(prior.diversity(prior.inputs(rollout).reshape(-1, FEATURES + 3))) == {
         "feature_diversity",
         "mode_coverage",
     }
@@ -498,7 +501,7 @@ def test_a_penalty_slope_does_not_count_what_was_asked_for(make_prior: MakePrior
 
     class Follows:
         def apply(self, variables: dict, inputs: jax.Array, *, train: bool = False, **_: object) -> object:
-            score = 7.0 * inputs[..., -1] + 0.0 * variables["params"]["Dense_0"]["bias"][0]
+            score = 7.0 * inputs[..., -3:].sum(axis=-1) + 0.0 * variables["params"]["Dense_0"]["bias"][0]
             return (score, {}) if train else score
 
     fresh = conditioned(prior, WALK, 0.4, 8)
@@ -749,7 +752,7 @@ def test_variety_is_of_the_motion_alone(make_prior: MakePrior) -> None:
     assert float(metrics["mode_coverage"]) < 0.25
     reference = prior.reference
     everything = SimpleNamespace(
-        amp_window=reference.windows, label=reference.gaits.of, command=jnp.zeros(len(reference.windows))
+        amp_window=reference.windows, label=reference.gaits.of, command=jnp.zeros((len(reference.windows), 3))
     )
     metrics = prior.diversity(prior.inputs(everything))
     assert float(metrics["feature_diversity"]) == pytest.approx(1.0, abs=0.25)

@@ -17,6 +17,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.discriminator.diversity import find_modes
 from playground_amp.envs.env import Env
 from playground_amp.envs.physics import Physics
+from playground_amp.envs.task import ahead
 from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.clip_sources import failed_clips
 from playground_amp.motion.features import feature_floor
@@ -98,11 +99,11 @@ def test_rows_near_a_speed_are_drawn_by_weight(robot: Robot, walk: np.ndarray, m
         replace(make_clip(robot, walk[:30], label="run"), declared_speed=0.5),
     ]
     reference = make(*clips)
-    label, speed = jnp.zeros(DRAWS, jnp.int32), jnp.full(DRAWS, 0.5)
+    label, speed = jnp.zeros(DRAWS, jnp.int32), ahead(jnp.full(DRAWS, 0.5))
     assert_drawn_as(
         reference.sample_near_command(jax.random.key(2), label, speed), np.repeat([2.0, 1, 0, 0], [39, 49, 59, 29])
     )
-    fast = reference.sample_near_command(jax.random.key(3), label, jnp.full(DRAWS, 3.0))
+    fast = reference.sample_near_command(jax.random.key(3), label, ahead(jnp.full(DRAWS, 3.0)))
     assert_drawn_as(fast, np.repeat([0.0, 0, 1, 0], [39, 49, 59, 29]))
     one = reference.as_one_gait().sample_near_command(jax.random.key(4), label, speed)
     assert_drawn_as(one, np.repeat([0.2, 0.1, 0, 1], [39, 49, 59, 29]))
@@ -117,7 +118,7 @@ def test_robots_start_on_the_clips_by_weight(weighted: Reference, robot: Robot, 
     """Of the two walks the seldom one is 1 m higher."""
     for labelled, standing in ((False, 5 * 59), (True, 0)):
         env = Env(EnvConfig(reference_start_share=1.0), robot, native, weighted, labelled=labelled)
-        asked = (jnp.full(800, WALK, jnp.int32), jnp.full(800, 0.5))
+        asked = (jnp.full(800, WALK, jnp.int32), ahead(jnp.full(800, 0.5)))
         high = np.asarray(env.reset(jax.random.key(0), 800, asked).physics.qpos[:, 2]) > 1.0
         assert high.mean() == pytest.approx(79 / (79 + 3 * 39 + standing), abs=0.06)
 
@@ -125,8 +126,8 @@ def test_robots_start_on_the_clips_by_weight(weighted: Reference, robot: Robot, 
 def test_equal_weights_draw_what_no_weights_do(make: Make, clips: list[MotionClip]) -> None:
     """Bit for bit; what counts is how they compare."""
     plain, equal = (make(*(replace(clip, weight=weight) for clip in clips)) for weight in (1.0, 7.0))
-    assert plain.weight is equal.weight is plain.gaits.mass is equal.as_one_gait().gaits.mass_by_speed is None
-    label, speed = jnp.arange(200) % 2, jnp.linspace(0.0, 1.0, 200)
+    assert plain.weight is equal.weight is plain.gaits.mass is equal.as_one_gait().gaits.mass is None
+    label, speed = jnp.arange(200) % 2, ahead(jnp.linspace(0.0, 1.0, 200))
     for draw in (
         lambda reference: reference.sample(jax.random.key(6), 200),
         lambda reference: reference.sample_label(jax.random.key(6), label),
@@ -192,14 +193,16 @@ def test_a_declared_speed_is_that_of_the_gait_and_of_every_window(robot: Robot, 
     ]
     reference = make(*clips, mirror=True)
     np.testing.assert_allclose(reference.gaits.speed_range, [[0.55, 0.8], [-0.3, -0.3]], atol=0.01)
-    speed = np.asarray(reference.speed)
+    speed = np.asarray(reference.command)[:, 0]
     np.testing.assert_allclose(speed[:119], 0.8)
     np.testing.assert_allclose(speed[119:238], 0.55, atol=0.06)
     np.testing.assert_allclose(speed[238:357], 0.8)
     label = jnp.zeros(1000, jnp.int32)
-    rows = np.asarray(reference.sample_near_command(jax.random.key(0), label, jnp.full(1000, 0.8)))
+    rows = np.asarray(reference.sample_near_command(jax.random.key(0), label, ahead(jnp.full(1000, 0.8))))
     assert set(rows // 119) == {0, 2}
-    back = np.asarray(reference.as_one_gait().sample_near_command(jax.random.key(0), label, jnp.full(1000, -1.0)))
+    back = np.asarray(
+        reference.as_one_gait().sample_near_command(jax.random.key(0), label, ahead(jnp.full(1000, -1.0)))
+    )
     assert set(back // 119) == {4, 5}
 
 

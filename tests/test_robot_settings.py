@@ -12,7 +12,7 @@ from bipeds import biped, write
 from conftest import CONTROL_DT, gait_clips, make_clip
 
 from playground_amp.builder import load_reference, make_amp
-from playground_amp.config import EnvConfig, load_config, resolve
+from playground_amp.config import CommandConfig, EnvConfig, load_config, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.envs.env import Env
 from playground_amp.envs.physics import Physics
@@ -23,12 +23,12 @@ from playground_amp.motion.reference_builder import make_reference
 from playground_amp.robots import Robot, load_robot
 from playground_amp.robots.proposal.propose import write_proposal
 
-WILDROBOT = {"action_scale": 0.4, "command_speed": (0.4, 0.8), "min_height": 0.33, "speed_tolerance": 0.1}
-HUMANOID = {"action_scale": 0.4, "command_speed": (0.55, 1.1), "min_height": 0.95, "speed_tolerance": 0.2}
+WILDROBOT = {"action_scale": 0.4, "forward": (0.4, 0.8), "min_height": 0.33, "speed_tolerance": 0.1}
+HUMANOID = {"action_scale": 0.4, "forward": (0.55, 1.1), "min_height": 0.95, "speed_tolerance": 0.2}
 
 
 def settings_of(config: EnvConfig) -> dict[str, object]:
-    return {key: getattr(config, key) for key in WILDROBOT}
+    return {key: getattr(config.command if key == "forward" else config, key) for key in WILDROBOT}
 
 
 def reference_of_clips(robot: Robot, *motions: np.ndarray) -> Reference:
@@ -55,9 +55,39 @@ def test_the_shipped_robots_and_clips_give_the_numbers_that_they_were_tuned_with
 def test_speeds_are_those_of_the_clips_that_go_anywhere(robot: Robot) -> None:
     clips = gait_clips(robot)  # at 0.55 and 0.25 m/s, and one that stands
     reference = make_reference(clips, robot, window=1, mirror=True, control_dt=CONTROL_DT)
-    assert fit_to_robot(EnvConfig(), robot, reference).command_speed == (0.25, 0.55)
+    assert fit_to_robot(EnvConfig(), robot, reference).command.forward == (0.25, 0.55)
     standing = reference_of_clips(robot, clips[1].qpos)
-    assert fit_to_robot(EnvConfig(), robot, standing).command_speed == (0.0, 0.0)
+    assert fit_to_robot(EnvConfig(), robot, standing).command.forward == (0.0, 0.0)
+
+
+def going(robot: Robot, velocity: tuple[float, float], turn: float, frames: int = 200) -> np.ndarray:
+    """A root that moves at a velocity (m/s, in its own heading) and turns (rad/s), over legs that stand still."""
+    qpos, heading = np.tile(robot.home_qpos, (frames, 1)), turn * CONTROL_DT * np.arange(frames)
+    ahead = np.stack([np.cos(heading), np.sin(heading)], axis=1)
+    left = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
+    qpos[1:, :2] = np.cumsum(CONTROL_DT * (velocity[0] * ahead + velocity[1] * left), axis=0)[:-1]
+    qpos[:, 3], qpos[:, 6] = np.cos(0.5 * heading), np.sin(0.5 * heading)
+    return qpos
+
+
+def test_ways_and_turns_are_those_of_the_clips(robot: Robot) -> None:
+    """With their reflections; the heading is smoothed, so a turn on the spot is all of it."""
+    clips = [make_clip(robot, going(robot, *way)) for way in (((0.5, 0.0), 0.0), ((0.0, 0.3), 0.0), ((0.0, 0.0), 0.8))]
+    config = EnvConfig(command=CommandConfig(sideways="auto", turn="auto"))
+    for mirror, sideways, turn in ((False, (0.0, 0.3), (0.0, 0.8)), (True, (-0.3, 0.3), (-0.8, 0.8))):
+        reference = make_reference(clips, robot, window=1, mirror=mirror, control_dt=CONTROL_DT)
+        command = fit_to_robot(config, robot, reference).command
+        assert (command.sideways, command.turn, command.clip_share) == (sideways, turn, 0.7)
+        assert "env.command.sideways=[" in in_words(config, fit_to_robot(config, robot, reference))
+    plain = fit_to_robot(EnvConfig(), robot, reference).command
+    assert (plain.sideways, plain.turn, plain.clip_share) == ((0.0, 0.0), (0.0, 0.0), 0.0)
+    one_way = fit_to_robot(EnvConfig(command=CommandConfig(stand_share=0.1)), robot, reference).command
+    assert one_way.clip_share == 0.7
+
+
+def test_speeds_ahead_go_backward_where_clips_do(robot: Robot) -> None:
+    reference = reference_of_clips(robot, going(robot, (0.5, 0.0), 0.0), going(robot, (-0.3, 0.0), 0.0))
+    assert fit_to_robot(EnvConfig(), robot, reference).command.forward == (-0.3, 0.5)
 
 
 def test_clips_that_go_low_lower_the_height_of_a_fall(robot: Robot, walk: np.ndarray) -> None:
@@ -102,16 +132,16 @@ def test_robot_and_clips_are_all_that_a_new_robot_takes(tmp_path: Path) -> None:
     said = [f"env.robot={path}", f"reference.clips={tmp_path / 'clips'}"]
     env = make_amp(resolve(load_config("ppo_amass_training", said), accelerator=False)).config.env
     home = robot.home_qpos[2]
-    numbers = {"action_scale": 0.4, "command_speed": (1.0, 1.0), "min_height": round(0.74 * home, 2)}
+    numbers = {"action_scale": 0.4, "forward": (1.0, 1.0), "min_height": round(0.74 * home, 2)}
     assert settings_of(env) == numbers | {"speed_tolerance": 0.2}
 
 
 def test_what_is_given_stays_and_only_what_is_not_is_told(robot: Robot, walk: np.ndarray) -> None:
-    given = EnvConfig(min_height=0.2, command_speed=(0.1, 0.9))
+    given = EnvConfig(min_height=0.2, command=CommandConfig(forward=(0.1, 0.9), clip_share=0.0))
     fitted = fit_to_robot(given, robot, reference_of_clips(robot, walk))
-    assert (fitted.min_height, fitted.command_speed) == (0.2, (0.1, 0.9))
+    assert (fitted.min_height, fitted.command.forward) == (0.2, (0.1, 0.9))
     assert in_words(given, fitted) == "env.action_scale=0.4, env.speed_tolerance=0.1"
     assert fit_to_robot(fitted, robot, reference_of_clips(robot, walk)) is fitted
     soft = dataclasses.replace(fitted, action_scale=(0.4, 0.55, 0.4))
-    said = "env.action_scale=0.4 to 0.55, by joint, env.command_speed=[0.1,0.9]"
+    said = "env.action_scale=0.4 to 0.55, by joint, env.speed_tolerance=0.1, env.command.forward=[0.1,0.9]"
     assert in_words(EnvConfig(min_height=0.2), soft).startswith(said)

@@ -52,10 +52,10 @@ def recording(
         torque=np.zeros((length, 1, 9)),
         qvel=np.zeros((length, 1, 15)),
         action=np.zeros((length, 1, 9)),
-        forward_velocity=np.full((length, 1), speed),
+        velocity=np.tile([speed, 0.0, 0.0], (length, 1, 1)),
         alive=alive[:, None],
         fell=np.array([fell]),
-        command=np.array([0.5]),
+        command=np.array([[0.5, 0.0, 0.0]]),
     )
 
 

@@ -17,8 +17,10 @@ from playground_amp.config.settings import (
     AUTO,
     AMPConfig,
     ClipSource,
+    CommandConfig,
     Config,
     EnvConfig,
+    FittedCommandConfig,
     FittedEnvConfig,
     LoggingConfig,
     NetworksConfig,
@@ -28,6 +30,7 @@ from playground_amp.config.settings import (
     ResolvedConfig,
     ResolvedEnvConfig,
     ResolvedPPOConfig,
+    asks_for_every_way,
     asks_for_gaits,
     is_enabled,
     is_number,
@@ -38,13 +41,18 @@ from playground_amp.config.validation import contradictions
 from playground_amp.config.yaml_schema import Values, fill, read_yaml
 from playground_amp.core.errors import InputError
 
+RENAMED = {"env.command_speed": "env.command.forward", "env.command_interval": "env.command.resample"}
+
 __all__ = [
     "AUTO",
     "CONFIGS",
+    "RENAMED",
     "AMPConfig",
     "ClipSource",
+    "CommandConfig",
     "Config",
     "EnvConfig",
+    "FittedCommandConfig",
     "FittedEnvConfig",
     "LoggingConfig",
     "NetworksConfig",
@@ -54,6 +62,7 @@ __all__ = [
     "ResolvedConfig",
     "ResolvedEnvConfig",
     "ResolvedPPOConfig",
+    "asks_for_every_way",
     "asks_for_gaits",
     "build",
     "find_config",
@@ -80,7 +89,7 @@ def build(values: Values, source: str, overrides: Sequence[str] = ()) -> Config:
     A preset that `values` name lies under their own keys, one of the overrides goes over them; the other overrides go
     over both.
     """
-    config = fill(Config, with_preset(values, source, overrides), source, overrides)
+    config = fill(Config, with_preset(values, source, overrides), source, overrides, RENAMED)
     if mistakes := list(contradictions(config)):
         raise InputError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
     return config

@@ -67,6 +67,25 @@ Size = PositiveInt | Literal["auto"]
 
 
 @frozen
+class CommandConfig:
+    """What the robots are asked for: a velocity and a turning in the heading frame, anew every few seconds."""
+
+    forward: Range | Literal["auto"] = AUTO
+    """Lowest and highest velocity ahead, m/s, negative backward; auto is what the clips walk at."""
+    sideways: Range | Literal["auto"] = (0.0, 0.0)
+    """Lowest and highest velocity to the left, m/s; auto is what the clips walk at."""
+    turn: Range | Literal["auto"] = (0.0, 0.0)
+    """Lowest and highest turning to the left, rad/s; auto is how the clips turn."""
+    stand_share: Share = 0.0
+    """Share of the commands that are zero: to stand."""
+    clip_share: Share | Literal["auto"] = AUTO
+    """Share of the others that are what the clips do at some moment, and a little noise; the rest is drawn evenly from
+    the ranges. auto is 0.7, and 0 where nothing but the velocity ahead is asked for."""
+    resample: PositiveInt = 250
+    """Control steps after which a robot gets a new command."""
+
+
+@frozen
 class EnvConfig:
     """The robot, its physics, the task and how episodes start and end."""
 
@@ -84,10 +103,8 @@ class EnvConfig:
     """Control steps after which an episode is cut off; the value of the last state is bootstrapped."""
     action_scale: Positive | tuple[Positive, ...] | Literal["auto"] = AUTO
     """Servo targets are the mean pose of the clips plus this times the action, rad; one number, or one a joint."""
-    command_speed: Range | Literal["auto"] = AUTO
-    """Lowest and highest forward speed asked for, m/s; auto is from the slowest to the fastest clip."""
-    command_interval: PositiveInt = 250
-    """Control steps after which a robot gets a new command."""
+    command: CommandConfig = CommandConfig()
+    """What the robots are asked for."""
     reference_start_share: Share = 0.9
     """Share of the episodes that start on a frame of the clips; the others start standing."""
     start_noise: NonNegative = 0.04
@@ -97,7 +114,9 @@ class EnvConfig:
     max_tilt: Annotated[Number, Gt(0.0), Le(3.1416)] = 0.72
     """The episode ends when the root leans further than this from upright, rad."""
     speed_tolerance: Positive | Literal["auto"] = AUTO
-    """Variance s of the speed reward exp(-(v - command)^2 / s), (m/s)^2; auto is 0.24 for each m of the leg."""
+    """Variance s of the reward exp(-(v - command)^2 / s) of velocities, (m/s)^2; auto is 0.24 for each m of the leg."""
+    turn_tolerance: Positive = 0.2
+    """Variance s of the reward exp(-(w - command)^2 / s) for the mean turning, (rad/s)^2."""
     action_rate_cost: NonNegative = 0.02
     """Weight of the squared change of the action from step to step."""
 
@@ -288,11 +307,21 @@ resolved = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"
 
 
 @resolved
+class FittedCommandConfig(CommandConfig):
+    """CommandConfig with the numbers of the clips."""
+
+    forward: Range
+    sideways: Range
+    turn: Range
+    clip_share: Share
+
+
+@resolved
 class FittedEnvConfig(EnvConfig):
     """EnvConfig with the numbers of a robot and its clips: what an environment has."""
 
     action_scale: Positive | tuple[Positive, ...]
-    command_speed: Range
+    command: FittedCommandConfig
     min_height: NonNegative
     speed_tolerance: Positive
 
@@ -347,6 +376,14 @@ def is_enabled(weight: Any) -> bool:
     return not is_number(weight) or weight > 0
 
 
+def asks_for_every_way(command: CommandConfig) -> bool:
+    """Whether anything but a speed ahead is asked for; a range that is traced is taken to be asked for."""
+    sides = (command.sideways, command.turn)
+    return any(not isinstance(side, tuple) or any(not is_number(x) or x != 0.0 for x in side) for side in sides) or (
+        is_enabled(command.stand_share)
+    )
+
+
 def asks_for_gaits(amp: AMPConfig) -> bool:
     """Whether the robots are asked for gaits, by the labels of the clips."""
     return amp.condition in ("label", "both")
@@ -356,8 +393,14 @@ def with_hyperparams(config: C, numbers: Mapping[str, Any]) -> C:
     """`config` with other values for keys such as 'amp.r1_gamma', unchecked: they may be traced arrays."""
     changed = copy.copy(config)
     for name, value in numbers.items():
-        section, key = name.split(".")
-        content = copy.copy(getattr(changed, section))
-        object.__setattr__(content, key, value)  # frozen for everyone else, and validated numbers are no arrays
-        object.__setattr__(changed, section, content)
+        _put(changed, name.split("."), value)
     return changed
+
+
+def _put(config: Any, path: list[str], value: Any) -> None:
+    """Set what is at a path in a dataclass, copying all on the way."""
+    if len(path) > 1:
+        content = copy.copy(getattr(config, path[0]))
+        _put(content, path[1:], value)
+        value = content
+    object.__setattr__(config, path[0], value)  # frozen for everyone else, and validated numbers are no arrays

@@ -44,6 +44,11 @@ def contradictions(config: Config) -> Iterator[str]:
         yield f"amp.patch_frames is {amp.patch_frames}, longer than amp.window ({amp.window})"
     if amp.mirror_policy and not config.reference.mirror:
         yield "amp.mirror_policy needs reference.mirror true: else being mirrored would tell the policy's samples"
+    if config.ppo.mirror and not config.networks.symmetric:
+        yield (
+            "ppo.mirror needs networks.symmetric true: a policy without symmetry may all but never take the mirror "
+            "image of its own action, and the ratio of such probabilities grows without end"
+        )
 
 
 def _reward(amp: AMPConfig) -> Iterator[str]:

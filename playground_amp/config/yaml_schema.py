@@ -1,6 +1,7 @@
 """Frozen dataclasses filled from YAML: numbers as people write them, every mistake one sentence.
 
-What the settings are stands in config/settings.py; nothing here knows them. The tree is two deep: sections of keys.
+What the settings are stands in config/settings.py; nothing here knows them. The tree is two deep, sections of keys, but
+where the value of a key is a dataclass of keys itself.
 """
 
 from __future__ import annotations
@@ -93,8 +94,8 @@ def read_yaml(path: Path) -> Values:
     return {section: {} if content is None else content for section, content in (values or {}).items()}
 
 
-def apply_override(values: Values, override: str) -> tuple[str, str]:
-    """Put `section.key=value` into `values`; returns (section, key)."""
+def apply_override(values: Values, override: str) -> tuple[str, ...]:
+    """Put `section.key=value`, or `section.key.key=value`, into `values`; returns the path."""
     path, equals, text = override.partition("=")
     section, dot, key = path.strip().partition(".")
     if not (equals and dot and key):
@@ -103,38 +104,107 @@ def apply_override(values: Values, override: str) -> tuple[str, str]:
         value = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise InputError(f"--set {override}: '{text}' is not a YAML value") from None
+    place = (section, *key.split("."))
     content = {} if values.get(section) is None else values[section]
     if isinstance(content, dict):  # else `fill` says that the section is none
-        values[section] = {**content, key: value}
-    return section, key
+        values[section] = _with(content, place[1:], value)
+    return place
 
 
-def fill(cls: type[T], values: Values, source: str, overrides: Sequence[str] = ()) -> T:
-    """The dataclass of sections `cls` from `values` and overrides; one sentence a mistake in the InputError."""
-    given, values = values, dict(values)
+def _with(content: Any, path: Sequence[str], value: Any) -> Any:
+    """`content` with `value` at a path in it; what has no keys gives way to what has, for `fill` to complain of."""
+    if not path:
+        return value
+    content = content if isinstance(content, dict) else {}
+    return {**content, path[0]: _with(content.get(path[0]), path[1:], value)}
+
+
+def fill(
+    cls: type[T], values: Values, source: str, overrides: Sequence[str] = (), renamed: Mapping[str, str] | None = None
+) -> T:
+    """The dataclass of sections `cls` from `values` and overrides; one sentence a mistake in the InputError.
+
+    `renamed` has what keys of old are called now, as `section.key`.
+    """
+    given, sentences = values, []
     origins: dict[tuple, str] = {}
     for override in overrides:
-        section, key = apply_override(values, override)
-        origins[section, key] = f"--set {override}"
+        changed = dict(values)
+        section, *keys = apply_override(changed, override)
+        if said := _keyless(cls, section, *keys):
+            sentences.append(f"--set {override}: {said}")
+            continue
+        within: Any = values.get(section, {})
+        for depth, key in enumerate(keys, 1):  # what was there before is not the override's, but for its very key
+            within = within.get(key) if isinstance(within, dict) else None
+            if depth == len(keys) or within is None:
+                origins[section, *keys[:depth]] = f"--set {override}"
         if section not in given:
             origins[section,] = f"--set {override}"
+        values = changed
     try:
-        return TypeAdapter(cls).validate_python(values)
+        filled = TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
-        places = _places(error)
-        sentences = [f"{origins.get(place[:2], source)}: {_mistake(cls, values, *place)}" for place in places]
-        raise InputError("\n".join(sentences)) from None
+        for place in _places(error, cls):
+            said = _nested(cls, values, place) if _is_nested(cls, place) else _mistake(cls, values, *place)
+            new = (renamed or {}).get(".".join(map(str, place[:2])))
+            said = f"there is no key '{'.'.join(place[:2])}': it is called {new} now" if new else said
+            sentences.append(f"{_origin(origins, place) or source}: {said}")
+    if sentences:
+        raise InputError("\n".join(dict.fromkeys(sentences)))
+    return filled
 
 
-def _places(error: ValidationError) -> list[tuple[Any, ...]]:
+def _keyless(cls: type, section: str, key: str, *within: str) -> str:
+    """What is wrong with a path into the value of a key that has no keys of its own, or nothing."""
+    home = get_type_hints(cls).get(section)
+    kind = get_type_hints(home, include_extras=True).get(key) if home else None
+    if not within or kind is None or (len(within) == 1 and _has_keys(kind)):
+        return ""
+    path = ".".join([section, key, *within])
+    if not _has_keys(kind):
+        return f"there is no key '{path}': {section}.{key} has no keys of its own; expected {expected(kind)}"
+    return f"there is no key '{path}': {path.rpartition('.')[0]} has no keys of its own"
+
+
+def _has_keys(kind: Any) -> bool:
+    """Whether the value of a key is {name: value, ...}."""
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return dataclasses.is_dataclass(kind) or get_origin(kind) is dict
+
+
+def _origin(origins: Mapping[tuple, str], place: tuple[Any, ...]) -> str | None:
+    """The override that a mistake came by."""
+    return next((origins[place[:depth]] for depth in (3, 2, 1) if place[:depth] in origins), None)
+
+
+def _is_nested(cls: type, place: tuple[Any, ...]) -> bool:
+    """Whether a place is a key within the value of a key."""
+    section = get_type_hints(cls).get(place[0])
+    return len(place) > 2 and section is not None and dataclasses.is_dataclass(get_type_hints(section).get(place[1]))
+
+
+def _nested(cls: type, values: Values, place: tuple[Any, ...]) -> str:
+    """What is wrong with a key within the value of a key."""
+    section, key, name = place[:3]
+    names = get_type_hints(get_type_hints(get_type_hints(cls)[section])[key], include_extras=True)
+    if name not in names:
+        return f"there is no key '{section}.{key}.{name}'; {nearest(str(name), names)}"
+    return f"{section}.{key}.{name} is {_show(values[section][key][name])}; expected {expected(names[name])}"
+
+
+def _places(error: ValidationError, cls: type) -> list[tuple[Any, ...]]:
     """Section and key of every mistake, also entry and name in a list of {name: value, ...}; each place once.
 
     A list with a wrong entry is named by the entry: that it is also too short without it is the same mistake.
     """
     paths = [tuple(mistake["loc"]) for mistake in error.errors()]
+    nested = [path[:3] for path in paths if _is_nested(cls, path)]
+    paths = [path for path in paths if path[:3] not in nested]
     deep = [path[:4] for path in paths if len(path) > 3 and isinstance(path[2], int)]
     keys = {path[:2] for path in deep}
-    return list(dict.fromkeys(path[:4] if path[:4] in deep else path[:2] for path in paths if path not in keys))
+    found = [path[:4] if path[:4] in deep else path[:2] for path in paths if path not in keys]
+    return list(dict.fromkeys([*nested, *found]))
 
 
 def _mistake(cls: type, values: Values, section: Any, key: Any = None, entry: int = 0, name: str | None = None) -> str:
@@ -198,6 +268,8 @@ def expected(kind: Any) -> str:
         return f"a list of {len(arguments)}, each {expected(arguments[0])}"
     if origin is dict:
         return f"{{NAME: value, ...}}, each name {expected(arguments[0])}, each value {expected(arguments[1])}"
+    if dataclasses.is_dataclass(kind) and "path" not in get_type_hints(kind):
+        return f"{{{', '.join(f'{field.name}: ...' for field in dataclasses.fields(kind))}}}"
     if dataclasses.is_dataclass(kind):
         keys = ", ".join(f"{field.name}: ..." for field in dataclasses.fields(kind))
         return f"text or {{{keys}}}"

@@ -38,9 +38,10 @@ class Outcome(struct.PyTreeNode):
     cost: jax.Array  # [...] at least 0, of the action
     terminated: jax.Array  # [...] bool, the robot fell: its future is worth nothing
     truncated: jax.Array  # [...] bool, the time limit ended the episode: its future is bootstrapped
-    command: jax.Array  # [...] m/s, forward speed asked for
+    command: jax.Array  # [..., 3] m/s, m/s, rad/s: see core/commands.py
     label: jax.Array  # [...] int32, gait asked for, an index of the reference's labels
-    forward_velocity: jax.Array  # [...] m/s, heading frame
+    velocity: jax.Array  # [..., 3] as the command: of the root ahead and to the left, and its turning, over the step
+    mean_velocity: jax.Array  # [..., 3] the same as a running mean over about a step of the feet
     episode_length: jax.Array  # [...] control steps of the episode so far
     episode_return: jax.Array  # [...] task reward of the episode so far
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.builder import make_amp
-from playground_amp.config import Config, ResolvedConfig, resolve
+from playground_amp.config import Config, ResolvedConfig, asks_for_every_way, resolve
 from playground_amp.core.errors import InputError
-from playground_amp.doctor.clips import ClipReport, examine_clips, examine_speeds, report_clip
+from playground_amp.doctor.clips import ClipReport, examine_clips, report_clip
+from playground_amp.doctor.commands import examine_commands, ranges_of
 from playground_amp.doctor.diagnosis import Diagnosis
 from playground_amp.doctor.feature_consistency import examine_traces, feature_blocks
 from playground_amp.doctor.finding import Finding
@@ -56,9 +57,10 @@ def examine(amp: AMP, probe: ProbeData, clips: list[MotionClip], reports: list[C
     facing say anything new.
     """
     env, mirrored = amp.env, amp.config.reference.mirror
-    low, high = env.config.command_speed
+    command = env.config.command
+    ranges = ranges_of(command) if asks_for_every_way(command) else None
     causes = [
-        *examine_clips(clips, reports, env.robot, 0.5 * (low + high)),
+        *examine_clips(clips, reports, env.robot, 0.5 * sum(command.forward), ranges),
         *examine_traces(probe.traces, env.robot, env.config.control_dt),
     ]
     named = {name for finding in causes for name in finding.dimensions}
@@ -66,7 +68,7 @@ def examine(amp: AMP, probe: ProbeData, clips: list[MotionClip], reports: list[C
     fresh = [finding for finding in others if finding.code == "floor" or not set(finding.dimensions) <= named]
     if not _misread(causes):
         fresh += examine_fall(env.reference, env.robot, env.config.min_height)
-        fresh += examine_speeds(reports, env.config.command_speed)
+        fresh += examine_commands(reports, command, mirrored=mirrored)
     return [*causes, *fresh]
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import EnvConfig, FittedEnvConfig
+from playground_amp.config import EnvConfig, FittedEnvConfig, asks_for_every_way
 from playground_amp.core import rotations
 from playground_amp.core.terms import mirror_of
 from playground_amp.core.types import Frame, Outcome, PhysicsState
@@ -24,6 +24,8 @@ from playground_amp.motion.features import amp_features
 from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
 
+MEMORY = 0.5  # s of the running mean of the velocity, about a step of the feet
+
 
 class EnvState(struct.PyTreeNode):
     """Everything an episode remembers, for B robots."""
@@ -31,7 +33,8 @@ class EnvState(struct.PyTreeNode):
     physics: PhysicsState
     history: jax.Array  # [B, S, F] the last S AMP features, oldest first; of the clip right after a reset
     previous_action: jax.Array  # [B, A]
-    command: jax.Array  # [B] m/s, forward speed asked for
+    command: jax.Array  # [B, 3] m/s, m/s, rad/s: velocity ahead and to the left, turning to the left, asked for
+    mean_velocity: jax.Array  # [B, 3] of the root, as the command: running mean over MEMORY
     label: jax.Array  # [B] int32, gait asked for, an index of the reference's labels
     steps: jax.Array  # [B] int32, control steps since the reset
     returns: jax.Array  # [B] task reward summed since the reset
@@ -64,15 +67,17 @@ class Env:
         self._home = jnp.asarray(robot.home_qpos, jnp.float32)
         labels = reference.gaits.names if labelled else ()
         self.num_labels = len(labels)
+        near = asks_for_every_way(self.config.command) and not labelled  # then the starts are near the command
+        self._starts = reference.as_one_gait() if near else None
         self.actor_terms = [*actor_terms(robot), *label_terms(labels), *self.task.observation_terms()]
         self.critic_terms = [*self.actor_terms, *critic_terms(robot)]
         self._actor_mirror, self._critic_mirror = mirror_of(self.actor_terms), mirror_of(self.critic_terms)
 
     @property
     def speed_range(self) -> tuple[float, float]:
-        """Lowest and highest forward speed asked for, m/s: with labels those of their clips."""
+        """Lowest and highest speed ahead asked for, m/s: with labels those of their clips."""
         if not self.labelled:
-            return self.config.command_speed
+            return self.config.command.forward
         speeds = self.reference.gaits.speed_range
         return float(speeds.min()), float(speeds.max())
 
@@ -88,16 +93,17 @@ class Env:
         return Env(config, self.robot, self.physics, self.reference, labelled=self.labelled, task=self._task_factory)
 
     def reset(self, key: jax.Array, num_envs: int, asked: tuple[jax.Array, jax.Array] | None = None) -> EnvState:
-        """Fresh episodes for `num_envs` robots, `asked` for gaits [B] and speeds [B] m/s or random; consumes `key`."""
+        """Fresh episodes for `num_envs` robots, `asked` for gaits [B] and commands [B, 3] or random; consumes `key`."""
         key, start_key, command_key = jax.random.split(key, 3)
         label, command = asked or self.task.sample_command(command_key, num_envs)
-        physics, history = self._start(start_key, label)
+        physics, history, velocity = self._start(start_key, label, command)
         zeros = jnp.zeros(num_envs)
         return EnvState(
             physics=physics,
             history=history,
             previous_action=jnp.zeros((num_envs, self.num_actions)),
             command=command,
+            mean_velocity=velocity,
             label=label,
             steps=jnp.zeros(num_envs, jnp.int32),
             returns=zeros,
@@ -126,13 +132,14 @@ class Env:
         target = self.reference.mean_pose + self.action_scale * action
         physics = self.physics.step(state.physics, jnp.clip(target, *self.joint_range.T))
         previous, current = frame_of(state.physics), frame_of(physics)
-        velocity, turn = _heading_velocity(previous, current, config.control_dt)
+        velocity = _heading_velocity(previous, current, config.control_dt)
+        mean_velocity = state.mean_velocity + (config.control_dt / MEMORY) * (velocity - state.mean_velocity)
         step = TaskStep(
             previous=previous,
             current=current,
             physics=physics,
             velocity=velocity,
-            turn=turn,
+            mean_velocity=mean_velocity,
             action=action,
             previous_action=state.previous_action,
             command=state.command,
@@ -145,6 +152,7 @@ class Env:
             physics=physics,
             history=jnp.concatenate([state.history[:, 1:], self.features(previous, current)[:, None]], axis=1),
             previous_action=action,
+            mean_velocity=mean_velocity,
             steps=state.steps + 1,
             returns=state.returns + task_reward,
             key=key,
@@ -160,7 +168,8 @@ class Env:
             truncated=truncated,
             command=state.command,
             label=state.label,
-            forward_velocity=velocity[:, 0],
+            velocity=velocity,
+            mean_velocity=mean_velocity,
             episode_length=moved.steps,
             episode_return=moved.returns,
         )
@@ -173,11 +182,19 @@ class Env:
             previous, current, dt=self.config.control_dt, contact_clearance=self.robot.contact_clearance
         )
 
-    def _start(self, key: jax.Array, label: jax.Array) -> tuple[PhysicsState, jax.Array]:
-        """Start states [B], most on a frame of the clips, and the features that led to them [B, S, F]."""
+    def _start(self, key: jax.Array, label: jax.Array, command: jax.Array) -> tuple[PhysicsState, jax.Array, jax.Array]:
+        """Start states [B], most on a frame of the clips, the features that led there [B, S, F], velocities [B, 3].
+
+        Where more than the speed ahead is asked for, the frame is one near the command.
+        """
         index_key, home_key, noise_key = jax.random.split(key, 3)
         count, reference = len(label), self.reference
         indices = reference.sample_label(index_key, label) if self.labelled else reference.sample(index_key, count)
+        if self._starts is not None:
+            near = self._starts.sample_near_command(index_key, jnp.zeros(count, jnp.int32), command)
+            asked = self.config.command  # in a sweep some members may ask for nothing but the speed ahead after all
+            other_ways = jnp.asarray([*asked.sideways, *asked.turn, asked.stand_share]) != 0.0
+            indices = jnp.where(jnp.any(other_ways), near, indices)
         at_home = jax.random.uniform(home_key, (count, 1)) >= self.config.reference_start_share
         qpos = jnp.where(at_home, self._home, self.reference.qpos[indices].at[:, :2].set(0.0))
         qvel = jnp.where(at_home, 0.0, self.reference.qvel[indices])
@@ -185,7 +202,8 @@ class Env:
         qpos = qpos.at[:, 7:].set(jnp.clip(qpos[:, 7:] + noise, *self.joint_range.T))
         physics = _lift(self.physics.init(qpos, qvel))
         standing = self.features(frame_of(physics), frame_of(physics))
-        return physics, jnp.where(at_home[..., None], standing[:, None], self.reference.windows[indices])
+        velocity = jnp.where(at_home, 0.0, reference.command[indices])
+        return physics, jnp.where(at_home[..., None], standing[:, None], reference.windows[indices]), velocity
 
     def _restart(self, state: EnvState, done: jax.Array, key: jax.Array) -> EnvState:
         """`state` with the robots marked in `done` [B] placed at the start of a new episode."""
@@ -197,9 +215,11 @@ class Env:
         return jax.lax.cond(jnp.any(done), restart, lambda state: state, state)
 
     def _resample_command(self, state: EnvState, key: jax.Array) -> EnvState:
-        due = state.steps % self.config.command_interval == 0
+        due = state.steps % self.config.command.resample == 0
         label, command = self.task.sample_command(key, len(due))
-        return state.replace(command=jnp.where(due, command, state.command), label=jnp.where(due, label, state.label))
+        return state.replace(
+            command=jnp.where(due[:, None], command, state.command), label=jnp.where(due, label, state.label)
+        )
 
 
 def frame_of(physics: PhysicsState) -> Frame:
@@ -217,10 +237,11 @@ def select(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
     return jnp.where(mask.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
 
 
-def _heading_velocity(previous: Frame, current: Frame, dt: float) -> tuple[jax.Array, jax.Array]:
-    """Mean velocity of the root over the step [..., 3] m/s, heading frame, and its turning rate [...] rad/s."""
+def _heading_velocity(previous: Frame, current: Frame, dt: float) -> jax.Array:
+    """Mean velocity of the root over the step, as a command [..., 3]: m/s in the heading frame, and rad/s."""
     velocity = rotations.to_heading(current.root_quat, (current.root_pos - previous.root_pos) / dt)
-    return velocity, rotations.angular_velocity(previous.root_quat, current.root_quat, dt)[..., 2]
+    turn = rotations.angular_velocity(previous.root_quat, current.root_quat, dt)
+    return jnp.concatenate([velocity[..., :2], turn[..., 2:]], axis=-1)
 
 
 def _lift(physics: PhysicsState) -> PhysicsState:

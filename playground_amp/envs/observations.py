@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from playground_amp.core import rotations
+from playground_amp.core import commands, rotations
 from playground_amp.core.terms import Mirror, paired, signed, unchanged
 from playground_amp.core.types import PhysicsState
 from playground_amp.robots import Robot
@@ -25,7 +25,7 @@ class View(NamedTuple):
 
     physics: PhysicsState
     previous_action: jax.Array  # [B, A]
-    command: jax.Array  # [B] m/s, forward speed asked for
+    command: jax.Array  # [B, 3] m/s, m/s, rad/s
     label: jax.Array  # [B] int32, gait asked for
     mean_pose: jax.Array  # [J] rad, mean joint positions of the reference
 
@@ -88,11 +88,11 @@ def actor_terms(robot: Robot) -> list[ObservationTerm]:
         ),
         ObservationTerm(
             "command",
-            unit="m/s",
+            unit="m/s, m/s, rad/s",
             frame="heading",
-            labels=["command"],
-            mirror=signed(1.0),
-            value=lambda view: view.command[:, None],
+            labels=[f"command {name}" for name in commands.NAMES],
+            mirror=signed(*commands.MIRROR),
+            value=lambda view: view.command,
         ),
     ]
 

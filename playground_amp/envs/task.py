@@ -1,7 +1,7 @@
 """The task: what the robots are asked for, how well they do it, and when an episode is lost.
 
 `Env` takes any class with the methods of `Task`; `env.task: package.module:Class` names a user's own. WalkingTask is
-the first implementation: follow a forward speed.
+the first implementation: follow a command.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import FittedEnvConfig
+from playground_amp.config import FittedCommandConfig, FittedEnvConfig, is_enabled
 from playground_amp.core import rotations
+from playground_amp.core.commands import UNIT
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.core.types import Frame, PhysicsState
 from playground_amp.envs.observations import ObservationTerm
 from playground_amp.motion.reference import Reference
 from playground_amp.robots import Robot
 
+NOISE = 0.25  # of UNIT, standard deviation, on commands that are taken from the reference
 WALK = "walk"  # the name of WalkingTask in configurations
 METHODS = ("sample_command", "reward", "terminated", "observation_terms")
 
@@ -34,11 +36,11 @@ class TaskStep(struct.PyTreeNode):
     previous: Frame  # before the step
     current: Frame  # after it
     physics: PhysicsState  # after it
-    velocity: jax.Array  # [B, 3] m/s, mean of the root over the step, heading frame
-    turn: jax.Array  # [B] rad/s, mean turning of the root about the vertical
+    velocity: jax.Array  # [B, 3] m/s, m/s, rad/s, as the command: of the root in the heading frame, over the step
+    mean_velocity: jax.Array  # [B, 3] the same as a running mean over about a step of the feet
     action: jax.Array  # [B, A] of the step
     previous_action: jax.Array  # [B, A] of the step before
-    command: jax.Array  # [B] m/s, forward speed asked for
+    command: jax.Array  # [B, 3] m/s, m/s, rad/s, see core/commands.py
     label: jax.Array  # [B] int32, gait asked for
     steps: jax.Array  # [B] int32, control steps of the episode so far, this one counted
 
@@ -47,7 +49,7 @@ class Task(Protocol):
     """What Env asks of a task; it is made by Class(config, robot, reference, labelled=...) and holds no state."""
 
     def sample_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """Gait [count] int32 and forward speed [count] m/s to ask for; consumes `key`."""
+        """Gait [count] int32 and command [count, 3] to ask for; consumes `key`."""
         ...
 
     def reward(self, step: TaskStep) -> jax.Array:
@@ -70,24 +72,25 @@ class TaskFactory(Protocol):
 
 
 class WalkingTask:
-    """Follow a forward speed, upright; with `labelled` in the gait of a label, at a speed of its clips."""
+    """Follow a command, upright; with `labelled` in the gait of a label, at a speed of its clips."""
 
     def __init__(self, config: FittedEnvConfig, robot: Robot, reference: Reference, *, labelled: bool):
-        self.config, self.gaits, self.labelled = config, reference.gaits, labelled
+        self.config, self.reference, self.labelled = config, reference, labelled
 
     def sample_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-        """Without labels any speed of `command_speed`, with labels every gait as often."""
+        """Without labels see `sample_commands`, with labels every gait as often, at a speed ahead of its clips."""
         if not self.labelled:
-            low, high = self.config.command_speed
-            return jnp.zeros(count, jnp.int32), jax.random.uniform(key, (count,), minval=low, maxval=high)
+            return jnp.zeros(count, jnp.int32), sample_commands(key, count, self.config.command, self.reference)
+        gaits = self.reference.gaits
         label_key, speed_key = jax.random.split(key)
-        label = jax.random.randint(label_key, (count,), 0, len(self.gaits.names))
-        low, high = self.gaits.speed_range[label].T
-        return label, low + (high - low) * jax.random.uniform(speed_key, (count,))
+        label = jax.random.randint(label_key, (count,), 0, len(gaits.names))
+        low, high = gaits.speed_range[label].T
+        return label, ahead(low + (high - low) * jax.random.uniform(speed_key, (count,)))
 
     def reward(self, step: TaskStep) -> jax.Array:
-        """See `track_speed`."""
-        return track_speed(step.velocity, step.turn, step.command, self.config.speed_tolerance)
+        """See `track_command`."""
+        tolerances = self.config.speed_tolerance, self.config.turn_tolerance
+        return track_command(step.velocity, step.mean_velocity, step.command, *tolerances)
 
     def terminated(self, step: TaskStep) -> jax.Array:
         """See `has_fallen`."""
@@ -98,16 +101,46 @@ class WalkingTask:
         return ()
 
 
-def track_speed(velocity: jax.Array, turn: jax.Array, command: jax.Array, tolerance: float) -> jax.Array:
-    """Task reward [...] in 0..1: exp(-(vx - command)^2 / tolerance) exp(-2 vy^2 - wz^2 / 10).
+def ahead(speed: jax.Array) -> jax.Array:
+    """Commands [..., 3] to walk straight ahead at a speed [...] m/s."""
+    return jnp.stack([speed, jnp.zeros_like(speed), jnp.zeros_like(speed)], axis=-1)
 
-    The lateral term is wide: a walk sways at 0.1-0.2 m/s, and a reward for less would be one for hurried short steps.
 
-    velocity [..., 3] m/s in the heading frame, turn [...] rad/s about the vertical, command [...] m/s.
+def sample_commands(key: jax.Array, count: int, config: FittedCommandConfig, reference: Reference) -> jax.Array:
+    """Commands [count, 3]: a share zero, a share what the reference does at some moment, the rest from the ranges.
+
+    Those of the reference get noise of NOISE and are cut to the ranges. Consumes `key`.
     """
-    forward = jnp.exp(-((velocity[..., 0] - command) ** 2) / tolerance)
-    straight = jnp.exp(-2.0 * velocity[..., 1] ** 2 - 0.1 * turn**2)
-    return forward * straight
+    even_key, row_key, noise_key, choice_key = jax.random.split(key, 4)
+    low, high = jnp.asarray([config.forward, config.sideways, config.turn], jnp.float32).T
+    evenly = low + (high - low) * jax.random.uniform(even_key, (count, 3))
+    commands = evenly
+    if is_enabled(config.clip_share):
+        shown = reference.command[reference.sample(row_key, count)]
+        shown = jnp.clip(shown + NOISE * UNIT * jax.random.normal(noise_key, (count, 3)), low, high)
+        chosen = jax.random.uniform(choice_key, (count, 1)) < config.clip_share
+        commands = jnp.where(chosen, shown, evenly)
+    if is_enabled(config.stand_share):
+        stands = jax.random.uniform(jax.random.fold_in(choice_key, 1), (count, 1)) < config.stand_share
+        commands = jnp.where(stands, 0.0, commands)
+    return commands
+
+
+def track_command(
+    velocity: jax.Array, mean_velocity: jax.Array, command: jax.Array, speed_tolerance: float, turn_tolerance: float
+) -> jax.Array:
+    """Task reward [...] in 0..1 for following a command (c, d, e):
+
+        exp(-(vx - c)^2 / s - 2 (vy - d)^2 - (wz - e)^2 / 10) exp(-(my - d)^2 / s - (mz - e)^2 / t)
+
+    with (vx, vy, wz) the velocity over the step, (my, mz) its running mean, s and t the tolerances. What sways and
+    turns with every step of the feet is judged widely at each moment, and narrowly by its mean: a narrow reward for
+    the moment would be one for hurried short steps. All [..., 3] in m/s, m/s, rad/s.
+    """
+    within, over = velocity - command, mean_velocity - command
+    moment = within[..., 0] ** 2 / speed_tolerance + 2.0 * within[..., 1] ** 2 + 0.1 * within[..., 2] ** 2
+    mean = over[..., 1] ** 2 / speed_tolerance + over[..., 2] ** 2 / turn_tolerance
+    return jnp.exp(-moment) * jnp.exp(-mean)
 
 
 def has_fallen(frame: Frame, min_height: float, max_tilt: float) -> jax.Array:

@@ -29,7 +29,7 @@ def bounds(config: FittedEnvConfig, *, labelled: bool = False) -> dict[str, tupl
 
     With `labelled` gaits the speeds commanded are those of their clips.
     """
-    low, high = config.command_speed
+    low, high = config.command.forward
     shortest, longest = BOUNDS["episode_length"]
     commanded = low <= 0.6 <= high and not labelled
     found = {name: limits for name, limits in BOUNDS.items() if name != "speed_at_0.6" or commanded}

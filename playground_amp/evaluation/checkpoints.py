@@ -93,7 +93,7 @@ def evaluate_checkpoints(
     """
     check_episodes(episodes)
     check_speeds(speeds, [path])
-    overrides = [f"env.command_speed=[{speeds[0]}, {speeds[1]}]"] if speeds else []
+    overrides = [f"env.command.forward=[{speeds[0]}, {speeds[1]}]"] if speeds else []
     config = resolve(run_directory.read_config(path, overrides), accelerator=jax.default_backend() != "cpu")
     if not run_directory.has_checkpoint(path):
         raise InputError(f"'{path}' holds no checkpoint to evaluate yet")

@@ -12,6 +12,7 @@ GROUPS = {  # heading -> figures of the evaluation and their units
         "command": "m/s asked for",
         "forward_velocity": "m/s",
         "velocity_error": "m/s, mean over episodes",
+        "turn_error": "rad/s, mean over episodes",
     },
     "gait": {
         "cadence": "steps a minute; the reference's at the robot's speed",

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from playground_amp.amp import AMP
+from playground_amp.config import asks_for_every_way
 from playground_amp.core.files import json_values
 from playground_amp.evaluation.reference_pace import Pace, reference_pace, step_length
 from playground_amp.evaluation.rollout import Recording, settled_steps
@@ -53,7 +54,8 @@ class Evaluation:
     survival: float  # share of episodes that reached the time limit
     command: float  # m/s
     forward_velocity: float  # m/s
-    velocity_error: float  # m/s, mean over episodes of |mean speed - command|
+    velocity_error: float  # m/s, mean over episodes of |mean velocity - command|
+    turn_error: float  # rad/s, mean over episodes of |mean turning - command|
     cadence: float  # steps a minute
     cadence_error: float  # mean over episodes of |cadence / the clips' at the speed walked - 1|
     step_length: float  # m
@@ -82,11 +84,32 @@ class Evaluation:
 class EpisodeGait:
     """How the robot moves in one episode, its first second left out."""
 
-    command: float  # m/s
-    speed: float  # m/s
+    command: np.ndarray  # [3] m/s, m/s, rad/s
+    velocity: np.ndarray  # [3] as the command, its mean
     figures: Quality  # of its steps and joints
     action_rate: float  # rad
     cost_of_transport: float
+
+    @property
+    def speed(self) -> float:
+        """m/s ahead."""
+        return float(self.velocity[0])
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it was asked for a walk straight ahead."""
+        return self.command[0] >= MOVING and not self.command[1:].any()
+
+    @property
+    def velocity_error(self) -> float:
+        """m/s; of the speed ahead alone where nothing else is asked for."""
+        error = self.velocity - self.command
+        return float(np.linalg.norm(error[:2])) if self.command[1:].any() else abs(float(error[0]))
+
+    @property
+    def turn_error(self) -> float:
+        """rad/s."""
+        return float(abs(self.velocity[2] - self.command[2]))
 
     @property
     def step_length(self) -> float:
@@ -99,15 +122,17 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
     recording = jax.tree.map(np.asarray, recording)
     gaits, reference = measure_gaits(amp, recording), reference_pace(amp)
     windows = recording_windows(amp, recording)
-    walking = [gait for gait in gaits if gait.command >= MOVING or not amp.env.labelled]  # the others shall stand
+    one_way = not (amp.env.labelled or asks_for_every_way(amp.env.config.command))
+    walking = [gait for gait in gaits if one_way or gait.is_ahead]  # the others stand, turn or go another way
     speed, cadence = _mean([gait.speed for gait in walking]), _mean([gait.figures.cadence for gait in walking])
     return Evaluation(
         episodes=len(recording.command),
         episode_length=float(recording.alive.sum(axis=0).mean()),
         survival=float(1.0 - recording.fell.mean()),
-        command=float(recording.command.mean()),
+        command=float(recording.forward_command.mean()),
         forward_velocity=_mean([gait.speed for gait in gaits]),
-        velocity_error=_mean([abs(gait.speed - gait.command) for gait in gaits]),
+        velocity_error=_mean([gait.velocity_error for gait in gaits]),
+        turn_error=_mean([gait.turn_error for gait in gaits]),
         cadence=cadence,
         cadence_error=_mean([abs(gait.figures.cadence / reference.at(gait.speed)[0] - 1.0) for gait in walking]),
         step_length=step_length(speed, cadence),
@@ -135,7 +160,8 @@ def measure_gaits(amp: AMP, recording: Recording) -> list[EpisodeGait]:
 def speed_near(amp: AMP, recording: Recording, command: float, within: float = 0.03) -> float:
     """Mean speed, m/s, of the long enough episodes whose command is within `within` m/s of `command` m/s, or NaN."""
     measured, long_enough = _measured_steps(amp, recording)
-    distance, velocity = np.abs(np.asarray(recording.command) - command), np.asarray(recording.forward_velocity)
+    distance = np.linalg.norm(np.asarray(recording.command) - [command, 0.0, 0.0], axis=-1)
+    velocity = np.asarray(recording.forward_velocity)
     near = np.flatnonzero(long_enough & (distance <= within + 1e-6))
     return _mean([velocity[measured[:, i], i].mean() for i in near])
 
@@ -149,18 +175,18 @@ def _measured_steps(amp: AMP, recording: Recording) -> tuple[np.ndarray, np.ndar
 def _episode_gait(amp: AMP, recording: Recording, steps: np.ndarray, i: int) -> EpisodeGait:
     """Of the control steps `steps` [T] (bool) of episode `i`."""
     robot, config = amp.env.robot, amp.env.config
-    qpos, speed = np.asarray(recording.qpos)[steps, i], float(recording.forward_velocity[steps, i].mean())
+    qpos, velocity = np.asarray(recording.qpos)[steps, i], np.asarray(recording.velocity)[steps, i].mean(axis=0)
     target = np.asarray(amp.env.reference.mean_pose) + amp.env.action_scale * recording.action[steps, i]
     lower, upper = robot.joint_range.T
     change = np.diff(np.clip(target, lower, upper), axis=0)
     power = np.abs(recording.torque[steps, i] * recording.qvel[steps, i, 6:]).sum(axis=-1).mean()
     clip = MotionClip("episode", robot.name, robot.joints, qpos, 1.0 / config.control_dt, "policy")
     return EpisodeGait(
-        command=float(recording.command[i]),
-        speed=speed,
+        command=np.asarray(recording.command)[i],
+        velocity=velocity,
         figures=measure(clip, robot),
         action_rate=float(np.sqrt(np.mean(change**2))),
-        cost_of_transport=_cost_of_transport(float(power), speed, robot),
+        cost_of_transport=_cost_of_transport(float(power), float(np.linalg.norm(velocity[:2])), robot),
     )
 
 
@@ -175,8 +201,8 @@ def _speed_rows(
 ) -> tuple[SpeedRow, ...]:
     low, high = speed_range
     edges = np.linspace(low, high, SPEED_BINS + 1)[1:-1]
-    bin_of_episode = np.digitize(recording.command, edges)
-    bin_of_gait = np.digitize([gait.command for gait in gaits], edges)
+    bin_of_episode = np.digitize(recording.forward_command, edges)
+    bin_of_gait = np.digitize([gait.command[0] for gait in gaits], edges)
     return tuple(
         _speed_row(recording, bin_of_episode == i, [gaits[j] for j in np.flatnonzero(bin_of_gait == i)], reference)
         for i in np.unique(bin_of_episode)
@@ -187,9 +213,9 @@ def _speed_row(recording: Recording, episodes: np.ndarray, gaits: list[EpisodeGa
     """Of the `episodes` [B] (bool) of one part of the range, `gaits` of those that are long enough."""
     return SpeedRow(
         episodes=int(episodes.sum()),
-        command=float(recording.command[episodes].mean()),
+        command=float(recording.forward_command[episodes].mean()),
         forward_velocity=_mean([gait.speed for gait in gaits]),
-        velocity_error=_mean([abs(gait.speed - gait.command) for gait in gaits]),
+        velocity_error=_mean([gait.velocity_error for gait in gaits]),
         survival=float(1.0 - recording.fell[episodes].mean()),
         cadence=_mean([gait.figures.cadence for gait in gaits]),
         reference_cadence=_mean([reference.at(gait.speed)[0] for gait in gaits]),

@@ -13,6 +13,7 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.core.files import json_values
+from playground_amp.envs.task import ahead
 from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.rollout import CommandSchedule, Recording, constant_schedule, settled_steps
 from playground_amp.evaluation.style import clip_windows, recording_windows
@@ -78,13 +79,13 @@ def switching_schedule(amp: AMP, episodes: int) -> CommandSchedule:
     first = jnp.arange(episodes) % amp.env.num_labels
     offset = 1 + jnp.arange(episodes) // amp.env.num_labels % (amp.env.num_labels - 1)
     label = jnp.stack([first, (first + offset) % amp.env.num_labels])
-    return CommandSchedule(label=label, command=middle_speeds(amp)[label])
+    return CommandSchedule(label=label, command=ahead(middle_speeds(amp)[label]))
 
 
 def sequential_schedule(amp: AMP, episodes: int) -> CommandSchedule:
     """Every gait for an equal part of each episode, one after the other."""
     label = jnp.tile(jnp.arange(amp.env.num_labels)[:, None], (1, episodes))
-    return CommandSchedule(label=label, command=middle_speeds(amp)[label])
+    return CommandSchedule(label=label, command=ahead(middle_speeds(amp)[label]))
 
 
 def middle_speeds(amp: AMP) -> jax.Array:
@@ -96,7 +97,7 @@ def _evaluate_label(
     amp: AMP, recording: Recording, episodes: np.ndarray, label: int, clips: Mapping[str, np.ndarray]
 ) -> GaitLabelEvaluation:
     """Of the `episodes` [B] (bool) in which gait `label` is commanded; `clips` are those of `windows_by_label`."""
-    own = jax.tree.map(lambda x: np.asarray(x)[episodes] if x.ndim == 1 else np.asarray(x)[:, episodes], recording)
+    own = _episodes_of(recording, episodes)
     names, settled = amp.env.reference.gaits.names, settled_steps(amp, own)
     distances = distances_to(clips, recording_windows(amp, own))
     known = {name: distance for name, distance in distances.items() if not math.isnan(distance)}
@@ -104,11 +105,18 @@ def _evaluate_label(
         label=names[label],
         episodes=int(episodes.sum()),
         survival=float(1.0 - own.fell.mean()),
-        command=float(own.command.mean()),
+        command=float(own.forward_command.mean()),
         forward_velocity=float(own.forward_velocity[settled].mean()) if settled.any() else math.nan,
         distances=distances,
         nearest=min(known, key=known.__getitem__) if known else "",
     )
+
+
+def _episodes_of(recording: Recording, episodes: np.ndarray) -> Recording:
+    """The `episodes` [B] (bool) of a recording."""
+    own = jax.tree.map(lambda x: np.asarray(x)[:, episodes], recording.replace(fell=None, command=None))
+    fell, command = np.asarray(recording.fell), np.asarray(recording.command)
+    return own.replace(fell=fell[episodes], command=command[episodes])
 
 
 @once_per_reference

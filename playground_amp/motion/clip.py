@@ -42,11 +42,17 @@ class MotionClip:
         return float(np.linalg.norm(self.qpos[-1, :2] - self.qpos[0, :2]) / self.duration)
 
     @property
-    def command_speed(self) -> float:
-        """Forward speed that it is an answer to, m/s, negative backward: as declared, else the mean on its way."""
+    def command(self) -> np.ndarray:
+        """The command [3] that it is an answer to, m/s, m/s, rad/s: the mean on its way, the speed as declared."""
+        command = mean_command(self.qpos, 1.0 / self.frequency)
         if self.declared_speed is not None:
-            return self.declared_speed
-        return float(mean_command(self.qpos, 1.0 / self.frequency)[0])
+            command[0] = self.declared_speed
+        return command
+
+    @property
+    def command_speed(self) -> float:
+        """The speed ahead of that command, m/s."""
+        return float(self.command[0])
 
 
 def save_clip(path: Path, clip: MotionClip) -> None:

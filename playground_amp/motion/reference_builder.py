@@ -14,13 +14,14 @@ from playground_amp.config import ClipSource, find_path
 from playground_amp.core.errors import InputError
 from playground_amp.core.types import Frame
 from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.motion.clip_commands import motion_commands
 from playground_amp.motion.clip_set import describe_clips
 from playground_amp.motion.clip_sources import HELD_OUT, entries_by_clip, find_clips
+from playground_amp.motion.command_index import make_index
 from playground_amp.motion.features import Normalizer, amp_features, feature_floor, make_normalizer
-from playground_amp.motion.reference import GaitLabels, Reference, ReferenceClips, masses
+from playground_amp.motion.reference import GaitLabels, Reference, ReferenceClips
+from playground_amp.motion.weighted_sampling import cumulate
 from playground_amp.robots import Robot
-
-SPEED_SPAN = 0.8  # s, about a stride
 
 
 def load_clips(sources: Sequence[ClipSource], robot: Robot, *, control_dt: float) -> list[MotionClip]:
@@ -75,7 +76,7 @@ def make_reference(
     gaits = [_long_motions(group, robot, mirror=mirror, window=window) for group in by_gait]
     motions = [motion for gait in gaits for motion in gait]
     features = motion_features([qpos for qpos, _ in motions], robot, control_dt=control_dt)
-    speed = np.concatenate([_speed(qpos, clip, control_dt)[window:] for qpos, clip in motions])
+    command = np.concatenate([_commands(qpos, clip, control_dt)[window:] for qpos, clip in motions])
     normalizer, mean_pose = _averages(features, [clip.weight for _, clip in motions], robot)
     weight = _weights([len(qpos) - window for qpos, _ in motions], [clip.weight for _, clip in motions])
     counts = [sum(len(qpos) - window for qpos, _ in gait) for gait in gaits]
@@ -86,8 +87,8 @@ def make_reference(
         qvel=jnp.asarray(np.concatenate(qvel), jnp.float32),
         normalizer=normalizer,
         mean_pose=mean_pose,
-        speed=jnp.asarray(speed),
-        gaits=_gaits(names, by_gait, counts, speed, weight),
+        command=jnp.asarray(command),
+        gaits=_gaits(names, by_gait, counts, command, weight),
         weight=None if weight is None else jnp.asarray(weight),
         clip_set=describe_clips(clips, mirror=mirror),
         clips=ReferenceClips(tuple(clips), tuple(held_out)),
@@ -131,37 +132,28 @@ def _gaits(
     names: tuple[str, ...],
     by_gait: list[list[MotionClip]],
     counts: list[int],
-    speed: np.ndarray,
+    command: np.ndarray,
     weight: np.ndarray | None,
 ) -> GaitLabels:
     of = np.repeat(np.arange(len(counts)), counts)
     speeds = [[clip.command_speed for clip in clips] for clips in by_gait]
-    by_speed = np.lexsort((speed, of))
     return GaitLabels(
         names=names,
         first=jnp.asarray(np.cumsum([0, *counts[:-1]]), jnp.int32),
         count=jnp.asarray(counts, jnp.int32),
         of=jnp.asarray(of, jnp.int32),
-        by_speed=jnp.asarray(by_speed, jnp.int32),
         speed_range=jnp.asarray([[min(gait), max(gait)] for gait in speeds], jnp.float32),
-        **masses(weight, by_speed),
+        near=make_index(command, of, weight),
+        mass=None if weight is None else cumulate(weight),
     )
 
 
-def _speed(qpos: np.ndarray, clip: MotionClip, dt: float) -> np.ndarray:
-    """Forward speed [N] m/s that each frame of a clip's motion [N, nq] counts as."""
-    if clip.declared_speed is None:
-        return _forward_speed(qpos, dt)
-    return np.full(len(qpos), clip.declared_speed, np.float32)
-
-
-def _forward_speed(qpos: np.ndarray, dt: float) -> np.ndarray:
-    """Speed [N] m/s over SPEED_SPAN seconds around each frame of a motion [N, nq], or what there is of them."""
-    half = round(0.5 * SPEED_SPAN / dt)
-    rows = np.arange(len(qpos))
-    before, after = np.maximum(rows - half, 0), np.minimum(rows + half, len(qpos) - 1)
-    way = np.linalg.norm(qpos[after, :2] - qpos[before, :2], axis=1)
-    return (way / (dt * np.maximum(after - before, 1))).astype(np.float32)
+def _commands(qpos: np.ndarray, clip: MotionClip, dt: float) -> np.ndarray:
+    """Commands [N, 3] that the frames of a clip's motion [N, nq] answer, with the speed that it is declared to have."""
+    commands = motion_commands(qpos, dt)
+    if clip.declared_speed is not None:
+        commands[:, 0] = clip.declared_speed
+    return commands
 
 
 def clip_motions(clips: Sequence[MotionClip], robot: Robot, *, mirror: bool) -> list[np.ndarray]:

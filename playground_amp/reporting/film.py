@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from playground_amp.amp import AMP
+from playground_amp.core.commands import UNIT
 from playground_amp.evaluation.gait_labels import middle_speeds
 from playground_amp.evaluation.rollout import Recording, segment_of_step
 from playground_amp.motion.clip import MotionClip
@@ -21,10 +22,10 @@ def film(path: Path, amp: AMP, recording: Recording) -> None:
     """
     lengths, command = np.asarray(recording.alive).sum(axis=0), np.asarray(recording.command)
     longest = np.flatnonzero(lengths == lengths.max())
-    episode = int(longest[np.abs(command[longest] - command.mean()).argmin()])
+    episode = int(longest[np.abs((command[longest] - command.mean(axis=0)) / UNIT).sum(axis=1).argmin()])
     length, every = min(int(lengths[episode]), video_steps(amp)), _steps_per_frame(amp)
     motion = np.asarray(recording.qpos[:length:every, episode])
-    clip = nearest_clip(amp.env.reference.clips.training, float(command[episode]))
+    clip = nearest_clip(amp.env.reference.clips.training, command[episode])
     frames = render.render(amp.env.robot, motion, render.loop(clip.qpos[::every], len(motion)))
     render.write_video(path, frames)
     render.write_strip(path.with_suffix(".png"), frames)
@@ -41,7 +42,8 @@ def film_gaits(path: Path, amp: AMP, recording: Recording) -> None:
     gait_of_frame = np.asarray(segment_of_step(len(recording.alive), len(names)))[: lengths[episode] : every]
     reference = []
     for gait, (name, speed) in enumerate(zip(names, speeds, strict=True)):
-        clip = nearest_clip([clip for clip in amp.env.reference.clips.training if clip.label == name], speed)
+        own = [clip for clip in amp.env.reference.clips.training if clip.label == name]
+        clip = nearest_clip(own, np.array([speed, 0.0, 0.0]))
         reference.append(render.loop(clip.qpos[::every], int((gait_of_frame == gait).sum())))
     motion = np.asarray(recording.qpos[: lengths[episode] : every, episode])
     frames = render.render(amp.env.robot, motion, np.concatenate(reference))
@@ -56,9 +58,9 @@ def video_steps(amp: AMP) -> int:
     return round(amp.config.logging.video_seconds / amp.config.env.control_dt)
 
 
-def nearest_clip(clips: Sequence[MotionClip], speed: float) -> MotionClip:
-    """The clip whose mean speed is nearest to `speed` m/s."""
-    return min(clips, key=lambda clip: abs(clip.speed - speed))
+def nearest_clip(clips: Sequence[MotionClip], command: np.ndarray) -> MotionClip:
+    """The clip whose mean velocity and turning are nearest to `command` [3]."""
+    return min(clips, key=lambda clip: float(np.linalg.norm((clip.command - command) / UNIT)))
 
 
 def _steps_per_frame(amp: AMP) -> int:

@@ -7,6 +7,8 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
+
 from playground_amp.amp import AMP
 from playground_amp.core.files import write_whole
 from playground_amp.evaluation.bounds import faults, figures
@@ -113,7 +115,8 @@ def _reference(amp: AMP, evaluation: Evaluation) -> dict[str, float]:
     Cadence and step length are those at the robot's speed, style distances those of the held-out clips: what can be
     hoped for. The rest is of the clip nearest to the command.
     """
-    quality = measure(nearest_clip(amp.env.reference.clips.training, evaluation.command), amp.env.robot)
+    clip = nearest_clip(amp.env.reference.clips.training, np.array([evaluation.command, 0.0, 0.0]))
+    quality = measure(clip, amp.env.robot)
     speed = evaluation.command if math.isnan(evaluation.forward_velocity) else evaluation.forward_velocity
     cadence, step_length = reference_pace(amp).at(speed)
     return {

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from playground_amp.config import Config, asks_for_gaits, to_dict
+from playground_amp.core.commands import NAMES
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip_set import ClipSet
 from playground_amp.motion.features import feature_names
@@ -29,6 +30,7 @@ def check_layout(
 
     `about` is what is kept beside it; what an older one does not say is not held against it.
     """
+    check_command(about.get("config", {}), place)
     if "features" in about:
         _check_features(about, config, robot, place)
     if "config" in about:
@@ -42,6 +44,17 @@ def check_layout(
         )
     if "observations" in about:
         _check_observations(about["observations"], observations, config, place)
+
+
+def check_command(values: Mapping[str, Any], place: str) -> None:
+    """Raise InputError for settings (section -> key -> value) of before the command was a velocity and a turning."""
+    env = values.get("env")
+    if isinstance(env, Mapping) and "command_speed" in env:
+        raise InputError(
+            f"{place} was made by an older version, where a command was the speed ahead alone (env.command_speed); it "
+            f"is now three numbers, {', '.join(NAMES)} (env.command), and a policy of before does not know them; go on "
+            f"with that version, or start a new run"
+        )
 
 
 def _check_observations(old: Sequence[str], new: Sequence[str], config: Config, place: str) -> None:

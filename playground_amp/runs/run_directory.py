@@ -20,12 +20,14 @@ from typing import Any
 import yaml
 
 from playground_amp.config import Config, load_config, to_dict
+from playground_amp.config.yaml_schema import read_yaml
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.core.files import PACKAGE, write_whole
 from playground_amp.motion.clip_set import ClipSet, difference
-from playground_amp.runs.checkpoint_compatibility import trained_on
+from playground_amp.runs.checkpoint_compatibility import check_command, trained_on
 
 RUNS = Path("runs")
+NESTED = ("env.command",)  # settings with keys of their own
 SPACE_NEEDED = 200_000_000  # bytes: checkpoints, video, offline wandb
 PACKAGES = ("playground_amp", "jax", "jaxlib", "mujoco", "mujoco-mjx", "brax", "flax", "optax", "orbax-checkpoint")
 
@@ -131,7 +133,9 @@ def write_reference(run_dir: Path, clips: ClipSet) -> None:
 
 def read_config(run_dir: Path, overrides: list[str]) -> Config:
     """The configuration of an earlier run, with `section.key=value` overrides."""
-    return load_config(str(run_dir / "config.yaml"), overrides)
+    path = run_dir / "config.yaml"
+    check_command(read_yaml(path), f"'{run_dir}'")
+    return load_config(str(path), overrides)
 
 
 def versions() -> dict[str, str]:
@@ -250,7 +254,11 @@ def other_clips(trained: ClipSet | None, since: Sequence[Restart], clips: ClipSe
 
 
 def _flat(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {f"{section}.{key}": value for section, content in sections.items() for key, value in content.items()}
+    """section.key -> value, and section.key.key -> value of what has keys of its own; see config/settings.py."""
+    found = {f"{section}.{key}": value for section, content in sections.items() for key, value in content.items()}
+    for name in NESTED:
+        found |= {f"{name}.{key}": value for key, value in found.pop(name, {}).items()}
+    return found
 
 
 def show_changes(changed: Mapping[str, Sequence[Any]]) -> str:

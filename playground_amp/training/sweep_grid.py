@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import re
@@ -13,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from playground_amp.config import Config, ResolvedConfig, load_config, resolve, to_dict
+from playground_amp.config import RENAMED, Config, ResolvedConfig, load_config, resolve, to_dict
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.envs.env import Env
 from playground_amp.envs.robot_settings import fit_to_robot
@@ -22,13 +23,18 @@ SEED = "ppo.seed"  # swept by the random key
 SWEEPABLE = (  # numbers that decide no size and nothing of what is computed
     "env.episode_length",
     "env.action_scale",
-    "env.command_speed",
-    "env.command_interval",
+    "env.command.forward",
+    "env.command.sideways",
+    "env.command.turn",
+    "env.command.stand_share",
+    "env.command.clip_share",
+    "env.command.resample",
     "env.reference_start_share",
     "env.start_noise",
     "env.min_height",
     "env.max_tilt",
     "env.speed_tolerance",
+    "env.turn_tolerance",
     "env.action_rate_cost",
     SEED,
     "ppo.learning_rate",
@@ -88,7 +94,7 @@ def make_members(config_name: str, overrides: Sequence[str], grid: Sequence[str]
 def _member(config_name: str, overrides: Sequence[str], values: dict[str, str]) -> Member:
     own = [f"{key}={value}" for key, value in values.items()]
     config = resolve(load_config(config_name, [*overrides, *own]), accelerator=jax.default_backend() != "cpu")
-    return Member(",".join(f"{key.split('.')[1]}={_show(setting(config, key))}" for key in values), config)
+    return Member(",".join(f"{key.rpartition('.')[2]}={_show(setting(config, key))}" for key in values), config)
 
 
 def fitted(config: ResolvedConfig, env: Env) -> ResolvedConfig:
@@ -123,13 +129,12 @@ def _why_not(key: str) -> str:
     section, _, name = key.partition(".")
     if name in to_dict(Config()).get(section, {}):
         return f"'{key}' is no number of the computation, or decides its sizes, and cannot be swept"
-    return f"there is no setting '{key}'"
+    return f"there is no setting '{key}'" + (f": it is called {RENAMED[key]} now" if key in RENAMED else "")
 
 
 def setting(config: Config, key: str) -> Any:
     """The value of a key such as 'amp.r1_gamma'."""
-    section, name = key.split(".")
-    return getattr(getattr(config, section), name)
+    return functools.reduce(getattr, key.split("."), config)
 
 
 def numbers(configs: Sequence[ResolvedConfig]) -> dict[str, jax.Array]:

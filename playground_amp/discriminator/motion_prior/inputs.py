@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from playground_amp.config import ResolvedAMPConfig, asks_for_gaits
+from playground_amp.core.commands import UNIT, mirrored
 from playground_amp.core.terms import FeatureGroup
 from playground_amp.core.types import Outcome
 from playground_amp.discriminator import attribution
@@ -17,14 +18,14 @@ from playground_amp.motion.features import feature_mirror, feature_parts, featur
 from playground_amp.motion.reference import Reference
 from playground_amp.robots import Robot
 
-SPEED_UNIT = 0.2  # m/s, one unit of the command as the discriminator sees it
+COMMAND = 3  # numbers of a command
 
 
 class InputBuilder:
     """Makes the discriminator's inputs [..., K * F + C] of a rollout and of the reference; holds no state.
 
-    With `follow_command` inputs end with the speed asked for, also where the network is not told it: reference samples
-    are then drawn near the speeds of the policy samples that they are compared with.
+    With `follow_command` inputs end with the command, also where the network is not told it: reference samples are then
+    drawn near the commands of the policy samples that they are compared with.
     """
 
     def __init__(self, config: ResolvedAMPConfig, reference: Reference, robot: Robot, *, follow_command: bool):
@@ -43,10 +44,10 @@ class InputBuilder:
         self.shape = InputShape(
             frames=config.window,
             features=len(self._kept),
-            condition=labels + (command_visible or follow_command),
+            condition=labels + COMMAND * (command_visible or follow_command),
             parts=_parts(feature_parts(robot), self._kept),
         )
-        self._num_hidden_inputs = int(follow_command and not command_visible)  # at the end of an input
+        self._num_hidden_inputs = COMMAND * (follow_command and not command_visible)  # at the end of an input
 
     @property
     def network_shape(self) -> InputShape:
@@ -71,22 +72,25 @@ class InputBuilder:
         condition = fake[:, -self.shape.condition :]
         label = jnp.argmax(condition[:, : self.labels], axis=-1) if self.labels else jnp.zeros(count, jnp.int32)
         if self.shape.condition > self.labels:
-            indices = self._pool.sample_near_command(key, label, SPEED_UNIT * condition[:, -1])
+            indices = self._pool.sample_near_command(key, label, condition[:, -COMMAND:] * UNIT)
         else:
             indices = self._pool.sample_label(key, label)
         return self.normalized(self.reference.windows[indices], condition)
 
     def condition(self, label: jax.Array, command: jax.Array) -> jax.Array:
-        """What goes with the motion [..., C]: the label, one of L, and the speed asked for in SPEED_UNIT."""
+        """What goes with the motion [..., C]: the label, one of L, and the command [..., 3] in UNIT."""
         parts = [jax.nn.one_hot(label, self.labels)] if self.labels else []
-        parts += [command[..., None] / SPEED_UNIT] if self.shape.condition > self.labels else []
+        parts += [command / UNIT] if self.shape.condition > self.labels else []
         return jnp.concatenate(parts, axis=-1) if parts else jnp.zeros((*label.shape, 0))
 
     def mirrored(self, inputs: jax.Array) -> jax.Array:
-        """Inputs [..., K * F + C] of the reflected motion under the same condition."""
+        """Inputs [..., K * F + C] of the reflected motion under the reflected condition."""
         frames, condition = self.shape.split(inputs)
         partner, sign = self._mirror
         frames = frames[..., partner] * sign
+        if self.shape.condition > self.labels:
+            label, command = condition[..., : self.labels], condition[..., self.labels :]
+            condition = jnp.concatenate([label, mirrored(command)], axis=-1)
         return jnp.concatenate([frames.reshape(*condition.shape[:-1], -1), condition], axis=-1)
 
     def frames(self, inputs: jax.Array) -> jax.Array:
