@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from playground_amp.core.console import ConsoleReporter, make_parser
 from playground_amp.core.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EVALUATE = """Evaluate runs: fresh episodes of the mean policy, measured and held against bounds.
 
@@ -17,6 +22,8 @@ Nothing is written into the run.
 example:
   playground-amp evaluate runs/NAME
   playground-amp evaluate runs/NAME --checkpoint all
+  playground-amp evaluate runs/NAME --grid
+  playground-amp evaluate runs/NAME --command 0.5 0 0.3
   playground-amp evaluate runs/A runs/B --speeds 0.5 0.5 --episodes 16 --json figures.json
 """
 
@@ -31,13 +38,23 @@ def evaluate(arguments: Sequence[str]) -> None:
         default="best",
         help="which: by its age, by its score (default), one line for each, or of iteration N",
     )
-    parser.add_argument("--episodes", metavar="N", type=int, default=64, help="episodes (default: 64)")
+    parser.add_argument(
+        "--episodes", metavar="N", type=int, help="episodes (default: 64; with --grid and --command 8 for each command)"
+    )
     parser.add_argument(
         "--speeds",
         metavar=("LOW", "HIGH"),
         type=float,
         nargs=2,
         help="m/s to ask for (default: the run's range; not of a run of several gaits)",
+    )
+    parser.add_argument("--grid", action="store_true", help="measure over a grid of the run's commands, and of changes")
+    parser.add_argument(
+        "--command",
+        metavar=("AHEAD", "LEFT", "TURN"),
+        type=float,
+        nargs=3,
+        help="measure at one command: m/s, m/s, rad/s",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the start states (default: 1)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
@@ -51,18 +68,21 @@ def evaluate(arguments: Sequence[str]) -> None:
     from playground_amp.runs.run_directory import find_run
 
     speeds = tuple(options.speeds) if options.speeds else None
-    check_episodes(options.episodes)
+    check_episodes(64 if options.episodes is None else options.episodes)
     check_speeds(speeds, ())
     _check_output(options.json)
     paths = [find_run(name) for name in options.runs]
     check_speeds(speeds, paths)
     console, found = Console(), []
+    if options.grid or options.command:
+        _over_commands(options, paths, console)
+        return
     for path in paths:
         evaluations = list(
             evaluate_checkpoints(
                 path,
                 checkpoint=options.checkpoint,
-                episodes=options.episodes,
+                episodes=options.episodes or 64,
                 speeds=speeds,
                 seed=options.seed,
                 reporter=ConsoleReporter(),
@@ -74,6 +94,29 @@ def evaluate(arguments: Sequence[str]) -> None:
         found += evaluations
     if options.json:
         write_whole(options.json, json.dumps([evaluation.to_json() for evaluation in found], indent=2) + "\n")
+
+
+def _over_commands(options: argparse.Namespace, paths: Sequence[Path], console: Console) -> None:
+    """Evaluate runs over a grid of commands, or at one, and print a table of each."""
+    from playground_amp.core.files import write_whole
+    from playground_amp.evaluation.grid_run import evaluate_run_over_grid
+    from playground_amp.evaluation.tables import grid_table
+
+    found = []
+    for path in paths:
+        iteration, grid = evaluate_run_over_grid(
+            path,
+            checkpoint=options.checkpoint,
+            commands=[tuple(options.command)] if options.command else None,
+            episodes=options.episodes or 8,
+            seed=options.seed,
+            reporter=ConsoleReporter(),
+        )
+        for part in grid_table(grid, f"{path}, iteration {iteration}"):
+            console.print(part, highlight=False)
+        found.append({"run": str(path), "iteration": iteration} | grid.to_json())
+    if options.json:
+        write_whole(options.json, json.dumps(found, indent=2) + "\n")
 
 
 def _check_output(file: Path | None) -> None:

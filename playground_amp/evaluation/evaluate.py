@@ -153,8 +153,13 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
 
 def measure_gaits(amp: AMP, recording: Recording) -> list[EpisodeGait]:
     """The gait of every episode that is long enough to tell."""
+    return list(gaits_of_episodes(amp, recording).values())
+
+
+def gaits_of_episodes(amp: AMP, recording: Recording) -> dict[int, EpisodeGait]:
+    """The gait of every episode that is long enough to tell, by the episode's index."""
     measured, long_enough = _measured_steps(amp, recording)
-    return [_episode_gait(amp, recording, measured[:, i], i) for i in np.flatnonzero(long_enough)]
+    return {int(i): _episode_gait(amp, recording, measured[:, i], i) for i in np.flatnonzero(long_enough)}
 
 
 def speed_near(amp: AMP, recording: Recording, command: float, within: float = 0.03) -> float:

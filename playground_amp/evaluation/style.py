@@ -22,18 +22,23 @@ _amp_features = jax.jit(amp_features, static_argnames=("dt", "contact_clearance"
 
 def recording_windows(amp: AMP, recording: Recording) -> np.ndarray:
     """Windows [N, WINDOW * F] of normalised features of all episodes, where they have settled."""
-    qpos = jnp.asarray(recording.qpos)
+    return episode_windows(amp, recording, np.arange(recording.qpos.shape[1]))
+
+
+def episode_windows(amp: AMP, recording: Recording, episodes: np.ndarray) -> np.ndarray:
+    """Windows [N, WINDOW * F] of normalised features of some episodes, by their indices, where they have settled."""
+    qpos = jnp.asarray(recording.qpos)[:, episodes]
     frames = Frame(
         root_pos=qpos[..., :3],
         root_quat=qpos[..., 3:7],
         joint_pos=qpos[..., 7:],
-        pad_height=jnp.asarray(recording.pad_height),
+        pad_height=jnp.asarray(recording.pad_height)[:, episodes],
     )
     previous, current = jax.tree.map(lambda x: x[:-1], frames), jax.tree.map(lambda x: x[1:], frames)
     clearance = amp.env.robot.contact_clearance
     steps = _amp_features(previous, current, dt=amp.env.config.control_dt, contact_clearance=clearance)
     features = np.asarray(amp.env.reference.normalizer(steps))
-    measured = settled_steps(amp, recording)
+    measured = settled_steps(amp, recording)[:, episodes]
     both = measured[1:] & measured[:-1]  # a step has two frames
     return distribution_distance.all_windows(features[both[:, i], i] for i in range(both.shape[1]))
 

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from playground_amp.evaluation.checkpoints import CheckpointEvaluation
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS, between, number
+from playground_amp.evaluation.command_grid import GridEvaluation
 from playground_amp.evaluation.gait_labels import GaitEvaluation, switch_sentence
 
 SHORT = {  # headings that let a line fit a terminal
@@ -69,6 +70,27 @@ def speed_table(evaluation: CheckpointEvaluation) -> Table:
         ]
         table.add_row(*cells)
     return table
+
+
+def grid_table(grid: GridEvaluation, title: str) -> list[RenderableType]:
+    """One row for each command, and a sentence on all of them and on the changes."""
+    heads = [
+        "ahead",
+        "left",
+        "turn",
+        "no fall",
+        "error m/s",
+        "error rad/s",
+        "steps/min",
+        "style",
+        "drift m",
+        "late steps",
+    ]
+    table = _slim(heads, title)
+    for row in grid.rows:
+        errors = [row.survival, row.velocity_error, row.turn_error, row.cadence, row.style, row.drift, row.late_steps]
+        table.add_row(*(f"{value:g}" for value in row.command), *map(number, errors))
+    return [table, *grid.sentences]
 
 
 def gait_table(gaits: GaitEvaluation) -> Table:

@@ -31,6 +31,11 @@ def all_windows(motions: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate(rows) if rows else np.zeros((0, 1))
 
 
+def window_ends(frames: int) -> np.ndarray:
+    """The last frame [M] of each window that `all_windows` makes of a motion of so many frames."""
+    return np.arange(0, frames - WINDOW + 1, EVERY) + WINDOW - 1
+
+
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
     """Frechet distance of the Gaussians with the moments of a [N, D] and b [M, D], per dimension.
 

@@ -12,13 +12,16 @@ import numpy as np
 from playground_amp.amp import AMP
 from playground_amp.core.files import write_whole
 from playground_amp.evaluation.bounds import faults, figures
+from playground_amp.evaluation.command_grid import GridEvaluation
 from playground_amp.evaluation.evaluate import Evaluation
 from playground_amp.evaluation.gait_labels import GaitEvaluation, gait_sentences
 from playground_amp.evaluation.reference_pace import reference_pace
 from playground_amp.evaluation.rollout import Recording
 from playground_amp.evaluation.style import held_out_windows, training_distances
 from playground_amp.metrics.gait import measure
+from playground_amp.reporting.command_maps import heat_maps, paths_from_above
 from playground_amp.reporting.film import film, film_gaits, nearest_clip
+from playground_amp.reporting.html_page import drawn
 from playground_amp.reporting.run_report import write_report
 from playground_amp.runs.run_directory import read_restarts
 
@@ -32,29 +35,43 @@ def write_final_report(
     health: str = "",
     gaits: GaitEvaluation | None = None,
     gaits_in_turn: Recording | None = None,
+    grid: GridEvaluation | None = None,
 ) -> list[str]:
     """Write videos/, evaluation.json and report.html of a run; returns sentences that tell of them.
 
     `evaluation` is that of `recording`. `health` is the paragraph at the top of the report: what became of the run.
     `gaits` are those of a policy that is commanded one of several, and `gaits_in_turn` episodes under
-    `sequential_schedule`, to be filmed.
+    `sequential_schedule`, to be filmed. `grid` is that of a policy that is commanded any way.
     """
-    write_evaluation(run_dir, evaluation, gaits)
+    write_evaluation(run_dir, evaluation, gaits, grid)
     reference = _reference(amp, evaluation)
     numbers = figures(amp, recording, evaluation)
     out_of_bounds = faults(numbers, amp.env.config, labelled=amp.env.labelled)
     notes = [_survival(evaluation), *_gait(evaluation, reference), *_bounds(numbers, out_of_bounds)]
     notes += gait_sentences(gaits) if gaits else []
+    notes += grid.sentences if grid else []
     notes += _film(run_dir / "videos" / "final.mp4", amp, recording, gaits_in_turn)
     restarts = [(restart.iteration, restart.sentence) for restart in read_restarts(run_dir)]
-    report = write_report(run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes, health, restarts)
+    pictures = _maps(grid) if grid else []
+    report = write_report(
+        run_dir, run_dir.name, dataclasses.asdict(evaluation), reference, notes, health, restarts, pictures
+    )
     return [*notes, f"report: {report}"]
 
 
-def write_evaluation(run_dir: Path, evaluation: Evaluation, gaits: GaitEvaluation | None = None) -> Path:
+def _maps(grid: GridEvaluation) -> list[str]:
+    """Pictures of the commands, as parts of a page."""
+    maps = drawn(heat_maps(grid), "figures of each command")
+    return ["<h2>Commands</h2>", maps, drawn(paths_from_above(grid), "ways of the robots from above")]
+
+
+def write_evaluation(
+    run_dir: Path, evaluation: Evaluation, gaits: GaitEvaluation | None = None, grid: GridEvaluation | None = None
+) -> Path:
     """Write evaluation.json, whole or not at all; what does not exist is null."""
     path = run_dir / "evaluation.json"
     figures = evaluation.to_json() | ({"gaits": gaits.to_json()} if gaits else {})
+    figures |= {"grid": grid.to_json()} if grid else {}
     write_whole(path, json.dumps(figures, indent=2, allow_nan=False) + "\n")
     return path
 

@@ -39,18 +39,20 @@ def write_report(
     notes: list[str],
     health: str = "",
     restarts: Sequence[tuple[int, str]] = (),
+    pictures: Sequence[str] = (),
 ) -> Path:
     """Write `report.html` of a run from its metrics.jsonl, its config.yaml and what its videos folder holds.
 
     `evaluation` has the figures of Evaluation by their names, `reference` those of the reference motion that stand
     beside them. `health` says at the top what became of the run, `notes` are sentences under it; `restarts` are
-    iterations and what changed there.
+    iterations and what changed there, `pictures` further parts of the page.
     """
     columns = read_metrics(run_dir / "metrics.jsonl")
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{_summary(columns)}</p>"]
     parts += [f"<p><strong>{escape(health)}</strong></p>"] if health else []
     parts += [f"<p>{escape(note)}</p>" for note in notes]
     parts += [_media(run_dir), _table(evaluation, reference), _speeds(evaluation.get("speeds", ()))]
+    parts += pictures
     parts += ['<h2>Curves</h2><div class="grid">']
     parts += [_panel(columns, index) for index in range(len(PANELS))]
     parts += ["</div>", _restarts(restarts)]

@@ -8,10 +8,13 @@ from typing import Any
 import jax
 
 from playground_amp.amp import AMP, TrainState
+from playground_amp.config import asks_for_every_way
+from playground_amp.evaluation.command_grid import evaluate_grid, grid_of
 from playground_amp.evaluation.evaluate import evaluate
 from playground_amp.evaluation.gait_labels import evaluate_gaits, sequential_schedule, switching_schedule
 from playground_amp.evaluation.rollout import record
 
+GRID_EPISODES = 8  # at most, of each command
 FILMED = 8  # episodes of which the longest becomes the video that shows several gaits
 
 
@@ -36,7 +39,12 @@ def evaluate_and_show(path: Path, amp: AMP, state: TrainState, health: str) -> t
         if steps := video_steps(amp):
             schedule = sequential_schedule(amp, FILMED)
             gaits_in_turn = record(amp, params, statistics, turn_key, FILMED, schedule, steps)
+    grid = None
+    if not amp.env.labelled and asks_for_every_way(amp.env.config.command):
+        commands = grid_of(amp.env.config.command)
+        each = max(1, min(GRID_EPISODES, episodes // 8))
+        grid = evaluate_grid(amp, params, statistics, jax.random.fold_in(key, 2), commands, each)
     notes = write_final_report(
-        path, amp, recording, evaluation, health=health, gaits=gaits, gaits_in_turn=gaits_in_turn
+        path, amp, recording, evaluation, health=health, gaits=gaits, gaits_in_turn=gaits_in_turn, grid=grid
     )
     return {name: value for name, value in evaluation.to_json().items() if name != "speeds"}, notes
