@@ -22,6 +22,7 @@ from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
 from playground_amp.runs.metrics_log import Interval
 from playground_amp.training import health, loop
+from playground_amp.training.health import symptoms, verdict
 
 ROOT = Path(__file__).parents[1]
 
@@ -221,7 +222,9 @@ def flat(monkeypatch, instant):
 
     monkeypatch.setattr(loop, "make_chunk", make_chunk)
     for name, value in {"WARM_UP": 10, "WINDOW": 4, "HOLD": 6, "HISTORY": 20}.items():
-        monkeypatch.setattr(health, name, value)
+        for module in (health, symptoms, verdict):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
 
 
 def test_a_dead_run_stops_with_its_report_and_goes_on_by_resume(tmp_path, capsys, monkeypatch, flat):
