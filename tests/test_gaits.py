@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from itertools import permutations
@@ -111,6 +112,30 @@ def test_where_every_way_is_asked_for_half_of_the_commands_are_anywhere_in_the_r
     assert np.abs(np.corrcoef(anywhere.T)[np.triu_indices(3, 1)]).max() < 0.3
     only_standing = CommandConfig(forward=(0.4, 0.8), stand_share=0.2)
     assert not np.asarray(constant_schedule(asked_for(only_standing), 9).command)[..., 1:].any()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, ""),
+        ({"forward": (0.25, 0.55)}, ""),  # those of the clips
+        ({"forward": (0.0, 2.0)}, "env.command.forward has no effect"),
+        ({"turn": (-1.0, 1.0), "stand_share": 0.1}, "env.command.turn and env.command.stand_share have no effect"),
+        ({"sideways": "auto"}, "env.command.sideways has no effect"),
+    ],
+)
+def test_a_command_that_labels_have_no_part_for_is_told(
+    amp: AMP, asked: dict, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = CommandConfig(**asked)
+    env = dataclasses.replace(amp.config.env, command=command)
+    labelled = make_amp(dataclasses.replace(amp.config, env=env))
+    told = [line for line in capsys.readouterr().err.splitlines() if "no effect" in line]
+    assert told == (
+        [f"{said}: amp.condition asks for each gait straight ahead, at the speeds of its own clips"] if said else []
+    )
+    _, asked_for = labelled.env.task.sample_command(jax.random.key(0), 100)
+    np.testing.assert_array_equal(asked_for[:, 1:], 0.0)
 
 
 def test_gaits_are_asked_for_in_turn_at_the_middle_of_their_speeds() -> None:

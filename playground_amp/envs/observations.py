@@ -88,7 +88,7 @@ def actor_terms(robot: Robot) -> list[ObservationTerm]:
         ),
         ObservationTerm(
             "command",
-            unit="m/s, m/s, rad/s",
+            unit="m/s and rad/s",
             frame="heading",
             labels=[f"command {name}" for name in commands.NAMES],
             mirror=signed(*commands.MIRROR),

@@ -23,6 +23,7 @@ PANELS = [  # title, metrics on one axis, what the axis reaches from and to at l
     ("What the discriminator goes by (share)", [f"disc_by_{group}" for group in get_args(FeatureGroup)], (0.0, 1.0)),
     ("Episode length (control steps)", ["episode_length"], None),
     ("Forward velocity (m/s)", ["forward_velocity", "velocity_error"], None),
+    ("Error of the turning (rad/s)", ["turn_error"], None),
     ("Variety of the policy's motion", ["feature_diversity", "mode_coverage"], (0.0, 1.2)),
     ("Input noise of the discriminator", ["disc_input_noise"], None),
     ("Policy entropy (nats)", ["policy_entropy"], None),

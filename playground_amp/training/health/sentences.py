@@ -31,7 +31,7 @@ CAUSES = {  # of a difference that stays, by the group of features that shows it
     "root_height": "do the clips' feet stand on the ground?",
     "joint_positions": "are the clips' poses within this robot's reach, their joints in order?",
     "joint_velocities": "does the robot fall or shake, networks.initial_log_std?",
-    "root_direction": "do the clips go as env.command.forward asks?",
+    "root_direction": "do the clips go as env.command asks?",
     "root_angular_velocity": "does the robot fall or shake, networks.initial_log_std?",
 }
 WEAKENING = {"r1_gamma": 0.0, "input_noise": 0.0, "label_smoothing": 0.0, "dropout": 0.0, "update_every": 1}  # unused
@@ -137,7 +137,7 @@ def _say_suspicious(row: Row, config: Config) -> str:
     return (
         f"the robot stays up for {_episodes(row, config)}, yet accuracy without noise is {row['disc_acc_clean']:.2f} "
         f"and the style reward {row['amp_reward']:.2f}: {_told_by(row)}the motion of "
-        f"reference.clips may be beyond this robot, sunk, floating or at speeds outside env.command.forward; ask "
+        f"reference.clips may be beyond this robot, sunk, floating or at speeds outside env.command; ask "
         f"playground-amp doctor, and look at the video"
     )
 
@@ -163,7 +163,7 @@ def _for_modes(config: Config) -> str:
     amp = config.amp
     settings = [] if amp.minibatch_deviation else ["amp.minibatch_deviation"]
     settings += ["amp.condition (none), so that D knows what was asked for"] if amp.condition == "none" else []
-    return " or ".join(settings) or "env.command.forward to what the clips show"
+    return " or ".join(settings) or "env.command to what the clips show"
 
 
 def _say_oscillating(row: Row, config: Config) -> str:
