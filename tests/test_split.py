@@ -71,6 +71,15 @@ def test_out_and_home_is_one_part_with_its_turn() -> None:
     assert len(cut.parts) == 1 and cut.parts[0].duration > 0.9 * take.duration
 
 
+def test_a_take_that_faces_about_from_one_frame_to_the_next_is_cut_there(tmp_path: Path) -> None:
+    poses, trans = joined(arrays(), arrays(), turns=(np.pi,), seconds=0.02)
+    path = tmp_path / "about.npz"
+    np.savez(path, poses=np.concatenate([poses, np.zeros((len(poses), 90))], axis=1), trans=trans, mocap_framerate=FPS)
+    result = run_job(Job("about", path, "wildrobot", tmp_path, RetargetOptions()))
+    assert [clip.name for clip, _ in result.clips] == ["about_1", "about_2"]
+    assert any("jumps from place to place" in note for note in result.notes)
+
+
 def test_a_straight_take_stays_whole() -> None:
     take = take_of(poses_of(arrays()), np.asarray(arrays()["trans"]))
     assert len(split(take).parts) == 1 and split(take).parts[0].duration == take.duration

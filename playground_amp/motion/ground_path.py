@@ -12,6 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 SMOOTHING = 0.4  # s, of a person; little is left of the pelvis's turning and swaying with every stride
+STRIDE = 2.75  # of the width of that smoothing: a stride of 1.1 s
 STEADY = 0.8  # s, over which a speed is averaged, about a stride of a robot
 
 
@@ -84,16 +85,30 @@ def path_of(way: np.ndarray, facing: np.ndarray, rate: float, *, smoothing: floa
     heading = smoothed(facing, smoothing * rate)
     velocity = _turned(np.diff(way, axis=0, prepend=way[:1]), -heading)
     velocity[0] = velocity[1]
-    steps = _turned(gaussian_filter1d(velocity, smoothing * rate, axis=0, mode="reflect"), heading)
+    steady = np.stack([smoothed(column, smoothing * rate) for column in velocity.T], axis=-1)
+    steps = _turned(steady, heading)
     steps[0] = 0.0
     return GroundPath(np.cumsum(steps, axis=0), heading)
 
 
 def smoothed(values: np.ndarray, width: float) -> np.ndarray:
-    """Values [N] smoothed by a Gaussian of `width` frames, going on beyond their ends as they came."""
+    """Values [N] smoothed by a Gaussian of `width` frames, going on beyond their ends as they came.
+
+    They are turned about where they would be at the ends if they did not go to and fro with every stride.
+    """
     pad = min(len(values) - 1, int(4.0 * width))
-    padded = np.pad(values, pad, mode="reflect", reflect_type="odd")
-    return gaussian_filter1d(padded, width)[pad : len(padded) - pad]
+    before = 2.0 * _beginning(values, width) - values[pad:0:-1]
+    after = 2.0 * _beginning(values[::-1], width) - values[-2 : -2 - pad : -1]
+    return gaussian_filter1d(np.concatenate([before, values, after]), width)[pad : pad + len(values)]
+
+
+def _beginning(values: np.ndarray, width: float) -> float:
+    """Where the line begins that, with a sine of a stride's time, fits the values [N] of the first strides best."""
+    first = values[: round(1.5 * STRIDE * width)]
+    time = np.arange(len(first)) / (STRIDE * width)
+    turn = 2.0 * np.pi * time
+    model = np.stack([np.ones_like(time), time, np.sin(turn), np.cos(turn)], axis=-1)
+    return float(np.linalg.lstsq(model, first, rcond=None)[0][0])
 
 
 def about_vertical(vectors: np.ndarray, angles: np.ndarray) -> np.ndarray:

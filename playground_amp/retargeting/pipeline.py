@@ -23,7 +23,7 @@ from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
-from playground_amp.retargeting.split import Cut, split
+from playground_amp.retargeting.split import Cut, jumps, split
 from playground_amp.retargeting.trim import fastest_part, trim
 from playground_amp.robots import Robot
 
@@ -111,7 +111,7 @@ def _parts(job: Job, robot: Robot) -> Iterator[tuple[str, Take | RobotMotion, li
 
 
 def _cut(recording: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Cut:
-    if options.split:
+    if options.split or (isinstance(recording, Take) and jumps(recording).any()):
         return split(recording, robot.leg_length if isinstance(recording, RobotMotion) else HUMAN_LEG)
     return Cut([recording], ())
 

@@ -24,6 +24,7 @@ TURNING = np.deg2rad(25.0)  # rad/s, of the heading, smoothed
 SMOOTHING = 0.4  # s, about a step: the pelvis turns to and fro with every stride
 LOW, HIGH = 0.2, 0.25  # of the leg's length, below and above the usual height of the root: nobody walks there
 FASTEST = 12.0  # m/s of the root; faster, the recording jumps
+FASTEST_TURN = 20.0  # rad/s of the root, likewise
 AROUND = 0.1  # s left out on both sides of a jump of the recording
 SHORTEST = 1.5  # s, of a part
 STANDING, STRAIGHT, ARC, TURN, OFF_FEET, JUMP = KINDS = (
@@ -78,16 +79,21 @@ def kinds_of(recording: Take | RobotMotion, leg: float = PERSON_LEG) -> np.ndarr
     usual = np.median(height)
     off = (height < usual - LOW * leg) | (height > usual + HIGH * leg)
     kinds = np.where(off, KINDS.index(OFF_FEET), kinds)
-    return np.where(_jumps(recording), KINDS.index(JUMP), kinds)
+    return np.where(jumps(recording), KINDS.index(JUMP), kinds)
 
 
 def _heading(recording: Take | RobotMotion) -> np.ndarray:
-    """Direction that the root faces, [N] rad, smoothed over SMOOTHING s, continuous in time."""
+    """Direction that the root faces, [N] rad, smoothed over SMOOTHING s."""
+    return gaussian_filter1d(_facing(recording), SMOOTHING * recording.fps, mode="nearest")
+
+
+def _facing(recording: Take | RobotMotion) -> np.ndarray:
+    """Direction that the root faces, [N] rad, continuous in time."""
     if isinstance(recording, Take):
         ahead = recording.rotations[:, 0, :, 2]  # SMPL's rest frame faces z
     else:
         ahead = Rotation.from_quat(recording.root_quat, scalar_first=True).apply([1.0, 0.0, 0.0])
-    return gaussian_filter1d(np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0])), SMOOTHING * recording.fps, mode="nearest")
+    return np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0]))
 
 
 def _turning(recording: Take | RobotMotion) -> np.ndarray:
@@ -96,10 +102,11 @@ def _turning(recording: Take | RobotMotion) -> np.ndarray:
     return np.gradient(heading) * recording.fps if len(heading) > 1 else np.zeros(1)
 
 
-def _jumps(recording: Take | RobotMotion) -> np.ndarray:
-    """Frames [N] beside which the root goes faster than anybody."""
+def jumps(recording: Take | RobotMotion) -> np.ndarray:
+    """Frames [N] beside which the root goes, or turns, faster than anybody."""
     way = np.linalg.norm(np.diff(root_of(recording), axis=0), axis=1) * recording.fps
-    fast = np.concatenate([[False], way > FASTEST])
+    turn = np.abs(np.diff(_facing(recording))) * recording.fps
+    fast = np.concatenate([[False], (way > FASTEST) | (turn > FASTEST_TURN)])
     around = 1 + 2 * max(1, round(AROUND * recording.fps))
     return binary_dilation(fast, np.ones(around)) if fast.any() else fast
 
