@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from playground_amp.metrics.bounds import RUNNING
 from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import GroundPath, about_vertical, path_of, resting
+from playground_amp.retargeting.clip_verdict import assess_clip
 from playground_amp.retargeting.footsteps import Sole, Stance, pin
 from playground_amp.retargeting.human_motion import extract_motion
-from playground_amp.retargeting.reachability import fastest_turn
+from playground_amp.retargeting.reachability import at_reachable_height, fastest_turn
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics
 from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
+from playground_amp.retargeting.robot_geometry import robot_geometry
 from playground_amp.retargeting.synthetic_gait import PathStyle, WalkStyle
 from playground_amp.retargeting.synthetic_human import synthetic_take
-from playground_amp.robots import Robot
+from playground_amp.robots import Robot, load_robot
 
 RATE = 100.0
 STYLES = {
@@ -141,6 +144,27 @@ def test_a_robot_whose_legs_do_not_turn_follows_a_wider_arc_and_says_so(robot: R
     assert travelled(done.clip)[0] == pytest.approx(0.9 * np.sqrt(robot.leg_length / HUMAN_LEG), rel=0.05)
     assert "legs do not turn" in done.notes[0] and "degrees" in done.notes[0]
     assert measure(done.clip, robot).skating < 0.03
+
+
+def test_a_run_keeps_its_flight(robot: Robot) -> None:
+    done = retarget(take_of(PathStyle(((2.2, 0.0, 0.0, 8.0),), seed=1, duty=0.36)), robot)
+    verdict, signals = assess_clip(done.clip, robot)
+    assert [kind for kind, *_ in verdict.parts] == [RUNNING]
+    assert 0.1 < np.mean(~signals.contact.any(axis=1)) < 0.5 and verdict.figures["support"].verdict == "pass"
+
+
+def test_legs_open_to_the_side_as_far_as_hips_and_ankles_roll(robot: Robot) -> None:
+    """The humanoid's hips open by 25 degrees; feet beyond are out of reach, however low the pelvis."""
+    for leg in robot_geometry(load_robot("humanoid")).legs:
+        assert leg.spread == pytest.approx(np.deg2rad(25.0))
+    humanoid = load_robot("humanoid")
+    geometry, zero = robot_geometry(humanoid), np.zeros(20)
+    pelvis = np.tile([0.0, 0.0, geometry.height], (20, 1))
+    for aside, expected in ((0.0, True), (0.15, True), (0.5, False)):
+        feet = [[0.0, side * (geometry.foot_line + aside), geometry.legs[0].sole.radius, 0.0, 0.0] for side in (1, -1)]
+        _, reached = at_reachable_height(pelvis, zero, zero, np.tile(np.array(feet)[:, None], (1, 20, 1)), humanoid)
+        assert reached is expected
+    assert fastest_turn(humanoid) == np.inf and 0.2 < fastest_turn(robot) < 0.35
 
 
 def test_a_straight_walk_is_seen_from_the_world_and_a_curve_from_its_path() -> None:

@@ -31,7 +31,7 @@ from playground_amp.robots import Robot
 LEG, RATE = 0.9, 50.0
 
 
-def going(velocity: tuple[float, float], turning: float, frames: int = 200, *, stride_time: float = 1.1) -> np.ndarray:
+def going(velocity: tuple[float, float], turning: float, frames: int = 200, *, stride_time: float = 1.3) -> np.ndarray:
     """A root [N, 7] that goes at m/s ahead and to the left, and turns at rad/s; it sways and twists as walkers do."""
     time = np.arange(frames) / RATE
     stride = np.sin(2.0 * np.pi * time / stride_time)
@@ -76,15 +76,15 @@ def test_parts_follow_each_other_without_gaps_and_last_a_stride() -> None:
     for before, after in pairwise(pieces):
         after[:, :2] += before[-1, :2]
     parts = parts_of(np.concatenate(pieces), np.zeros(620, bool), RATE, LEG)
-    assert [part.kind for part in parts] == [STANDING, AHEAD]
+    assert [part.kind for part in parts] == [STANDING, AHEAD], parts
     assert parts[0].first == 0 and parts[0].last + 1 == parts[1].first and parts[1].last == 619
-    assert abs(parts[1].first - 200) < 25
+    assert abs(parts[1].first - 200) < 35
 
 
 def test_small_robots_are_held_to_slower_speeds_and_faster_turns() -> None:
-    slow = going((0.12, 0.0), 0.0, stride_time=0.64)
+    slow = going((0.08, 0.0), 0.0, stride_time=0.75)
     assert kinds(slow) == [STANDING] and parts_of(slow, np.zeros(200, bool), RATE, 0.3)[0].kind == AHEAD
-    bend = going((0.5, 0.0), 0.2, stride_time=0.64)
+    bend = going((0.5, 0.0), 0.2, stride_time=0.75)
     assert kinds(bend) == [ARC] and parts_of(bend, np.zeros(200, bool), RATE, 0.3)[0].kind == AHEAD
 
 
@@ -110,7 +110,7 @@ def test_bounds_of_a_kind_are_ordered_and_of_known_figures() -> None:
 
 def test_a_clip_is_judged_part_by_part(robot: Robot, walk: np.ndarray) -> None:
     """A walk between two rests: a fault of the rest is told with its value there, and the walk is still a walk."""
-    rests = [np.tile(walk[i], (60, 1)) for i in (0, -1)]
+    rests = [np.tile(walk[i], (100, 1)) for i in (0, -1)]
     clip = make_clip(robot, np.concatenate([rests[0], walk, rests[1]]))
     verdict, signals = assess_clip(clip, robot)
     assert [kind for kind, *_ in verdict.parts] == [STANDING, AHEAD, STANDING]

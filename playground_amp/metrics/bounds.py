@@ -222,7 +222,6 @@ OF_KIND: dict[str, dict[str, tuple[Range, Range]]] = {  # good and bearable, whe
         "alternation": NOT_JUDGED,  # a foot is set aright now and then
         "step_asymmetry": NOT_JUDGED,
         "asymmetry": NOT_JUDGED,  # people stand as they like
-        "torque_above": ((0.0, 1.0), (0.0, 50.0)),  # slow steps aside are taken for standing, too
     },
     BACK: {"duty": ((0.5, 0.8), (0.4, 0.9))},
     ASIDE: {

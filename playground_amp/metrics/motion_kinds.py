@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 from playground_amp.metrics.bounds import AHEAD, ARC, ASIDE, BACK, KINDS, RUNNING, STANDING, TURN
 
 PERSON_LEG = 0.9  # m; speeds and times below are those of a person
-STRIDE = 1.1  # s, of the averages; what is shorter is no part of its own
-STILL = 0.15  # m/s
+STRIDE = 1.3  # s, of the averages, of slow steps; what is shorter is no part of its own
+STILL = 0.1  # m/s
 TURNING = 0.15  # rad/s
 ASKEW = 0.2  # of the speed ahead, to the side: more is a walk aside
 FROUDE = 0.3  # v^2 / (g leg): nobody who is slower runs, whatever the feet do

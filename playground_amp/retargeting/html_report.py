@@ -85,7 +85,7 @@ def _section(assessment: ClipAssessment, view: ClipView, robot: Robot) -> str:
     first, last = assessment.walkable
     html = f'<section id="{name}"><h2>{name} <span class="verdict {_class(level)}">{level}</span></h2>'
     html += f"<p>{assessment.seconds:.1f} s at {assessment.speed:.2f} m/s; "
-    html += f"nothing fails from {first:.2f} to {last:.2f} s. "
+    html += f"nothing fails from {first:.2f} to {last:.2f} s; {escape(_parts(assessment))}. "
     html += f'<span class="small">{escape(view.clip.source)}</span></p>'
     strip = "the robot, and the person at its size, at the same instants" if view.person is not None else "the robot"
     html += _picture(lambda: plots.strip(view, robot), strip)
@@ -93,6 +93,13 @@ def _section(assessment: ClipAssessment, view: ClipView, robot: Robot) -> str:
     html += _picture(lambda: plots.curves(view, assessment, robot), "feet, speed, torque and balance over time")
     caption = "joint angles and limits: left blue, right orange and mirrored; grey where something fails"
     return html + _picture(lambda: plots.joints(view, assessment, robot), caption) + "</section>"
+
+
+def _parts(assessment: ClipAssessment) -> str:
+    """The kinds of motion of a clip, with their times where there are several."""
+    if len(assessment.parts) == 1:
+        return assessment.parts[0][0]
+    return ", ".join(f"{kind} from {first:.1f} to {last:.1f} s" for kind, first, last in assessment.parts)
 
 
 def _picture(draw: Callable[[], Figure], caption: str) -> str:

@@ -24,7 +24,7 @@ from playground_amp.motion.ground_path import GroundPath, about_vertical
 from playground_amp.retargeting.footsteps import Stance, dead_zone, pin, pinned_ankle
 from playground_amp.retargeting.human_motion import HumanMotion, extract_motion, resample, runs
 from playground_amp.retargeting.inverse_kinematics import IKTargets
-from playground_amp.retargeting.reachability import at_reachable_height, fastest_turn, rolls, turns, unfolded
+from playground_amp.retargeting.reachability import at_reachable_height, fastest_turn, turns, unfolded
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.robot_geometry import robot_geometry
@@ -92,7 +92,7 @@ def retarget(
 def _told(path: GroundPath, robot: Robot) -> tuple[str, ...]:
     """What there is to be told of a robot that turns less than the person on `path`."""
     turned, asked = _followed(path, robot).turned, path.turned
-    if turned == asked:
+    if turned > 0.95 * asked or asked == 0.0:
         return ()
     return (
         f"it turns by {np.rad2deg(turned):.0f} of the person's {np.rad2deg(asked):.0f} degrees: its legs do not turn "
@@ -209,14 +209,15 @@ def _foot_path(motion: HumanMotion, path: GroundPath, side: int, robot: Robot) -
 
 
 def _lines(motion: HumanMotion, path: GroundPath, robot: Robot) -> np.ndarray:
-    """How far [2, N] m to the left of the path the feet stand: further apart aside, for there one foot closes up.
+    """How far [2, N] m to the left of the path the feet stand: further apart where, aside, one would close up too far.
 
-    Feet that are level only with the hip above them stay where it is.
+    They come as near as leaves room for another foot between their middles, or as they are in a straight walk.
     """
-    geometry = robot_geometry(robot)
-    step = _step_frames(motion.contacts) / FREQUENCY
-    closing = np.abs(path.velocity(FREQUENCY)[:, 1]) * step if all(rolls(leg) for leg in geometry.legs) else 0.0
-    return (geometry.foot_line + 0.5 * closing) * np.array([[1.0], [-1.0]]) * np.ones_like(path.heading)
+    geometry, leg = robot_geometry(robot), robot_geometry(robot).legs[0]
+    nearest = min(2.0 * geometry.foot_line, 4.0 * max(leg.half_width, leg.sole.radius))
+    closing = np.abs(path.velocity(FREQUENCY)[:, 1]) * _step_frames(motion.contacts) / FREQUENCY
+    apart = np.maximum(2.0 * geometry.foot_line, nearest + closing)
+    return 0.5 * apart * np.array([[1.0], [-1.0]])
 
 
 def _stance_yaw(

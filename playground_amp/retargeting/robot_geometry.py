@@ -30,7 +30,7 @@ class Leg:
     thigh: np.ndarray  # [2] m, hip pitch axis to knee axis in the sagittal plane, joints at zero
     shank: float  # m, knee axis to foot in the sagittal plane
     extension: float  # rad, how far the thigh turns backward from where it hangs at zero
-    spread: float  # rad, how far the leg opens to its side from where it hangs at zero
+    spread: float  # rad, how far the leg opens to its side from where it hangs at zero, the foot still level
     reach: float  # m, hip pitch axis to foot with the knee bent by BENT
     folded: float  # m, the same with the knee bent as far as it goes but for ROOM
     foot: tuple[str, str]  # name and kind (body, geom) of what stands for the foot: its body, or the ball of a stump
@@ -134,12 +134,13 @@ def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjDa
     most = float(np.max(bend * np.sign(zero.xaxis[knee][1]) * model.jnt_range[knee])) - ROOM
     steers = np.array([1.0, 0.0, 0.0]) * _turns(robot, home, above) + [0.0, 1.0, 1.0] * _turns(robot, home, below)
     steers = np.zeros(3) if ball else steers
+    outward, ankle_joints = 1 - 2 * side, _joints_of(model, below)
     return Leg(
         hip=hip - zero.body(bodies.pelvis).xpos,
         thigh=thigh,
         shank=float(np.linalg.norm(shank)),
         extension=float(np.max(direction * model.jnt_range[pitch])),
-        spread=_spread(zero, _joints_of(model, above), 1 - 2 * side),
+        spread=min(_roll(zero, _joints_of(model, above), outward), _roll(zero, ankle_joints, -outward, fixed=np.inf)),
         reach=_given(robot.retarget.leg_reach, float(np.linalg.norm(thigh + _turned(shank, bend * BENT)))),
         folded=float(np.linalg.norm(thigh + _turned(shank, bend * most))),
         foot=foot,
@@ -150,12 +151,15 @@ def _leg(robot: Robot, bodies: KeyBodies, zero: mujoco.MjData, home: mujoco.MjDa
     )
 
 
-def _spread(data: mujoco.MjData, joints: list[int], outward: int) -> float:
-    """How far, rad, the first of `joints` that turns about x opens a leg to its side, +1 left, -1 right."""
+def _roll(data: mujoco.MjData, joints: list[int], side: int, *, fixed: float = 0.0) -> float:
+    """How far, rad, the first of `joints` that turns about x swings what hangs from it to a side, +1 left, -1 right.
+
+    `fixed` where none does.
+    """
     rolls = [j for j in joints if abs(data.xaxis[j][0]) > ALONG]
     if not rolls:
-        return 0.0
-    return float(np.max(outward * np.sign(data.xaxis[rolls[0]][0]) * data.model.jnt_range[rolls[0]]))
+        return fixed
+    return float(np.max(side * np.sign(data.xaxis[rolls[0]][0]) * data.model.jnt_range[rolls[0]]))
 
 
 def _turned(vector: np.ndarray, pitch: float) -> np.ndarray:

@@ -46,6 +46,7 @@ class PathStyle:
     legs: tuple[tuple[float, float, float, float], ...]  # m/s ahead and to the left, rad/s to the left, strides
     seed: int  # variation, heading and place on the floor
     from_standing: bool = False  # begin and end in standing
+    duty: float | None = None  # share of the cycle a foot is on the ground, below a half with flight; None: a walk's
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _along(walk: PathStyle, rng: np.random.Generator) -> Gait:
         effort=effort,
         path=_path(made, effort * surge),
         size=size,
-        duty=_duty(float(usual.mean())),
+        duty=walk.duty or _duty(float(usual.mean())),
         wobble=wobble,
         sway=still,
         chest=still,

@@ -31,7 +31,7 @@ ANKLE = np.array([0, -6, 1, 8, 10, 8, -16, -9, -1, 1, 0, 0.0])  # deg, dorsiflex
 
 SHORT_STEPS = 0.25  # of the natural stride
 PENDULUM = 0.09  # s^2, height of the mass over g
-CLEARANCE, ON_THE_SPOT = 0.03, 0.06  # m, least height of the foot in mid-swing, of a walk and of short steps
+CLEARANCE, ON_THE_SPOT = 0.03, 0.10  # m, least height of the foot in mid-swing, of a walk and of short steps
 FLAT_PITCH = np.deg2rad(4.0)  # the curves' foot angle when the sole lies flat
 HUMAN_SOLE = Sole(heel=-0.05, toe=0.13, drop=0.08)
 LEG_REACH = 0.779  # m, hip to ankle with the knee about 10 degrees short of straight
