@@ -221,7 +221,9 @@ def flat(monkeypatch, instant):
 
     monkeypatch.setattr(loop, "make_chunk", make_chunk)
     for name, value in {"WARM_UP": 10, "WINDOW": 4, "HOLD": 6, "HISTORY": 20}.items():
-        monkeypatch.setattr(health, name, value)
+        for module in (health, health.symptoms, health.verdict):  # each has its own name for it
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
 
 
 def test_a_dead_run_stops_with_its_report_and_goes_on_by_resume(tmp_path, capsys, monkeypatch, flat):
