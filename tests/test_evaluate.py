@@ -19,6 +19,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import CONTROL_DT
+from scipy.spatial.transform import Rotation
 
 from playground_amp.amp import AMP
 from playground_amp.builder import make_amp
@@ -415,6 +416,21 @@ def test_only_walks_straight_ahead_are_held_to_the_gait_of_the_clips(
     alone = evaluate(every_way, play([walk.qpos[: len(slow.qpos)]], speeds[:1]))
     assert evaluate(every_way, play(motions, speeds)).cadence == alone.cadence
     assert evaluate(amp, play(motions, speeds)).cadence != alone.cadence
+
+
+def test_the_pace_of_the_reference_is_that_of_walks_straight_ahead(clips: dict[str, MotionClip], robot: Robot) -> None:
+    """Not of a clip that goes backward, aside, or round."""
+    walk, slow = clips["walk_0.8_a"], clips["walk_0.4_a"]
+    back = dataclasses.replace(slow, qpos=slow.qpos[::-1])
+    facing = Rotation.from_quat(slow.qpos[:, 3:7], scalar_first=True)
+    others = [back]
+    for heading in (np.full(len(slow.qpos), 1.2), 0.4 * CONTROL_DT * np.arange(len(slow.qpos))):  # aside, and round
+        turned = (Rotation.from_euler("z", heading[:, None]) * facing).as_quat(scalar_first=True)
+        qpos = np.concatenate([slow.qpos[:, :3], turned, slow.qpos[:, 7:]], axis=1)
+        others.append(dataclasses.replace(slow, qpos=qpos))
+    for other in others:
+        np.testing.assert_allclose(pace([walk, other], robot).speed, pace([walk], robot).speed)
+    assert len(pace([walk, slow], robot).speed) == 2
 
 
 def test_speed_near_a_command(amp: AMP, play: Play, clips: dict[str, MotionClip]) -> None:

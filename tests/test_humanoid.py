@@ -209,7 +209,7 @@ def test_environment_follows_the_robot(humanoid: Robot) -> None:
         return *env.observe(state), outcomes
 
     observation, privileged, outcomes = jax.device_get(stand(jax.random.key(0)))
-    assert observation.shape == (3, 6 + 3 * 17 + 1)
+    assert observation.shape == (3, 6 + 3 * 17 + 3)
     assert privileged.shape == (3, observation.shape[1] + 3 + 1 + 2)
     assert outcomes.amp_window.shape == (5, 3, 2, 43)
     assert not outcomes.terminated.any()

@@ -92,6 +92,19 @@ def test_an_observation_of_a_task_is_reflected_by_its_own_sign(make_env, robot: 
     np.testing.assert_array_equal(env.mirror(env.mirror(observation)), observation)
 
 
+def test_a_task_that_asks_for_a_speed_alone_is_one_sentence(make_env, robot: Robot) -> None:
+    """As tasks did when a command was one number: it would be spread over three."""
+
+    class OneNumber(WalkingTask):
+        def sample_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
+            return jnp.zeros(count, jnp.int32), jnp.full(count, 0.5)
+
+    walking = make_env()
+    env = Env(EnvConfig(), robot, walking.physics, walking.reference, task=OneNumber)
+    with pytest.raises(InputError, match=r"sample_command\(\) gives commands of shape \(3,\); expected \(3, 3\)"):
+        env.reset(jax.random.key(0), 3)
+
+
 def test_a_task_under_other_numbers_is_made_anew(make_env) -> None:
     """A sweep puts traced numbers into the settings."""
     env = make_env(speed_tolerance=0.1)

@@ -14,6 +14,7 @@ from flax import struct
 
 from playground_amp.config import EnvConfig, FittedEnvConfig, asks_for_every_way
 from playground_amp.core import rotations
+from playground_amp.core.errors import InputError
 from playground_amp.core.terms import mirror_of
 from playground_amp.core.types import Frame, Outcome, PhysicsState
 from playground_amp.envs.observations import View, actor_terms, critic_terms, label_terms, observe
@@ -96,6 +97,11 @@ class Env:
         """Fresh episodes for `num_envs` robots, `asked` for gaits [B] and commands [B, 3] or random; consumes `key`."""
         key, start_key, command_key = jax.random.split(key, 3)
         label, command = asked or self.task.sample_command(command_key, num_envs)
+        if command.shape != (num_envs, 3):
+            raise InputError(
+                f"env.task: sample_command() gives commands of shape {command.shape}; expected {(num_envs, 3)}: "
+                f"velocity ahead, velocity to the left, turning; see docs/tasks.md"
+            )
         physics, history, velocity = self._start(start_key, label, command)
         zeros = jnp.zeros(num_envs)
         return EnvState(

@@ -12,11 +12,14 @@ from playground_amp.amp import AMP
 from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.metrics.gait import Quality, measure
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.clip_commands import motion_commands
 from playground_amp.robots import Robot
 
 FEWEST_STEPS = 12  # of a clip that says how the reference walks at a speed: six strides
 WALKING_SHARE = 0.9  # of the seconds of such a clip that its steps take: it neither starts nor stops
 SLOWEST_WALK = 0.1  # m/s
+AHEAD = 0.9  # of the way, which the root goes where it faces
+STRAIGHT = 0.3  # rad/s of turning that is none yet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +48,9 @@ def reference_pace(amp: AMP) -> Pace:
 
 
 def pace(clips: Sequence[MotionClip], robot: Robot) -> Pace:
-    """Cadence and step length over speed, of the clips that walk steadily from end to end."""
-    gaits = sorted((measure(clip, robot) for clip in clips), key=lambda gait: gait.speed)
+    """Cadence and step length over speed, of the clips that walk steadily and straight ahead from end to end."""
+    straight = [clip for clip in clips if _goes_straight(clip)]
+    gaits = sorted((measure(clip, robot) for clip in straight), key=lambda gait: gait.speed)
     steady = [gait for gait in gaits if _steady(gait)]
     return Pace(
         speed=np.array([gait.speed for gait in steady], float),
@@ -58,6 +62,12 @@ def pace(clips: Sequence[MotionClip], robot: Robot) -> Pace:
 def step_length(speed: float, cadence: float) -> float:
     """m, from m/s and steps a minute; NaN without steps."""
     return speed * 60.0 / cadence if cadence else math.nan
+
+
+def _goes_straight(clip: MotionClip) -> bool:
+    """Whether a clip as a whole goes where it faces: a step to the side or back has another pace."""
+    forward, left, turn = motion_commands(clip.qpos, 1.0 / clip.frequency).mean(axis=0)
+    return forward >= AHEAD * math.hypot(forward, left) and abs(turn) <= STRAIGHT
 
 
 def _steady(gait: Quality) -> bool:
