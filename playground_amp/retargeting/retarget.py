@@ -21,10 +21,10 @@ from scipy.ndimage import gaussian_filter1d
 from playground_amp.core.errors import InputError
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import GroundPath, about_vertical
-from playground_amp.retargeting.footsteps import Stance, dead_zone, pin, pinned_ankle
-from playground_amp.retargeting.human_motion import HumanMotion, extract_motion, resample, runs
+from playground_amp.retargeting.foot_paths import foot_paths, step_frames, strikes_of
+from playground_amp.retargeting.human_motion import HumanMotion, extract_motion, resample
 from playground_amp.retargeting.inverse_kinematics import IKTargets
-from playground_amp.retargeting.reachability import at_reachable_height, fastest_turn, turns, unfolded
+from playground_amp.retargeting.reachability import at_reachable_height, fastest_turn, unfolded
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.robot_geometry import robot_geometry
@@ -35,13 +35,6 @@ from playground_amp.robots import Robot
 HUMAN_LEG = 0.90  # m, hip to sole of the mean skeleton
 FREQUENCY = 50.0  # Hz, the control rate
 SHORTEST = 0.8  # s of the robot; less is not a walk to learn from
-LATE = 1  # frames at 50 Hz by which the speed threshold sees a contact begin early and end late
-PITCH_ZONE = (np.deg2rad(2.0), np.deg2rad(6.0))  # of the foot: flat within, and onset of the rockers
-HEEL_GAIN, TOE_GAIN = 0.9, 0.8  # of the foot's pitch, toes up and down: the robot's heel is long and its motors weak
-LIFT_GAIN = 0.6  # of the height of the ankle in swing, for the same reason
-EVENNESS = 0.65  # share of the person's swing in the robot's, the rest is the cubic of least acceleration
-CLEARANCE = 0.023 / 0.42  # of the leg's length, least height of the sole in mid-swing
-PIVOT = np.deg2rad(20.0)  # by which a foot turns on the ground that does not only wobble
 STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tried
 
 
@@ -118,7 +111,7 @@ def plan(motion: HumanMotion, robot: Robot, name: str) -> tuple[IKTargets, bool]
     They are cut to the frames in which both feet are known; raises InputError where these are too few, naming `name`.
     """
     path = _followed(motion.path, robot)
-    known = np.flatnonzero(np.isfinite(_feet(motion, path, robot)[..., 0]).all(axis=0))
+    known = np.flatnonzero(np.isfinite(foot_paths(motion, path, robot)[..., 0]).all(axis=0))
     if len(known) < SHORTEST * FREQUENCY:
         raise InputError(
             f"'{name}': no steps of both feet for {SHORTEST:g} s of the robot's time, only for "
@@ -127,7 +120,7 @@ def plan(motion: HumanMotion, robot: Robot, name: str) -> tuple[IKTargets, bool]
         )
     keep = slice(known[0], known[-1] + 1)
     path = path.beginning(known[0])
-    feet, heading = _feet(motion, path, robot), path.heading[keep]
+    feet, heading = foot_paths(motion, path, robot), path.heading[keep]
     pelvis = _pelvis(motion, path, feet, robot)
     euler, chest = _trunk(motion, path, keep, robot)
     feet = feet[:, keep]
@@ -174,66 +167,10 @@ def _off_lines(motion: HumanMotion, path: GroundPath, feet: np.ndarray, robot: R
 
 def _balanced_stride(motion: HumanMotion, robot: Robot) -> float:
     """Length and time of steps, 1 for those of `motion`, at which a step takes no longer than the robot can balance."""
-    strikes = _strikes(motion.contacts)
+    strikes = strikes_of(motion.contacts)
     if len(strikes) < 2:
         return 1.0
     return min(1.0, robot_geometry(robot).longest_step * FREQUENCY / float(np.median(np.diff(strikes))))
-
-
-def _feet(motion: HumanMotion, path: GroundPath, robot: Robot) -> np.ndarray:
-    return np.stack([_foot_path(motion, path, side, robot) for side in (0, 1)])
-
-
-def _foot_path(motion: HumanMotion, path: GroundPath, side: int, robot: Robot) -> np.ndarray:
-    """Ankle, pitch and yaw [N, 5] of a foot that stands still in contact; NaN outside the first and last stance."""
-    pitch = np.where(motion.pitches[side] < 0.0, HEEL_GAIN, TOE_GAIN) * motion.pitches[side]
-    geometry = robot_geometry(robot)
-    if geometry.legs[side].is_ball:
-        pitch = np.zeros_like(pitch)  # a ball's is that of the shank
-    flat = gaussian_filter1d(dead_zone(pitch, *PITCH_ZONE), 1.0)
-    ankle = motion.ankles[side] + [geometry.foot_forward, 0.0, 0.0]
-    line, sole = _lines(motion, path, robot)[side], geometry.legs[side].sole
-    flat_place = ankle[:, 0] - pinned_ankle(flat, sole)[:, 0]  # where the ankle would be with the foot level
-    places = path.world(np.stack([flat_place, line, 0.0 * line], axis=-1))
-    stances = []
-    for first, last in runs(motion.contacts[side]):
-        still = np.flatnonzero(np.abs(flat[first : last + 1]) < 1e-3) + first
-        x, y, _ = np.median(places[still if len(still) >= 3 else slice(first, last + 1)], axis=0)
-        yaw = _stance_yaw(motion, path, side, (first, last), robot)
-        first, last = first + LATE * (first > 0), last - LATE * (last < len(flat) - 1)
-        if last > first:
-            stances.append(Stance(first, last, float(x), float(y), yaw))
-    way = path.world(np.stack([EVENNESS * ankle[:, 0], line, LIFT_GAIN * ankle[:, 2]], axis=-1))
-    free = np.column_stack([way, pitch, path.heading])
-    return pin(free, flat, stances, sole, clearance=CLEARANCE * robot.leg_length)
-
-
-def _lines(motion: HumanMotion, path: GroundPath, robot: Robot) -> np.ndarray:
-    """How far [2, N] m to the left of the path the feet stand: further apart where, aside, one would close up too far.
-
-    They come as near as leaves room for another foot between their middles, or as they are in a straight walk.
-    """
-    geometry, leg = robot_geometry(robot), robot_geometry(robot).legs[0]
-    nearest = min(2.0 * geometry.foot_line, 4.0 * max(leg.half_width, leg.sole.radius))
-    closing = np.abs(path.velocity(FREQUENCY)[:, 1]) * _step_frames(motion.contacts) / FREQUENCY
-    apart = np.maximum(2.0 * geometry.foot_line, nearest + closing)
-    return 0.5 * apart * np.array([[1.0], [-1.0]])
-
-
-def _stance_yaw(
-    motion: HumanMotion, path: GroundPath, side: int, stance: tuple[int, int], robot: Robot
-) -> float | np.ndarray:
-    """Yaw of a foot that stands from the first to the last frame of `stance`: the path's in the middle of it.
-
-    A foot on which the person pivots turns as the person's; one that the leg does not turn goes with the heading.
-    """
-    first, last = stance
-    leg, middle = robot_geometry(robot).legs[side], (first + last) // 2
-    if not turns(leg):
-        return path.heading
-    own = (motion.yaws[side] + path.heading)[np.clip(np.arange(len(path.heading)), first, last)]
-    turned = own - own[middle] if np.ptp(own) > PIVOT else 0.0
-    return path.heading[middle] + turned
 
 
 def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
@@ -244,7 +181,7 @@ def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
     """
     left, right = contacts.astype(float)
     support = (left - right) / np.maximum(left + right, 1.0)  # +1 on the left foot, -1 on the right, 0 on both
-    step = _step_frames(contacts)
+    step = step_frames(contacts)
     head, tail = support[:step], support[-step:]
     endless = gaussian_filter1d(np.concatenate([head, -head, support, -tail, tail]), 0.03 * FREQUENCY)
     zmp = robot_geometry(robot).zmp_share * robot_geometry(robot).foot_line * endless
@@ -254,14 +191,3 @@ def sway(contacts: np.ndarray, robot: Robot) -> np.ndarray:
 def _own_sway(motion: HumanMotion) -> np.ndarray:
     """Lateral way [N] m of the pelvis of a person who stands, over the middle of the feet."""
     return motion.pelvis[:, 1] - motion.ankles[..., 1].mean()
-
-
-def _step_frames(contacts: np.ndarray) -> int:
-    """Median time between the heel strikes of left and right in `contacts` [2, N], frames."""
-    strikes = _strikes(contacts)
-    return int(np.median(np.diff(strikes))) if len(strikes) > 1 else contacts.shape[1] // 2
-
-
-def _strikes(contacts: np.ndarray) -> np.ndarray:
-    """Frames before each heel strike, left or right, in `contacts` [2, N]."""
-    return np.sort(np.concatenate([np.flatnonzero(np.diff(contact.astype(int)) == 1) for contact in contacts]))
