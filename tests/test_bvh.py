@@ -242,7 +242,7 @@ def test_a_z_up_motion_over_a_y_up_rest_pose_is_seen(tmp_path: Path) -> None:
     read = load_bvh(write_bvh(tmp_path / "take.bvh", take, Rig(z_up=True)))
     assert read.notes == ("the z axis of its world is up; --up says another",)
     np.testing.assert_allclose(read.positions, take.positions, atol=2e-5)
-    assert load_bvh(tmp_path / "take.bvh", ReadHints(up="z")).notes == read.notes
+    assert load_bvh(tmp_path / "take.bvh", ReadHints(up="z")).notes == ()
     lying = load_bvh(tmp_path / "take.bvh", ReadHints(up="y"))
     assert np.ptp(lying.positions[0, :, 2]) < 0.8 < np.ptp(read.positions[0, :, 2])
 

@@ -93,7 +93,8 @@ def test_a_walk_recorded_with_another_axis_up_is_the_same_walk(
     heights, expected = (track.positions[..., 2] - track.positions[0, 0, 2] for track in (read, plain))
     np.testing.assert_allclose(heights, expected, atol=1e-6)
     (forced,) = read_recordings(write_npz(tmp_path / "tilted.npz", changed), ReadHints(up="z"))
-    assert isinstance(forced, Take) and forced.notes == ()
+    assert isinstance(forced, Take)
+    assert forced.notes == (f"--up=z is what was asked for, but the body stands along {up}",)
 
 
 # T-pose.
@@ -371,3 +372,13 @@ CHANGES: dict[str, Callable[[Take, Path, Path], None]] = {
     "double": _double,
     "treadmill": _treadmill,
 }
+
+
+def test_a_unit_that_makes_the_way_shorter_than_the_steps_is_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
+    """A hundredth of the way under the same steps looks like a treadmill."""
+    hints = ReadHints(unit="cm")
+    (read,) = read_recordings(write_npz(tmp_path / "walk.npz", arrays), hints)
+    with pytest.raises(InputError, match=r"with --unit cm it steps as if at [01]\.\d+ m/s and hardly leaves its place"):
+        prepared(read, hints)

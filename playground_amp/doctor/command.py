@@ -15,7 +15,8 @@ example:
   playground-amp doctor --config ppo_amass_training
   playground-amp doctor --checkpoint runs/my-run --json
 """
-NARROWEST = 80  # columns that the tables need
+NARROWEST = 80  # columns that the tables need of a terminal
+WIDE = 140  # columns elsewhere, where nothing has to fit
 
 
 def doctor(arguments: Sequence[str]) -> int:
@@ -45,7 +46,8 @@ def doctor(arguments: Sequence[str]) -> int:
         print(to_json(diagnosis))
     else:
         console = Console()
-        console = console if console.width >= NARROWEST else Console(width=NARROWEST)
+        least = NARROWEST if console.is_terminal else WIDE
+        console = console if console.width >= least else Console(width=least)
         console.print(features_table(diagnosis.features))
         console.print(clips_table(diagnosis.clips))
         for sentence in sentences(diagnosis):

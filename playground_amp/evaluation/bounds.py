@@ -50,4 +50,6 @@ def faults(figures: Mapping[str, float], config: FittedEnvConfig, *, labelled: b
     limits = bounds(config, labelled=labelled)
     if math.isnan(figures["cadence_error"]) and figures["cadence"] > 0.0:
         limits = {name: limit for name, limit in limits.items() if name not in OF_PACE}
+    if math.isnan(figures.get("speed_at_0.6", 0.0)) and not math.isnan(figures.get("forward_velocity", math.nan)):
+        limits = {name: limit for name, limit in limits.items() if name != "speed_at_0.6"}  # too few episodes for it
     return [name for name, (low, high) in limits.items() if not low <= figures[name] <= high]

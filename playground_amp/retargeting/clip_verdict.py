@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from playground_amp.core.files import json_values
 from playground_amp.metrics.bounds import AHEAD, BOUNDS, NOT_JUDGED, OF_KIND, Range, scaled
 from playground_amp.metrics.gait import Quality, measure
@@ -48,7 +50,7 @@ class ClipAssessment:
     clip: str
     verdict: str  # the worst of its figures
     seconds: float  # s
-    speed: float  # m/s, straight from the first frame to the last
+    speed: float  # m/s, of the root over the ground, while it is on its way
     walkable: tuple[float, float]  # s, beginning and end of the longest part in which nothing fails
     parts: tuple[tuple[str, float, float], ...]  # kinds of motion in order, each with its beginning and end, s
     figures: dict[str, FigureAssessment]  # by the names of bounds.BOUNDS; those of the part in which each is worst
@@ -95,7 +97,7 @@ def assess_clip(
         clip=clip.name,
         verdict=worst(figure.verdict for figure in figures.values()),
         seconds=clip.duration,
-        speed=clip.speed,
+        speed=float(np.linalg.norm(clip.command[:2])),
         walkable=(first / clip.frequency, last / clip.frequency),
         parts=tuple((part.kind, part.first / clip.frequency, part.last / clip.frequency) for part in signals.parts),
         figures=figures,

@@ -37,7 +37,7 @@ def retarget(arguments: Sequence[str]) -> None:
     add(
         "--unit", metavar="UNIT", help=f"unit of a file's lengths ({', '.join(UNITS)}), where it is not found by itself"
     )
-    add("--up", metavar="AXIS", help=f"axis that points up, where it is not found: {', '.join(UP_AXES)}")
+    add("--up", metavar="AXIS", help=f"axis that points up, where it is not found: {', '.join(UP_AXES)} (--up=-x)")
     joints_help = "joints of a robot's motion in the file's order, with commas between, or a known layout"
     add("--joints", metavar="NAMES", help=joints_help)
     split_help = "a clip of every part that can be used; standing and what is no walk are left out, with times"

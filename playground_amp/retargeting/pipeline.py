@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from playground_amp.core.errors import InputError
+from playground_amp.core.errors import InputError, listed
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import path_speed
 from playground_amp.retargeting.clip_signals import ClipSignals
@@ -105,9 +105,17 @@ def _parts(job: Job, robot: Robot) -> Iterator[tuple[str, Take | RobotMotion, li
         if options.speed_min is not None:
             part = fastest_part(part, options.speed_min)
         cut = _cut(part, options, robot)
+        part = dataclasses.replace(part, notes=(*part.notes, *_of_no_use(part, options)))
         for i, piece in enumerate(cut.parts):
             own = name if len(cut.parts) == 1 else f"{name}_{i + 1}"
             yield own, piece, [] if i else [*(f"'{name}': {note}" for note in part.notes), *cut.notes]
+
+
+def _of_no_use(recording: Take | RobotMotion, options: RetargetOptions) -> list[str]:
+    """A note on options that say something of robots' motions alone."""
+    given = {"--as-is": options.as_is, "--joints": bool(options.joints)}
+    names = [name for name, is_given in given.items() if is_given]
+    return [f"{listed(names)} has no effect on a person's motion"] if names and isinstance(recording, Take) else []
 
 
 def _cut(recording: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Cut:

@@ -70,11 +70,18 @@ def _is_json(path: Path) -> bool:
 
 
 def _clip_names(paths: list[Path]) -> dict[str, Path]:
-    """Clip name of every recording: its file's, with the folder's before it where two files are called alike."""
+    """Clip name of every recording: its file's.
+
+    Where two files are called alike, their folders' names stand before it, and within one folder their kinds behind it.
+    """
     stems = Counter(path.stem for path in paths)
+    beside = Counter((path.resolve().parent, path.stem) for path in paths)
     named: dict[str, Path] = {}
     for path in paths:
         name = path.stem if stems[path.stem] == 1 else f"{path.resolve().parent.name}_{path.stem}"
+        if beside[path.resolve().parent, path.stem] > 1:
+            alone = stems[path.stem] == beside[path.resolve().parent, path.stem]
+            name = f"{path.stem if alone else name}_{path.suffix[1:].lower()}"
         if name in named:
             raise InputError(f"'{path}' and '{named[name]}' would both become the clip '{name}'; rename one of them")
         named[name] = path

@@ -63,13 +63,14 @@ class Checkpoints:
     def __init__(self, folder: Path, *, kept: int = 1, read_only: bool = False):
         self.folder = folder
         best = BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=AnyPreservationPolicy([LatestN(kept), best]),
-            best_fn=_score,
-            create=not read_only,
-            read_only=read_only,
-            enable_async_checkpointing=False,
-        )
+        with _quiet():
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=AnyPreservationPolicy([LatestN(kept), best]),
+                best_fn=_score,
+                create=not read_only,
+                read_only=read_only,
+                enable_async_checkpointing=False,
+            )
         try:
             with _quiet():
                 self._manager = ocp.CheckpointManager(folder.absolute(), options=options)

@@ -117,8 +117,7 @@ def take_of(arrays: Mapping[str, Any], path: Path, name: str, hints: ReadHints =
     positions, rotations = forward_kinematics(poses, trans)
     found = up_axis(positions[:, JOINTS.index("head")] - positions[:, 7:9].mean(axis=1))
     up = hints.up or found or "z"
-    notes = () if up == "z" else (told(up),)
-    return Take(name, positions @ TO_Z_UP[up].T, TO_Z_UP[up] @ rotations, fps, notes)
+    return Take(name, positions @ TO_Z_UP[up].T, TO_Z_UP[up] @ rotations, fps, told(found, hints.up, "z"))
 
 
 def forward_kinematics(poses: np.ndarray, trans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

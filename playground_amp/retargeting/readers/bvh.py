@@ -72,11 +72,12 @@ def _drawn(
     positions, rotations = _kinematics(skeleton, found)
     frame = _standing_frame(pose)
     rest = moving_rest(positions, rotations) if frame is None else standing_rest(pose, frame)
-    up = hints.up or up_axis(_body(positions)) or "y"
+    found_up = up_axis(_body(positions))
+    up = hints.up or found_up or "y"
     world = TO_Z_UP[up]
     placed = {joint: track @ world.T for joint, track in positions.items()}
     turned = {joint: world @ rotations[joint] @ rest[joint] for joint in found}
-    notes = (() if up == "y" else (told(up),)) + _lacking(found)
+    notes = told(found_up, hints.up, "y") + _lacking(found)
     fps = skeleton.fps if hints.fps is None else frame_rate(hints.fps, "--fps", path)
     return make_take(path.stem, placed, turned, fps, notes)
 

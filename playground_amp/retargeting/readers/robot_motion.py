@@ -55,8 +55,9 @@ class WrittenMotion:
 def finished(written: WrittenMotion, path: Path, hints: ReadHints, robot: Robot | None) -> RobotMotion:
     """The motion with z up, in metres, w first, its joints named; raises InputError where it is not plausible."""
     quaternions, notes = _quaternions(written, path)
-    up = hints.up or root_up(quaternions, written.root_pos) or "z"
-    notes += (told(up),) if up != "z" else ()
+    found = root_up(quaternions, written.root_pos)
+    up = hints.up or found or "z"
+    notes += told(found, hints.up, "z")
     turn = Rotation.from_matrix(TO_Z_UP[up])
     root_pos = metres(written.root_pos * (hints.scale or 1.0), "the root", path)
     if up != "z":

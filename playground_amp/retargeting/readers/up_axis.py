@@ -23,6 +23,9 @@ def up_axis(body: np.ndarray) -> str | None:
     return f"{'-' if mean[axis] < 0.0 else ''}{'xyz'[axis]}" if abs(mean[axis]) > UPRIGHT else None
 
 
-def told(axis: str) -> str:
-    """The note on a recording whose world was turned, or not as its format usually is."""
-    return f"the {axis} axis of its world is up; --up says another"
+def told(found: str | None, asked: str | None, usual: str) -> tuple[str, ...]:
+    """Notes on a recording whose up axis is not as its format usually has it, or was given against what it shows."""
+    if asked:
+        doubtful = found not in (None, asked)
+        return (f"--up={asked} is what was asked for, but the body stands along {found}",) if doubtful else ()
+    return (f"the {found} axis of its world is up; --up says another",) if found not in (None, usual) else ()
