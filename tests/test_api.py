@@ -66,6 +66,7 @@ def test_training_returns_its_run_and_prints_nothing(
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4] and run.path == tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_a_callback_ends_a_training_which_is_saved_and_gone_on_with(tmp_path: Path) -> None:
     def enough(row: dict) -> bool:
         return row["iteration"] >= 2

@@ -77,6 +77,7 @@ def outside(qpos: np.ndarray, robot: Robot) -> float:
     return float(np.nanmean(distance_to_hull(zmp, corners[..., :2], near)[5:-5]))
 
 
+@pytest.mark.slow
 def test_a_balanced_walk_asks_less_of_the_ground_where_no_foot_is() -> None:
     robot = load_robot("humanoid")
     targets = targets_of(robot)

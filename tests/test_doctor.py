@@ -662,6 +662,7 @@ def doctor_script(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_json_is_one_object_and_health_is_exit_code_0() -> None:
     settings = ["--set", f"reference.clips={CLIPS[0]}", "--set", "env.command.forward=[0.4, 0.8]"]
     done = doctor_script("--config", "ppo_amass_training", "--json", *settings)

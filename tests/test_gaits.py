@@ -290,6 +290,7 @@ def test_the_video_shows_each_gait_in_turn_and_says_which(
     assert first.min() < 50 and last.min() < 50 and not np.array_equal(first, last)
 
 
+@pytest.mark.slow
 def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speeds(
     amp: AMP, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

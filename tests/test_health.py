@@ -596,7 +596,7 @@ STEERED = ["amp.discriminator_lr=1e-3", "amp.input_noise=1", "amp.control=input_
         pytest.param(["amp.r1_gamma=1e5"], "discriminator flat", marks=pytest.mark.slow),
         pytest.param(POSE, "policy collapsed", marks=pytest.mark.slow),
         pytest.param([*BACK_ON_THE_CLIPS, *UNTAUGHT], "discriminator too weak", marks=pytest.mark.slow),
-        ([*VANILLA, *STEERED], "learning"),
+        pytest.param([*VANILLA, *STEERED], "learning", marks=pytest.mark.slow),
     ],
 )
 def test_sick_training_is_recognised(overrides, expected):

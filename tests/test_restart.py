@@ -329,6 +329,7 @@ def test_a_run_without_checkpoints_cannot_be_gone_on_with(copy):
 # Where it goes
 
 
+@pytest.mark.slow
 def test_a_taken_name_gets_a_number(copy, tmp_path, untrained):
     names = [resume(str(copy), [], "2").name for _ in range(3)]
     assert names == ["copy-from-2", "copy-from-2-2", "copy-from-2-3"]

@@ -106,6 +106,7 @@ def assert_close(ours: TrainState, theirs: TrainState, *, tolerance: float) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_population_equals_its_members_trained_alone(trained: SimpleNamespace, configs: list[Config]) -> None:
     for i, (name, config) in enumerate(zip(NAMES, configs, strict=True)):
         amp = make_amp(config)
@@ -128,6 +129,8 @@ def test_no_qr_is_batched(configs: list[Config]) -> None:
     assert all(shape.count(",") == 1 for shape in factors)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_a_member_that_is_no_number_leaves_the_others_as_they_are(
     trained: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +166,8 @@ def instant(monkeypatch: pytest.MonkeyPatch, trained: SimpleNamespace) -> Callab
     return make_chunk
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_a_sweep_has_a_whole_run_of_every_member(trained: SimpleNamespace) -> None:
     assert {path.name for path in trained.path.iterdir()} == {*NAMES, "sweep.png"}
     for name, seed, limit in zip(NAMES, (0, 7), (6, 5), strict=True):
@@ -174,6 +179,8 @@ def test_a_sweep_has_a_whole_run_of_every_member(trained: SimpleNamespace) -> No
         assert saved(run) == [3]
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_a_member_is_gone_on_with_and_judged_as_any_run(
     trained: SimpleNamespace, tmp_path: Path, instant: Callable
 ) -> None:
@@ -187,6 +194,8 @@ def test_a_member_is_gone_on_with_and_judged_as_any_run(
     assert (verdict.iteration, verdict.env_steps) == (3, 192)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_a_checkpoint_is_scored_as_that_of_a_run(trained: SimpleNamespace, configs: list[Config]) -> None:
     for name, config in zip(NAMES, configs, strict=True):
         with Checkpoints(trained.path / name / "checkpoints", read_only=True) as checkpoints:
@@ -194,6 +203,8 @@ def test_a_checkpoint_is_scored_as_that_of_a_run(trained: SimpleNamespace, confi
             assert checkpoints.score(3) == pytest.approx(expected)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_a_folder_that_holds_a_sweep_is_not_written_over(trained: SimpleNamespace, small: list[str]) -> None:
     before = rows(trained.path / "one")
     with pytest.raises(InputError, match="already holds a sweep"):
@@ -210,6 +221,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(small: list[str], tmp_pa
         sweep.sweep(CONFIG, small, ["ppo.seed=0,1"], tmp_path / "file" / "sweep")
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_is_marked_and_the_others_go_on(
     small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: Callable, capsys: pytest.CaptureFixture
 ) -> None:
@@ -238,6 +250,7 @@ def test_a_member_that_diverges_is_marked_and_the_others_go_on(
     assert "diverged" in next(line for line in capsys.readouterr().out.splitlines() if "seed=0" in line)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_every_member_and_says_how_to_go_on(
     small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: Callable, capsys: pytest.CaptureFixture
 ) -> None:
@@ -258,6 +271,7 @@ def test_ctrl_c_saves_every_member_and_says_how_to_go_on(
     assert [saved(tmp_path / "sweep" / name) for name in ("seed=0", "seed=1")] == [[2], [2]]
 
 
+@pytest.mark.slow
 def test_the_measurement_compares_both_ways(
     small: list[str], instant: Callable, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

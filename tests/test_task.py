@@ -50,6 +50,7 @@ def own_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "env.task=own_task:Crouch"
 
 
+@pytest.mark.slow
 def test_a_users_task_is_trained_and_gone_on_with_and_no_other_takes_its_checkpoint(
     own_task: str, tmp_path: Path
 ) -> None:

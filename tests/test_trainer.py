@@ -107,6 +107,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(finished, tmp_
     assert_same_training(finished, half)
 
 
+@pytest.mark.slow
 def test_chunk_compiles_once_whatever_the_count():
     amp = make_amp(resolve_here(load_config("ppo_amass_training.yaml", SMALL)))
     chunk = loop.make_chunk(amp, 3)
@@ -242,6 +243,7 @@ def test_a_dead_run_stops_with_its_report_and_goes_on_by_resume(tmp_path, capsys
     assert kept(tmp_path / "run") == ([2, 50], 2)
 
 
+@pytest.mark.slow
 def test_a_dead_run_goes_on_unless_told_to_stop(tmp_path, capsys, flat):
     folder = run(tmp_path / "run", "ppo.iterations=40")
     assert rows(folder)[-1]["iteration"] == 40

@@ -32,9 +32,10 @@ def prepared(recording: Recording, hints: ReadHints = NO_HINTS, robot: Robot | N
         return moving
     belt = belt_velocity(walker)
     if belt is not None and hints.unit is not None:
+        speed = float(np.median(np.linalg.norm(belt, axis=-1)))
         raise InputError(
-            f"'{recording.name}': with --unit {hints.unit} it steps as if at {np.median(np.linalg.norm(belt, axis=-1)):.2f} m/s and hardly "
-            f"leaves its place; its way is in another unit, or it was recorded on a treadmill: leave --unit out"
+            f"'{recording.name}': with --unit {hints.unit} it steps as if at {speed:.2f} m/s and hardly leaves its "
+            f"place; its way is in another unit, or it was recorded on a treadmill: leave --unit out"
         )
     forward = moving if belt is None else over_ground(moving, belt)
     walker = walker if belt is None else walker_of(forward, robot) or walker
