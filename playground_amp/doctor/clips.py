@@ -269,7 +269,7 @@ def _figure(name: str, value: float, most: float) -> str:
 
 
 def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
-    """Figures out of the bounds of metrics/gait.py, one warning a figure; and limps."""
+    """Figures out of the bounds of metrics/gait.py, one warning a figure; and asymmetric ones."""
     for name in BOUNDED:
         clips = [report for report in reports if name in faults(report.quality)]
         if clips:
@@ -285,7 +285,8 @@ def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
     for report in reports:
         if report.quality.asymmetry > LIMP:
             sentence = (
-                f"clip '{report.name}' limps (asymmetry {report.quality.asymmetry:.2f}); keep reference.mirror=true"
+                f"left and right of clip '{report.name}' differ (joint asymmetry {report.quality.asymmetry:.2f}); keep "
+                f"reference.mirror=true"
             )
             yield Finding("warning", "clip", sentence, clip=report.name)
 

@@ -21,7 +21,7 @@ CLIP_COLUMNS = (  # of figures, with their unit
     "skating\nm/s",
     "sinking\nm",
     "at limits\nframes",
-    "limp\nratio",
+    "asym.\nratio",
     "torque\nof limit",
 )
 

@@ -200,7 +200,7 @@ class TrainingLoop:
     def _tell_best(self) -> None:
         best = self.checkpoints.best
         if best is None:
-            say("no best checkpoint: whenever one was saved, the discriminator scored everything alike")
+            say("no best checkpoint: all scores were alike, as in the first iterations of a run; the newest one counts")
             return
         value = self.checkpoints.score(best)
         if self.wandb:
