@@ -144,17 +144,29 @@ def test_a_robot_that_is_known_without_fail_for_long_is_told_and_by_what():
     assert "discriminator_lr (0.0001)" in verdict.sentence
 
 
+BY_JOINTS = CERTAIN | {"disc_by_foot_contacts": 0.1}
+
+
 def test_a_sure_discriminator_is_no_trouble_at_first_nor_while_it_pays_or_pays_more_and_more():
-    assert health.assess_health(rows(99, CERTAIN), CONFIG).state == "learning"
+    assert health.assess_health(rows(99, BY_JOINTS), CONFIG).state == "learning"
     for changes in (
         {"amp_reward": 0.26},  # a healthy run after 60 iterations: 0.32 of 0.75
         {"disc_auc_clean": 0.97},
         {"amp_reward_reference": 0.4},
     ):
-        assert health.assess_health(rows(200, CERTAIN | changes), CONFIG).state == "learning"
-    rising = [row | {"amp_reward": 0.10 + 0.0005 * i} for i, row in enumerate(rows(150, CERTAIN))]
+        assert health.assess_health(rows(200, BY_JOINTS | changes), CONFIG).state == "learning"
+    rising = [row | {"amp_reward": 0.10 + 0.0005 * i} for i, row in enumerate(rows(150, BY_JOINTS))]
     assert health.assess_health(rising, CONFIG).state == "learning"
-    assert health.assess_health(rows(150, CERTAIN), amp_config(warm_up=1100)).state == "learning"
+    assert health.assess_health(rows(150, BY_JOINTS), amp_config(warm_up=1100)).state == "learning"
+
+
+def test_feet_that_no_robot_can_have_are_told_soon_and_whatever_the_reward_does():
+    rising = [row | {"amp_reward": 0.1 + 0.0007 * i} for i, row in enumerate(rows(110, CERTAIN))]
+    verdict = health.assess_health(rising, CONFIG)
+    assert verdict.state == "discriminator certain" and "without fail for 50 iterations" in verdict.sentence
+    assert "does not rise" not in verdict.sentence
+    sound = [row | {"disc_by_foot_contacts": 0.1} for row in rising]
+    assert health.assess_health(sound, CONFIG).state == "learning"
 
 
 def test_certainty_ends_with_the_reward_that_rises_and_does_not_flicker():

@@ -277,7 +277,7 @@ def test_a_run_with_weights_that_follows_commands_goes_on_bit_for_bit(on_own_cli
     settings = [f"reference.clips={json.dumps(entries)}", "reference.follow_command=true"]
     whole = run(tmp_path / "whole", *settings)
     assert_same_training(whole, resume(str(whole), [], "2", tmp_path / "second half"))
-    assert final_state(whole).replay.data.shape[-1] == 30
+    assert final_state(whole).replay.data.shape[-1] == 32  # 29 features and a command
 
 
 # Which checkpoint

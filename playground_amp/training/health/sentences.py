@@ -9,10 +9,12 @@ from playground_amp.config import Config
 from playground_amp.config.validation import LABELLED
 from playground_amp.core.errors import listed
 from playground_amp.training.health.symptoms import (
+    BY_CONTACTS,
     CERTAIN,
     CERTAIN_FOR,
     COLLAPSED,
     FLAT,
+    HOLD,
     LEARNING,
     OSCILLATING,
     SUSPICIOUS,
@@ -117,10 +119,12 @@ def _say_too_strong(row: Row, config: Config) -> str:
 
 
 def _say_certain(row: Row, config: Config) -> str:
+    by_contacts = row.get("disc_by_foot_contacts", 0.0) > BY_CONTACTS
+    long, still = (HOLD, "") if by_contacts else (CERTAIN_FOR, ", and does not rise")
     return (
-        f"the discriminator knows the robot without fail for {CERTAIN_FOR} iterations (disc_auc_clean "
-        f"{row['disc_auc_clean']:.3f}, accuracy {row['disc_acc']:.2f}), and the style reward, {row['amp_reward']:.2f} "
-        f"where the reference earns {row['amp_reward_reference']:.2f}, does not rise; {_told_by(row)}ask "
+        f"the discriminator knows the robot without fail for {long} iterations (disc_auc_clean "
+        f"{row['disc_auc_clean']:.3f}, accuracy {row['disc_acc']:.2f}); the style reward is {row['amp_reward']:.2f} "
+        f"where the reference earns {row['amp_reward_reference']:.2f}{still}; {_told_by(row)}ask "
         f"playground-amp doctor about reference.clips; if nothing is wrong with them, "
         f"{_advice(row, config, sure=True)}"
     )

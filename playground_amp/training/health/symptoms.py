@@ -40,6 +40,7 @@ LITTLE = 0.25  # of the style reward that the reference earns; sick runs have 0.
 RISE = 1.07  # of the style reward within 2 WINDOW, that shows a way out; a G1's that came to walk was 1.08 to 1.26
 CLEAR_RISE = 1.15  # the same, that ends the state
 CERTAIN_FOR = 100  # iterations
+BY_CONTACTS = 0.2  # share of the contacts in telling the robot; sound clips have up to 0.1, floating ones 0.2 to 0.46
 DEAD_REWARD = 0.05  # the same; the clipped scores of a discriminator that is always right leave about this much
 GUESSING = 0.55  # accuracy
 WRONG_WAY = 0.45  # accuracy; only a discriminator that does not learn stays below a half
@@ -133,6 +134,20 @@ def is_certain(rows: Sequence[Row], config: Config, *, iterations: int, rise: fl
         return False
     before, now = (medians(part)["amp_reward"] for part in (rows[-3 * WINDOW : -2 * WINDOW], rows[-WINDOW:]))
     return now < rise * before
+
+
+def is_known_by_contacts(rows: Sequence[Row], config: Config) -> bool:
+    """Told from the reference without fail for HOLD iterations, for little reward, and by its feet's contacts.
+
+    A beginner is not told by them: the clips' feet are where no robot's can be, so that a rising reward is no way out.
+    """
+    rows = rows[-HOLD:]
+    if len(rows) < HOLD or config.amp.reward == "linear":
+        return False
+    shares = [row.get("disc_by_foot_contacts", 0.0) for row in rows]
+    return float(np.median(shares)) > BY_CONTACTS and all(
+        _earns_little(block, config) for block in blocks(rows, WINDOW // 2)
+    )
 
 
 def _earns_little(row: Row, config: Config) -> bool:

@@ -30,6 +30,7 @@ from playground_amp.training.health.symptoms import (
     is_certain,
     is_fatal,
     is_flat_row,
+    is_known_by_contacts,
     medians,
     symptom_of,
 )
@@ -82,7 +83,8 @@ def _state(rows: Sequence[Row], config: Config, previous: str) -> str:
     if state == LEARNING and previous in seen:
         state = previous
     iterations, rise = (HOLD, CLEAR_RISE) if previous == CERTAIN else (CERTAIN_FOR, RISE)
-    if state == LEARNING and is_certain(rows, config, iterations=iterations, rise=rise):
+    certain = is_known_by_contacts(rows, config) or is_certain(rows, config, iterations=iterations, rise=rise)
+    if state == LEARNING and certain:
         state = CERTAIN
     needed = SWINGS // 2 if previous == OSCILLATING else SWINGS
     passing = state in (LEARNING, TOO_STRONG, TOO_WEAK, CERTAIN)  # by turns, while scores swing
