@@ -633,6 +633,7 @@ def test_a_run_on_clips_that_float_is_named_with_their_contacts(height, dips, ro
     assert any(status.state != "learning" and "foot_contacts" in status.sentence for status in said)
 
 
+@pytest.mark.slow
 def test_training_with_a_monstrous_learning_rate_diverges():
     series, config = trained(["ppo.learning_rate=1e6", "ppo.learning_rate_range=[1e-5, 1e6]"], iterations=1)
     assert health.assess_health(series, config).state == "diverged"
