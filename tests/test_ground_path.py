@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from playground_amp.metrics.bounds import RUNNING
+from playground_amp.metrics.bounds import PERSON_LEG, RUNNING
 from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import GroundPath, about_vertical, path_of, resting
@@ -17,7 +17,7 @@ from playground_amp.retargeting.footsteps import Sole, Stance, pin
 from playground_amp.retargeting.human_motion import extract_motion
 from playground_amp.retargeting.reachability import at_reachable_height, fastest_turn
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics
-from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
+from playground_amp.retargeting.retarget import Retargeted, retarget
 from playground_amp.retargeting.robot_geometry import robot_geometry
 from playground_amp.retargeting.synthetic_gait import PathStyle, WalkStyle
 from playground_amp.retargeting.synthetic_human import synthetic_take
@@ -124,7 +124,7 @@ def travelled(clip: MotionClip) -> np.ndarray:
 @pytest.mark.parametrize("name", STYLES)
 def test_a_walk_keeps_its_direction_by_dynamic_similarity(made: dict[str, Retargeted], robot: Robot, name: str) -> None:
     """Speeds go with the root of the leg, turning with one over it."""
-    scale = np.sqrt(robot.leg_length / HUMAN_LEG)
+    scale = np.sqrt(robot.leg_length / PERSON_LEG)
     expected = np.array(STYLES[name]) * [scale, scale, 1.0]
     found = travelled(made[name].clip) * [1.0, 1.0, made[name].clip.time_scale]
     np.testing.assert_allclose(found, expected, atol=0.04)
@@ -141,7 +141,7 @@ def test_feet_stand_and_alternate_in_every_direction(made: dict[str, Retargeted]
 def test_a_robot_whose_legs_do_not_turn_follows_a_wider_arc_and_says_so(robot: Robot) -> None:
     done = retarget(take_of(PathStyle(((0.9, 0.0, 0.6, 5.0),), seed=2)), robot)
     assert travelled(done.clip)[2] == pytest.approx(fastest_turn(robot), rel=0.1)
-    assert travelled(done.clip)[0] == pytest.approx(0.9 * np.sqrt(robot.leg_length / HUMAN_LEG), rel=0.05)
+    assert travelled(done.clip)[0] == pytest.approx(0.9 * np.sqrt(robot.leg_length / PERSON_LEG), rel=0.05)
     assert "legs do not turn" in done.notes[0] and "degrees" in done.notes[0]
     assert measure(done.clip, robot).skating < 0.03
 

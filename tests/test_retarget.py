@@ -12,13 +12,14 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
+from playground_amp.metrics.bounds import PERSON_LEG
 from playground_amp.metrics.gait import measure, pad_corners
 from playground_amp.motion.clip import MotionClip
 from playground_amp.retargeting.footsteps import Sole, Stance, dead_zone, line_heights, pin, pinned_ankle
 from playground_amp.retargeting.human_motion import extract_motion
 from playground_amp.retargeting.reachability import unfolded
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics, load_take
-from playground_amp.retargeting.retarget import HUMAN_LEG, retarget, sway
+from playground_amp.retargeting.retarget import retarget, sway
 from playground_amp.retargeting.robot_geometry import robot_geometry
 from playground_amp.retargeting.synthetic_human import WalkStyle, synthetic_take
 from playground_amp.robots import Robot, load_robot
@@ -97,7 +98,7 @@ def with_longest_step(robot: Robot, seconds: float) -> Robot:
 
 
 def test_speed_and_cadence_are_those_of_dynamic_similarity(take: Take, robot: Robot) -> None:
-    scale = np.sqrt(robot.leg_length / HUMAN_LEG)
+    scale = np.sqrt(robot.leg_length / PERSON_LEG)
     clip = retarget(take, with_longest_step(robot, 1.0)).clip
     assert clip.time_scale == pytest.approx(scale)
     assert clip.speed == pytest.approx(SPEED * scale, rel=0.05)
@@ -105,7 +106,7 @@ def test_speed_and_cadence_are_those_of_dynamic_similarity(take: Take, robot: Ro
 
 
 def test_steps_the_robot_cannot_balance_get_quicker_at_the_same_speed(take: Take, robot: Robot) -> None:
-    scale = np.sqrt(robot.leg_length / HUMAN_LEG)
+    scale = np.sqrt(robot.leg_length / PERSON_LEG)
     clip = retarget(take, with_longest_step(robot, 0.33)).clip
     assert clip.speed == pytest.approx(SPEED * scale, rel=0.05)
     assert measure(clip, robot).cadence == pytest.approx(60.0 / 0.33, rel=0.05)
@@ -114,7 +115,7 @@ def test_steps_the_robot_cannot_balance_get_quicker_at_the_same_speed(take: Take
 
 def test_without_time_scaling_the_person_sets_the_pace(take: Take, clip: MotionClip, robot: Robot) -> None:
     slow = retarget(take, robot, time_scaling=False).clip
-    scale = robot.leg_length / HUMAN_LEG
+    scale = robot.leg_length / PERSON_LEG
     assert slow.time_scale == 1.0
     assert slow.speed == pytest.approx(SPEED * scale, rel=0.05)
     assert slow.duration == pytest.approx(clip.duration / clip.time_scale, rel=0.05)
@@ -122,7 +123,7 @@ def test_without_time_scaling_the_person_sets_the_pace(take: Take, clip: MotionC
 
 def test_longer_steps_than_the_legs_allow_get_shorter_and_quicker(robot: Robot) -> None:
     fast = retarget(take_of(synthetic_take(WalkStyle(1.8, seed=1, strides=4.0))), robot).clip
-    scale = np.sqrt(robot.leg_length / HUMAN_LEG)
+    scale = np.sqrt(robot.leg_length / PERSON_LEG)
     assert fast.time_scale < 0.96 * scale
     assert fast.speed == pytest.approx(1.8 * scale, rel=0.1)
 
@@ -245,7 +246,7 @@ def test_real_walks_become_clean_clips(path: Path, robot: Robot) -> None:
     clip = retarget(take, robot).clip
     quality = measure(clip, robot)
     way = np.linalg.norm(take.positions[-1, 0, :2] - take.positions[0, 0, :2]) / take.duration
-    assert clip.speed == pytest.approx(way * np.sqrt(robot.leg_length / HUMAN_LEG), rel=0.1)
+    assert clip.speed == pytest.approx(way * np.sqrt(robot.leg_length / PERSON_LEG), rel=0.1)
     assert quality.skating < 0.03 and quality.penetration < 0.002 and quality.float_height < 0.01
     assert quality.limit_share < 0.05 and quality.clearance > 0.010 and quality.joint_speed < 11.0
     assert quality.speed > 0.5

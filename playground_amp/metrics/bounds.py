@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+PERSON_LEG = 0.9  # m, hip to sole of a person; speeds and times go with the root of the leg
 DEFAULT_LEG = 0.42  # m, leg of the robot that the bounds are written for
 POWERS = {"": 0.0, "length": 1.0, "speed": 0.5, "rate": -0.5}  # of leg / DEFAULT_LEG, by dynamic similarity
 

@@ -13,10 +13,9 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.spatial.transform import Rotation
 
-from playground_amp.metrics.bounds import AHEAD, ARC, ASIDE, BACK, KINDS, RUNNING, STANDING, TURN
+from playground_amp.metrics.bounds import AHEAD, ARC, ASIDE, BACK, KINDS, PERSON_LEG, RUNNING, STANDING, TURN
 
-PERSON_LEG = 0.9  # m; speeds and times below are those of a person
-STRIDE = 1.3  # s, of the averages, of slow steps; what is shorter is no part of its own
+STRIDE = 1.3  # s, of a person as all below, of the averages, of slow steps; what is shorter is no part of its own
 STILL = 0.1  # m/s
 TURNING = 0.15  # rad/s
 ASKEW = 0.2  # of the speed ahead, to the side: more is a walk aside

@@ -23,8 +23,8 @@ def motion_commands(qpos: np.ndarray, dt: float) -> np.ndarray:
     before, after = rows - half, np.minimum(rows + half, len(qpos) - 1)
     seconds = (dt * np.maximum(after - before, 1))[:, None]
     heading = smooth_heading(qpos, dt)
-    facing = np.concatenate([[[0.0, 0.0]], np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0)])
-    ahead = facing[after + 1] - facing[before]
+    passed = np.concatenate([[[0.0, 0.0]], np.cumsum(np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0)])
+    ahead = passed[after + 1] - passed[before]
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
     velocity = (qpos[after, :2] - qpos[before, :2]) / seconds
     forward = np.sum(velocity * ahead, axis=1)
@@ -45,5 +45,10 @@ def mean_command(qpos: np.ndarray, dt: float) -> np.ndarray:
 
 def smooth_heading(qpos: np.ndarray, dt: float) -> np.ndarray:
     """Direction that the root of a motion [N, nq] faces, [N] rad, continuous in time, without the stride's sway."""
-    ahead = Rotation.from_quat(qpos[:, 3:7], scalar_first=True).apply([1.0, 0.0, 0.0])
-    return gaussian_filter1d(np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0])), PELVIS / dt, mode="nearest")
+    return gaussian_filter1d(facing(qpos[:, 3:7]), PELVIS / dt, mode="nearest")
+
+
+def facing(quaternions: np.ndarray) -> np.ndarray:
+    """Direction that a root with quaternions [N, 4] (w, x, y, z) faces, [N] rad, continuous in time."""
+    ahead = Rotation.from_quat(quaternions, scalar_first=True).apply([1.0, 0.0, 0.0])
+    return np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0]))

@@ -18,12 +18,12 @@ import mujoco
 import numpy as np
 from scipy.ndimage import binary_closing, binary_opening, distance_transform_edt, gaussian_filter1d
 
+from playground_amp.metrics.bounds import PERSON_LEG
 from playground_amp.metrics.gait import contact_height, pad_corners
 from playground_amp.retargeting.human_motion import runs
 from playground_amp.robots import Robot
 
 STANDING_SPEED = 0.3  # m/s of the material of a pad that stands, for legs of PERSON_LEG
-PERSON_LEG = 0.9  # m
 STEEPEST = 0.06  # of the leg's length: a pad that is slow this much above the others' ground does not stand on it
 RARE = 2.0  # percent of the frames whose lowest pad may be under the ground of a motion in which no foot stands
 SHORTEST = 0.06  # s, of a stand and of what interrupts one

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from playground_amp.core.errors import InputError, listed
+from playground_amp.metrics.bounds import PERSON_LEG
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import path_speed
 from playground_amp.retargeting.clip_signals import ClipSignals
@@ -22,7 +23,7 @@ from playground_amp.retargeting.provenance import earlier, provenance, robot_of
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.any import read_recordings
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
-from playground_amp.retargeting.retarget import HUMAN_LEG, Retargeted, retarget
+from playground_amp.retargeting.retarget import Retargeted, retarget
 from playground_amp.retargeting.split import Cut, jumps, split
 from playground_amp.retargeting.trim import fastest_part, trim
 from playground_amp.robots import Robot
@@ -120,7 +121,7 @@ def _of_no_use(recording: Take | RobotMotion, options: RetargetOptions) -> list[
 
 def _cut(recording: Take | RobotMotion, options: RetargetOptions, robot: Robot) -> Cut:
     if options.split or (isinstance(recording, Take) and jumps(recording).any()):
-        return split(recording, robot.leg_length if isinstance(recording, RobotMotion) else HUMAN_LEG)
+        return split(recording, robot.leg_length if isinstance(recording, RobotMotion) else PERSON_LEG)
     return Cut([recording], ())
 
 
@@ -193,5 +194,5 @@ def similar_speed(done: Retargeted, robot: Robot, options: RetargetOptions) -> f
         return math.nan
     speed = path_speed(done.person[:, 0], done.clip.frequency)
     if not options.time_scale:  # the person was scaled in length alone
-        speed /= math.sqrt(robot.leg_length / HUMAN_LEG)
+        speed /= math.sqrt(robot.leg_length / PERSON_LEG)
     return speed if speed > STANDING_SPEED else math.nan

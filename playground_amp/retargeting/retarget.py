@@ -19,6 +19,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from playground_amp.core.errors import InputError
+from playground_amp.metrics.bounds import PERSON_LEG
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import GroundPath, about_vertical
 from playground_amp.retargeting.foot_paths import foot_paths, step_frames, strikes_of
@@ -32,7 +33,6 @@ from playground_amp.retargeting.robot_to_robot import adopt
 from playground_amp.retargeting.zmp_balance import GRAVITY, balanced, pendulum
 from playground_amp.robots import Robot
 
-HUMAN_LEG = 0.90  # m, hip to sole of the mean skeleton
 FREQUENCY = 50.0  # Hz, the control rate
 SHORTEST = 0.8  # s of the robot; less is not a walk to learn from
 STRIDES = np.arange(1.0, 0.49, -0.05)  # lengths and times of steps that are tried
@@ -65,7 +65,7 @@ def retarget(
     """
     if isinstance(recording, RobotMotion):
         return _adopted(recording, robot, source, plant=plant)
-    length_scale = robot.leg_length / HUMAN_LEG
+    length_scale = robot.leg_length / PERSON_LEG
     time_scale = float(np.sqrt(length_scale)) if time_scaling else 1.0
     motion = extract_motion(recording)
     quickest = _balanced_stride(resample(motion, length_scale, time_scale, FREQUENCY), robot) if time_scaling else 1.0

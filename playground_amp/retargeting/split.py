@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter1d
-from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
+from playground_amp.metrics.bounds import PERSON_LEG
+from playground_amp.motion.clip_commands import facing
 from playground_amp.retargeting.human_motion import runs
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion
 from playground_amp.retargeting.trim import frames, horizontal_speed, root_of
 
-PERSON_LEG = 0.9  # m; speeds and times below are those of a person, and go with the root of the leg
-STILL = 0.15  # m/s, as a mean over about a stride
+STILL = 0.15  # m/s, of a person as all below, as a mean over about a stride
 TURNING = np.deg2rad(25.0)  # rad/s, of the heading, smoothed
 SMOOTHING = 0.4  # s, about a step: the pelvis turns to and fro with every stride
 LOW, HIGH = 0.2, 0.25  # of the leg's length, below and above the usual height of the root: nobody walks there
@@ -89,10 +89,9 @@ def _heading(recording: Take | RobotMotion) -> np.ndarray:
 
 def _facing(recording: Take | RobotMotion) -> np.ndarray:
     """Direction that the root faces, [N] rad, continuous in time."""
-    if isinstance(recording, Take):
-        ahead = recording.rotations[:, 0, :, 2]  # SMPL's rest frame faces z
-    else:
-        ahead = Rotation.from_quat(recording.root_quat, scalar_first=True).apply([1.0, 0.0, 0.0])
+    if isinstance(recording, RobotMotion):
+        return facing(recording.root_quat)
+    ahead = recording.rotations[:, 0, :, 2]  # SMPL's rest frame faces z
     return np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0]))
 
 
