@@ -43,7 +43,8 @@ ONE_SENTENCE = pytest.mark.filterwarnings(
 
 
 LARGEST_CACHE = 500e6  # bytes of compiled code kept from one run of the tests to the next
-MEMORY = 1000.0  # MB of a worker above which it lets go of what the tests of a file compiled
+MEMORY = 900.0  # MB of a worker above which it lets go of what the tests of a file compiled
+MEMORY_WITHIN = 1500.0  # the same in the middle of a file, whose next tests may have to compile again
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,14 +77,24 @@ def keep_compiled(folder: Path, *, prune: bool) -> None:
     lru_cache.LRUCache.put = put
 
 
-@pytest.fixture(scope="module", autouse=True)
-def memory_is_given_back() -> Iterator[None]:
+def give_back_memory(limit: float) -> None:
     """A program takes a MB or more, be it one addition, and JAX keeps them all."""
-    yield
-    if resident_mb() > MEMORY:
+    if resident_mb() > limit:
         jax.clear_caches()
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_is_given_back() -> Iterator[None]:
+    yield
+    give_back_memory(MEMORY)
+
+
+@pytest.fixture(autouse=True)
+def memory_is_given_back_within() -> Iterator[None]:
+    yield
+    give_back_memory(MEMORY_WITHIN)
 
 
 def pytest_collection_finish() -> None:

@@ -37,14 +37,16 @@ class Measure:
         self.began = time.monotonic()
         self.files: dict[str, float] = defaultdict(float)
         self.resident: dict[str, float] = {}
+        self.raised: list[tuple[float, str]] = []  # MB by which a test raised the peak
         self.workers: dict[str, dict] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        before = cpu_seconds()
+        before, peak = cpu_seconds(), peak_mb(resource.RUSAGE_SELF)
         result = yield
         self.files[item.path.name] += cpu_seconds() - before
         self.resident[item.path.name] = resident_mb()
+        self.raised.append((peak_mb(resource.RUSAGE_SELF) - peak, f"{item.path.name}::{item.name}"))
         return result
 
     def figures(self) -> dict:
@@ -54,6 +56,7 @@ class Measure:
             "child": peak_mb(resource.RUSAGE_CHILDREN),
             "files": dict(self.files),
             "resident": self.resident,
+            "raised": sorted(self.raised, reverse=True)[:5],
         }
 
     def pytest_sessionfinish(self) -> None:
@@ -78,5 +81,6 @@ class Measure:
             write(
                 f"{name}: {one['cpu']:.0f} s CPU, peak {one['peak']:.0f} MB, of a child process {one['child']:.0f} MB"
             )
+            write("     raised by " + ", ".join(f"{test} {by:.0f} MB" for by, test in one["raised"]))
         total = sum(one["cpu"] for one in workers.values())
         write(f"together: {total:.0f} s CPU, {time.monotonic() - self.began:.0f} s wall")

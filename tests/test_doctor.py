@@ -692,6 +692,7 @@ G1_MOTIONS, G1_MJCF = os.environ.get("G1_MOTIONS", ""), os.environ.get("G1_MJCF"
 ALSO = {"torque", "clip", "speed"}  # said of some sound recordings, too: bounds that they pass a little
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TAKES, reason="AMASS_DIR names no folder with *_poses.npz")
 def test_recorded_takes_have_no_cause_and_with_joints_exchanged_that_one(robot: Robot, tmp_path: Path) -> None:
     retarget_sources(TAKES, robot.name, tmp_path)

@@ -65,6 +65,7 @@ def untrained(monkeypatch) -> None:
 # What a branch is
 
 
+@pytest.mark.slow
 def test_a_branch_without_changes_equals_the_run_it_left_bit_for_bit(finished, tmp_path):
     before = contents(finished)
     branch = resume(str(finished), [], "2", tmp_path / "branch")

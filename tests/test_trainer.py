@@ -381,6 +381,7 @@ def test_auto_is_the_newest_run_with_a_checkpoint(tmp_path, monkeypatch):
         run_directory.find_run("auto")
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_a_checkpoint_and_exits_with_130(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), "--config", "ppo_amass_training.yaml"]
     command += ["--run-dir", str(tmp_path / "run")]
