@@ -49,6 +49,18 @@ def resolve_here(config: Config) -> ResolvedConfig:
     return resolved
 
 
+def resolve_to_evaluate(config: Config) -> ResolvedConfig:
+    """`resolve_here` without a word, and in the native engine where there is no accelerator, whatever the run's was.
+
+    The engines agree to float32 rounding, and MJX takes minutes to compile on a CPU.
+    """
+    accelerator = jax.default_backend() != "cpu"
+    resolved = resolve(config, accelerator=accelerator)
+    if accelerator or resolved.env.physics == "native":
+        return resolved
+    return dataclasses.replace(resolved, env=dataclasses.replace(resolved.env, physics="native"))
+
+
 def load_reference(config: ResolvedConfig, robot: Robot) -> Reference:
     """The reference of a configuration's clips."""
     sources, control_dt = config.reference.clips, config.env.control_dt

@@ -289,7 +289,7 @@ def test_a_number_must_be_a_number(section, key, value):
         ("amp.batch_size=all", "is 'all'; expected a whole number above 0 or auto"),
         ("ppo.seed=-1", "is -1; expected a whole number at least 0 and at most 4294967295"),
         ("ppo.gamma=1", "is 1; expected a number above 0 and below 1"),
-        ("env.physics=mujoco", "is 'mujoco'; expected auto, native or mjx"),
+        ("env.physics=mujoco", "is 'mujoco'; expected auto, native, mjx or mjx-warp"),
         (
             "env.command.forward=[0.7, 0.4]",
             "is [0.7, 0.4]; expected [lowest, highest] in this order, each a number, or auto",
@@ -458,7 +458,7 @@ def test_resolve_keeps_what_was_set_and_fills_the_rest():
     config = load_config("ppo_amass_training", ["env.num_envs=64", "amp.replay_size=1000"])
     laptop, accelerator = (resolve(config, accelerator=where) for where in (False, True))
     assert (laptop.env.num_envs, laptop.env.physics, laptop.ppo.batch_size) == (64, "native", 64 * 32 // 4)
-    assert (accelerator.env.num_envs, accelerator.env.physics) == (64, "mjx")
+    assert accelerator.env.num_envs == 64 and accelerator.env.physics.startswith("mjx")
     assert laptop.amp.replay_size == accelerator.amp.replay_size == 1000
     assert resolve(laptop, accelerator=True) == laptop
 

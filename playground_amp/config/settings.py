@@ -93,8 +93,8 @@ class EnvConfig:
     """A shipped robot, the path of a robot's YAML file, or one of mujoco-menagerie, such as unitree_g1."""
     task: str = "walk"
     """What the robots are asked to do: walk, or package.module:Class of your own (docs/tasks.md)."""
-    physics: Literal["auto", "native", "mjx"] = "auto"
-    """Physics engine: native is MuJoCo on CPU threads, mjx its JAX version; auto picks mjx on an accelerator."""
+    physics: Literal["auto", "native", "mjx", "mjx-warp"] = "auto"
+    """Physics engine: native (MuJoCo on CPU threads), mjx (JAX) or mjx-warp (NVIDIA Warp); auto is the fastest one."""
     num_envs: Size = AUTO
     """Robots simulated at once; auto is 256 on a CPU and 4096 on an accelerator."""
     control_dt: Positive = 0.02
@@ -330,7 +330,7 @@ class FittedEnvConfig(EnvConfig):
 class ResolvedEnvConfig(EnvConfig):
     """EnvConfig without `auto` of this machine; that of the robot stays until robot and clips are known."""
 
-    physics: Literal["native", "mjx"]
+    physics: Literal["native", "mjx", "mjx-warp"]
     num_envs: PositiveInt
 
 

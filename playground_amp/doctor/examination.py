@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from playground_amp.amp import AMP
-from playground_amp.builder import make_amp
+from playground_amp.builder import make_amp, resolve_to_evaluate
 from playground_amp.config import Config, ResolvedConfig, asks_for_every_way, resolve
 from playground_amp.core.errors import InputError
 from playground_amp.doctor.clips import ClipReport, examine_clips, report_clip
@@ -86,7 +86,7 @@ def trained_policy(run: str | Path) -> PolicyFunction:
     Raises InputError where there is no run or it has no checkpoint yet.
     """
     run = run_directory.find_run(str(run))
-    amp = make_amp(_resolve(run_directory.read_config(run, [])))
+    amp = make_amp(resolve_to_evaluate(run_directory.read_config(run, [])))
     with Checkpoints(run / "checkpoints", read_only=True) as checkpoints:
         if checkpoints.latest is None:
             raise InputError(f"--checkpoint: '{run}' holds no checkpoint yet; leave --checkpoint out")

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 
 from playground_amp.amp import AMP
-from playground_amp.builder import make_amp
-from playground_amp.config import ResolvedConfig, asks_for_gaits, resolve
+from playground_amp.builder import make_amp, resolve_to_evaluate
+from playground_amp.config import ResolvedConfig, asks_for_gaits
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import json_values
 from playground_amp.core.reporter import SILENT, Reporter
@@ -94,7 +94,7 @@ def evaluate_checkpoints(
     check_episodes(episodes)
     check_speeds(speeds, [path])
     overrides = [f"env.command.forward=[{speeds[0]}, {speeds[1]}]"] if speeds else []
-    config = resolve(run_directory.read_config(path, overrides), accelerator=jax.default_backend() != "cpu")
+    config = resolve_to_evaluate(run_directory.read_config(path, overrides))
     if not run_directory.has_checkpoint(path):
         raise InputError(f"'{path}' holds no checkpoint to evaluate yet")
     return _evaluate(path, config, checkpoint, episodes, seed, reporter)

@@ -8,8 +8,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from playground_amp.builder import make_amp
-from playground_amp.config import asks_for_gaits, resolve
+from playground_amp.builder import make_amp, resolve_to_evaluate
+from playground_amp.config import asks_for_gaits
 from playground_amp.core.errors import InputError
 from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.evaluation.command_grid import GridEvaluation, evaluate_grid, grid_of
@@ -33,7 +33,7 @@ def evaluate_run_over_grid(
     """
     if checkpoint == "all":
         raise InputError("--checkpoint all has no grid; give newest, best or an iteration")
-    config = resolve(run_directory.read_config(path, []), accelerator=jax.default_backend() != "cpu")
+    config = resolve_to_evaluate(run_directory.read_config(path, []))
     if asks_for_gaits(config.amp):
         raise InputError(f"'{path}' is asked for gaits, not for commands; leave --grid and --command out")
     if not run_directory.has_checkpoint(path):

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from playground_amp.builder import make_amp, resolve_here
+from playground_amp.builder import make_amp, resolve_to_evaluate
 from playground_amp.envs.env import Env
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, tell_clips
@@ -36,7 +36,7 @@ def load_policy(run: str | Path, checkpoint: str | int = "best") -> Policy:
     Raises InputError where there is none, and for a damaged one.
     """
     path = run_directory.find_run(str(run))
-    amp = make_amp(resolve_here(run_directory.read_config(path, [])))
+    amp = make_amp(resolve_to_evaluate(run_directory.read_config(path, [])))
     with Checkpoints(path / "checkpoints", read_only=True) as checkpoints:
         state, about = checkpoints.restore(amp, choose_iteration(checkpoints, checkpoint))
     tell_clips(about, amp)

@@ -1,13 +1,14 @@
-"""wandb, chosen so that it never asks and never blocks."""
+"""wandb, chosen so that it never asks and never blocks; without it nothing is imported of it."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import wandb
+if TYPE_CHECKING:
+    import wandb
 
 INIT_TIMEOUT = 30  # seconds after which a run without network goes offline
 ID_FILE = "wandb_id"
@@ -24,6 +25,8 @@ def choose_mode(setting: str) -> str:
 
 
 def _logged_in() -> bool:
+    import wandb
+
     try:
         return bool(wandb.login(prompt=False))
     except Exception:  # a broken key file must not stop a training
@@ -46,6 +49,8 @@ def start(mode: str, run_dir: Path, project: str, config: dict[str, Any]) -> wan
 
 
 def _init(mode: str, run_dir: Path, project: str, config: dict[str, Any], run_id: str) -> wandb.Run:
+    import wandb
+
     settings = wandb.Settings(init_timeout=INIT_TIMEOUT, silent=True, console="off", x_disable_stats=True)
     run = wandb.init(
         project=project,

@@ -24,7 +24,7 @@ class Physics(Protocol):
 
 
 def make_physics(name: str, robot: Robot, *, control_dt: float) -> Physics:
-    """The engine of that name (native or mjx); `control_dt` must be a multiple of the model's time step."""
+    """The engine of that name (native, mjx or mjx-warp); `control_dt` must be a multiple of the model's time step."""
     substeps = round(control_dt / robot.model.opt.timestep)
     if substeps < 1 or abs(substeps * robot.model.opt.timestep - control_dt) > 1e-9:
         raise InputError(
@@ -37,4 +37,4 @@ def make_physics(name: str, robot: Robot, *, control_dt: float) -> Physics:
         return NativePhysics(robot, substeps)
     from playground_amp.envs.physics.mjx import MjxPhysics
 
-    return MjxPhysics(robot, substeps)
+    return MjxPhysics(robot, substeps, impl="warp" if name == "mjx-warp" else "jax")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 
 import jax
@@ -44,7 +45,7 @@ class NativePhysics:
 
     def _batch(self, size: int) -> Batch:
         if size not in self._batches:
-            batch = self._batches[size] = Batch(self._robot.model, nsim=size)
+            batch = self._batches[size] = Batch(self._robot.model, nsim=size, nthread=_cores())
             batch.bind("geom_xpos")  # a derived field is only filled by the calls after it is bound
             batch.bind("actuator_force")
         return self._batches[size]
@@ -76,6 +77,11 @@ class NativePhysics:
         geoms = self._robot.pad_geoms
         bottoms = batch.geom_xpos[:, geoms, 2] - self._robot.model.geom_size[geoms, 0]
         return bottoms.min(axis=-1)
+
+
+def _cores() -> int:
+    """Cores this process may use: a cluster's job or a container has fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 
 
 def _rows(array: jax.Array) -> np.ndarray:
