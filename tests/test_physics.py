@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ from playground_amp.robots import Robot
 
 CONTROL_DT = 0.02
 SUBSTEPS = 4
+WARP = importlib.util.find_spec("warp") is not None
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +179,12 @@ def test_servos_pull_towards_their_targets_within_the_force_range(
     assert np.abs(state.torque).max() <= 4.0 + 1e-6
 
 
+@pytest.mark.skipif(WARP, reason="warp-lang is installed")
+def test_warp_that_is_not_installed_is_one_sentence(robot: Robot) -> None:
+    with pytest.raises(InputError, match=r"env.physics is 'mjx-warp', which needs .* warp-lang: .* env.physics=mjx$"):
+        make_physics("mjx-warp", robot, control_dt=CONTROL_DT)
+
+
 @pytest.mark.parametrize("control_dt", [0.021, 0.0075, 0.001])
 @pytest.mark.parametrize("engine", ["native", "mjx"])
 def test_control_step_must_be_a_multiple_of_the_time_step(robot: Robot, engine: str, control_dt: float) -> None:
@@ -195,7 +203,10 @@ def test_control_step_sets_the_simulated_time(robot: Robot) -> None:
 
 
 @pytest.mark.slow
-def test_mjx_follows_native_over_200_control_steps(robot: Robot, native: Physics) -> None:
+@pytest.mark.parametrize(
+    "engine", ["mjx", pytest.param("mjx-warp", marks=pytest.mark.skipif(not WARP, reason="warp-lang is not installed"))]
+)
+def test_mjx_follows_native_over_200_control_steps(robot: Robot, native: Physics, engine: str) -> None:
     """4 s of standing under small random targets, from a few mm above the ground.
 
     MJX computes in float32 and native in float64. Rounding of 6e-8 a substep, over 800 substeps and contacts that
@@ -207,7 +218,7 @@ def test_mjx_follows_native_over_200_control_steps(robot: Robot, native: Physics
     targets = controls(robot, 200, 4, scale=0.05)
     ours, theirs = (
         roll(physics, qpos, np.zeros((4, robot.model.nv), np.float32), targets)
-        for physics in (native, make_physics("mjx", robot, control_dt=CONTROL_DT))
+        for physics in (native, make_physics(engine, robot, control_dt=CONTROL_DT))
     )
     assert ours.qpos[:, :, 2].min() > 0.4  # nobody fell
     for name, tolerance in (("qpos", 1e-3), ("pad_height", 1e-3), ("qvel", 3e-2), ("torque", 3e-2)):
