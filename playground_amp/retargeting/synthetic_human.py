@@ -87,6 +87,13 @@ def directions() -> dict[str, PathStyle]:
         "stand_ahead_back_stand": [(0.5, 0.0, 0.0, 3.0), (-0.3, 0.0, 0.0, 3.0)],
         "stand_left_right_stand": [(0.0, 0.15, 0.0, 3.0), (0.0, -0.2, 0.0, 3.0)],
         "stand_turn_arc_stand": [(0.0, 0.0, 0.6, 3.0), (0.5, 0.0, -0.3, 3.0)],
+        "back_right_0.3_narrow": [(-0.3, 0.0, -0.6, 6.0)],
+        "back_and_left_0.3": [(-0.3, 0.12, 0.0, 6.0)],
+        "left_and_round_0.15": [(0.0, 0.15, 0.5, 5.0)],
+        "left_and_back_round_0.15": [(0.0, 0.15, -0.5, 5.0)],
+        "ahead_and_right_0.6": [(0.6, -0.2, 0.0, 6.0)],
+        "arc_left_0.6_narrow": [(0.6, 0.0, 0.7, 6.0)],
+        "right_and_arc_0.4": [(0.4, -0.15, 0.5, 6.0)],
     }
     return {name: _path_style(name, legs, 400 + i) for i, (name, legs) in enumerate(ways.items())}
 
