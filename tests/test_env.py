@@ -16,7 +16,7 @@ from playground_amp.core.commands import MIRROR
 from playground_amp.core.rotations import from_yaw, multiply, rotate
 from playground_amp.core.types import Frame, Outcome, PhysicsState
 from playground_amp.envs.env import Env, EnvState, frame_of
-from playground_amp.envs.task import has_fallen, track_command
+from playground_amp.envs.task import has_fallen, stand_still, track_command
 from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
 
@@ -541,15 +541,16 @@ def test_an_environment_under_other_settings_keeps_everything_else(labelled: Env
     ("velocity", "mean", "expected"),
     [
         ((0.5, 0.1, -0.3), (0.5, 0.1, -0.3), 1.0),
-        ((0.0, 0.1, -0.3), (0.0, 0.1, -0.3), np.exp(-1.0)),  # (0.5 m/s)^2 over 0.25: ahead it is the moment that counts
+        ((0.0, 0.1, -0.3), (0.5, 0.1, -0.3), np.exp(-1.0)),  # (0.5 m/s)^2 over 0.25
         ((1.0, 0.1, -0.3), (0.5, 0.1, -0.3), np.exp(-1.0)),
-        ((0.5, 0.1, -0.3), (9.0, 0.1, -0.3), 1.0),
+        ((0.5, 0.1, -0.3), (0.6, 0.1, -0.3), np.exp(-0.2)),  # 0.1 m/s over 0.5
         ((-0.5, 0.1, -0.3), (0.5, 0.1, -0.3), np.exp(-4.0)),
         ((0.5, 0.3, -0.3), (0.5, 0.1, -0.3), np.exp(-0.08)),  # a sway
         ((0.5, -0.1, -0.3), (0.5, 0.1, -0.3), np.exp(-0.08)),
-        ((0.5, 0.3, -0.3), (0.5, 0.3, -0.3), np.exp(-0.08 - 0.16)),  # a way
+        ((0.5, 0.3, -0.3), (0.5, 0.3, -0.3), np.exp(-0.08 - 0.4)),  # a way
+        ((0.5, 0.1, -0.3), (0.8, 0.5, -0.3), np.exp(-1.0)),  # both ways: the distance
         ((0.5, 0.1, -2.3), (0.5, 0.1, -0.3), np.exp(-0.4)),
-        ((0.5, 0.1, 0.2), (0.5, 0.1, 0.2), np.exp(-0.025 - 0.5)),
+        ((0.5, 0.1, 0.2), (0.5, 0.1, 0.2), np.exp(-0.025 - 0.5**0.5)),
     ],
 )
 def test_task_reward_by_hand(velocity: tuple, mean: tuple, expected: float) -> None:
@@ -559,6 +560,20 @@ def test_task_reward_by_hand(velocity: tuple, mean: tuple, expected: float) -> N
     assert float(reward) == pytest.approx(expected, rel=1e-5)
     reflected = [jnp.array(values) * MIRRORED for values in (velocity, mean, command)]
     assert float(track_command(*reflected, 0.25, 0.5)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_creeping_costs_a_robot_that_is_told_to_stand_five_times_as_much() -> None:
+    """Of a tolerance of 0.5 m/s a fifth is left at the command zero, half of the way back at half a unit."""
+    for command, share in ((0.0, 0.2), (0.1, 0.6), (0.2, 1.0), (0.8, 1.0)):
+        mean = jnp.array([command + 0.04, 0.0, 0.0])
+        reward = track_command(jnp.array([command, 0.0, 0.0]), mean, jnp.array([command, 0.0, 0.0]), 0.25, 0.5)
+        assert float(reward) == pytest.approx(np.exp(-0.04 / (0.5 * share)), rel=1e-5)
+
+
+def test_a_lifted_foot_costs_a_robot_that_is_told_to_stand_and_no_other() -> None:
+    pads = jnp.array([[-0.001, 0.0, 0.0, 0.0], [0.02, 0.02, 0.0, -0.001], [0.02, 0.02, 0.0, 0.0]])
+    commands = jnp.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.1]])
+    assert np.asarray(stand_still(pads, commands)) == pytest.approx([1.0, np.exp(-1.0), 1.0])
 
 
 @pytest.mark.parametrize("command", [(0.5, 0.2, 0.0), (0.5, 0.0, 0.6), (0.0, 0.0, 0.0), (-0.3, 0.0, 0.0)])

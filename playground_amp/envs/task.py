@@ -18,7 +18,7 @@ from flax import struct
 
 from playground_amp.config import FittedCommandConfig, FittedEnvConfig, is_enabled
 from playground_amp.core import rotations
-from playground_amp.core.commands import UNIT
+from playground_amp.core.commands import STANDS, UNIT
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.core.types import Frame, PhysicsState
 from playground_amp.envs.observations import ObservationTerm
@@ -26,6 +26,8 @@ from playground_amp.motion.reference import Reference
 from playground_amp.robots import Robot
 
 NOISE = 0.25  # of UNIT, standard deviation, on commands that are taken from the reference
+CALM = 0.2  # tolerance of the mean velocity of a robot that is told to stand, as a share of that of one that goes
+LIFT = 0.01  # m, mean height of the pads at which a robot that is told to stand gets 1/e of its task reward
 WALK = "walk"  # the name of WalkingTask in configurations
 METHODS = ("sample_command", "reward", "terminated", "observation_terms")
 
@@ -88,9 +90,10 @@ class WalkingTask:
         return label, ahead(low + (high - low) * jax.random.uniform(speed_key, (count,)))
 
     def reward(self, step: TaskStep) -> jax.Array:
-        """See `track_command`."""
+        """See `track_command` and `stand_still`."""
         tolerances = self.config.speed_tolerance, self.config.turn_tolerance
-        return track_command(step.velocity, step.mean_velocity, step.command, *tolerances)
+        follows = track_command(step.velocity, step.mean_velocity, step.command, *tolerances)
+        return follows * stand_still(step.physics.pad_height, step.command)
 
     def terminated(self, step: TaskStep) -> jax.Array:
         """See `has_fallen`."""
@@ -131,16 +134,29 @@ def track_command(
 ) -> jax.Array:
     """Task reward [...] in 0..1 for following a command (c, d, e):
 
-        exp(-(vx - c)^2 / s - 2 (vy - d)^2 - (wz - e)^2 / 10) exp(-(my - d)^2 / s - (mz - e)^2 / t)
+        exp(-(vx - c)^2 / s - 2 (vy - d)^2 - (wz - e)^2 / 10)
+        * exp(-|(mx - c, my - d)| / (k sqrt(s)) - |mz - e| / (k sqrt(t)))
 
-    with (vx, vy, wz) the velocity over the step, (my, mz) its running mean, s and t the tolerances. What sways and
-    turns with every step of the feet is judged widely at each moment, and narrowly by its mean: a narrow reward for
-    the moment would be one for hurried short steps. All [..., 3] in m/s, m/s, rad/s.
+    with (vx, vy, wz) the velocity over the step, (mx, my, mz) its running mean, s and t the tolerances, and k from CALM
+    for a robot that is told to stand to 1 for one that is told to go at UNIT or more. What sways and turns with every
+    step of the feet is judged widely at each moment, and narrowly by its mean: a narrow reward for the moment would be
+    one for hurried short steps. The mean's is steep down to no error at all, since a robot that is told to stand and
+    creeps at 4 cm/s would lose nothing by a square. All [..., 3] in m/s, m/s, rad/s.
     """
+    calm = CALM + (1.0 - CALM) * jnp.minimum(jnp.linalg.norm(command / UNIT, axis=-1), 1.0)
     within, over = velocity - command, mean_velocity - command
     moment = within[..., 0] ** 2 / speed_tolerance + 2.0 * within[..., 1] ** 2 + 0.1 * within[..., 2] ** 2
-    mean = over[..., 1] ** 2 / speed_tolerance + over[..., 2] ** 2 / turn_tolerance
-    return jnp.exp(-moment) * jnp.exp(-mean)
+    mean = jnp.hypot(over[..., 0], over[..., 1]) / speed_tolerance**0.5 + jnp.abs(over[..., 2]) / turn_tolerance**0.5
+    return jnp.exp(-moment - mean / calm)
+
+
+def stand_still(pad_height: jax.Array, command: jax.Array) -> jax.Array:
+    """Factor [...] in 0..1 of the task reward for feet that stay on the ground: exp(-mean of h / LIFT), 1 where the
+    command [..., 3] is not to stand; h, `pad_height` [..., P] m, is that of each pad above the ground.
+    """
+    lifted = jnp.maximum(pad_height, 0.0).mean(axis=-1)
+    stands = (jnp.abs(command) < STANDS).all(axis=-1)
+    return jnp.where(stands, jnp.exp(-lifted / LIFT), 1.0)
 
 
 def has_fallen(frame: Frame, min_height: float, max_tilt: float) -> jax.Array:
