@@ -133,6 +133,15 @@ def _points(low: float, high: float, step: float) -> list[float]:
     return [round(float(point), 3) for point in points]
 
 
+def tour_of(config: FittedCommandConfig) -> np.ndarray:
+    """Commands [S, 3] to look at one after the other: every way there is, each as far as its range goes, and zero."""
+    (back, forward), (_, left), (_, turn) = _bounds(config)
+    stand = [[0.0, 0.0, 0.0]] if config.stand_share else []
+    ways = [[forward, 0.0, 0.0], [0.5 * forward, 0.0, turn], [0.0, left, 0.0], [back, 0.0, 0.0], [0.0, 0.0, turn]]
+    kept = [way for i, way in enumerate(ways) if any(way) and way not in ways[:i]]
+    return np.array([*kept, *stand], np.float32)
+
+
 def evaluate_grid(
     amp: AMP, params: dict, statistics: Statistics, key: jax.Array, commands: np.ndarray, episodes: int = 8
 ) -> GridEvaluation:

@@ -147,7 +147,7 @@ def evaluate(amp: AMP, recording: Recording) -> Evaluation:
         **held_out_distances(amp, windows),
         action_rate=_mean([gait.action_rate for gait in walking]),
         cost_of_transport=_mean([gait.cost_of_transport for gait in walking]),
-        speeds=_speed_rows(amp.env.speed_range, recording, gaits, reference),
+        speeds=_speed_rows(amp.env.speed_range, *_walks(recording, gaits, one_way), reference),
     )
 
 
@@ -199,6 +199,15 @@ def _cost_of_transport(power: float, speed: float, robot: Robot) -> float:
     """P / (m g v), for power in W and speed in m/s; NaN for a robot that stays where it is."""
     weight = robot.model.body_mass.sum() * np.linalg.norm(robot.model.opt.gravity)
     return power / (weight * speed) if speed > 0.05 else math.nan
+
+
+def _walks(recording: Recording, gaits: list[EpisodeGait], one_way: bool) -> tuple[Recording, list[EpisodeGait]]:
+    """What was asked to walk straight ahead: all of it with `one_way`, or the episodes without another way in them."""
+    if one_way:
+        return recording, gaits
+    ahead = (recording.command[:, 0] >= MOVING) & ~recording.command[:, 1:].any(axis=-1)
+    kept = recording.replace(command=recording.command[ahead], fell=recording.fell[ahead])
+    return kept, [gait for gait in gaits if gait.is_ahead]
 
 
 def _speed_rows(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from playground_amp.amp import AMP
-from playground_amp.core.commands import UNIT
+from playground_amp.core.commands import UNIT, in_words
 from playground_amp.evaluation.gait_labels import middle_speeds
 from playground_amp.evaluation.rollout import Recording, segment_of_step
 from playground_amp.motion.clip import MotionClip
@@ -49,6 +49,23 @@ def film_gaits(path: Path, amp: AMP, recording: Recording) -> None:
     frames = render.render(amp.env.robot, motion, np.concatenate(reference))
     words = [f"asked for {name}, {speed:.2f} m/s" for name, speed in zip(names, speeds, strict=True)]
     frames = [render.caption(frame, words[gait]) for frame, gait in zip(frames, gait_of_frame, strict=True)]
+    render.write_video(path, frames)
+    render.write_strip(path.with_suffix(".png"), frames, seconds=len(frames) / render.FPS)
+
+
+def film_commands(path: Path, amp: AMP, recording: Recording, commands: np.ndarray) -> None:
+    """Write the video `path`, and stills beside it, of one of the longest episodes under `commands` [S, 3] in turn.
+
+    An arrow on the ground shows the command, words say it, and the clip nearest to it is played beside the robot.
+    """
+    lengths, every = np.asarray(recording.alive).sum(axis=0), _steps_per_frame(amp)
+    episode = int(lengths.argmax())
+    segment = np.asarray(segment_of_step(len(recording.alive), len(commands)))[: lengths[episode] : every]
+    clips = [nearest_clip(amp.env.reference.clips.training, command) for command in commands]
+    reference = [render.loop(clip.qpos[::every], int((segment == i).sum())) for i, clip in enumerate(clips)]
+    motion = np.asarray(recording.qpos[: lengths[episode] : every, episode])
+    frames = render.render(amp.env.robot, motion, np.concatenate(reference), commands=commands[segment])
+    frames = [render.caption(frame, in_words(commands[i])) for frame, i in zip(frames, segment, strict=True)]
     render.write_video(path, frames)
     render.write_strip(path.with_suffix(".png"), frames, seconds=len(frames) / render.FPS)
 

@@ -20,7 +20,7 @@ from playground_amp.evaluation.rollout import Recording
 from playground_amp.evaluation.style import held_out_windows, training_distances
 from playground_amp.metrics.gait import measure
 from playground_amp.reporting.command_maps import heat_maps, paths_from_above
-from playground_amp.reporting.film import film, film_gaits, nearest_clip
+from playground_amp.reporting.film import film, film_commands, film_gaits, nearest_clip
 from playground_amp.reporting.html_page import drawn
 from playground_amp.reporting.run_report import write_report
 from playground_amp.runs.run_directory import read_restarts
@@ -36,12 +36,14 @@ def write_final_report(
     gaits: GaitEvaluation | None = None,
     gaits_in_turn: Recording | None = None,
     grid: GridEvaluation | None = None,
+    tour: tuple[np.ndarray, Recording] | None = None,
 ) -> list[str]:
     """Write videos/, evaluation.json and report.html of a run; returns sentences that tell of them.
 
     `evaluation` is that of `recording`. `health` is the paragraph at the top of the report: what became of the run.
     `gaits` are those of a policy that is commanded one of several, and `gaits_in_turn` episodes under
-    `sequential_schedule`, to be filmed. `grid` is that of a policy that is commanded any way.
+    `sequential_schedule`, to be filmed. `grid` is that of a policy that is commanded any way, and
+    `tour` are commands [S, 3] and episodes under one after the other, to be filmed.
     """
     write_evaluation(run_dir, evaluation, gaits, grid)
     reference = _reference(amp, evaluation)
@@ -50,7 +52,7 @@ def write_final_report(
     notes = [_survival(evaluation), *_gait(evaluation, reference), *_bounds(numbers, out_of_bounds)]
     notes += gait_sentences(gaits) if gaits else []
     notes += grid.sentences if grid else []
-    notes += _film(run_dir / "videos" / "final.mp4", amp, recording, gaits_in_turn)
+    notes += _film(run_dir / "videos" / "final.mp4", amp, recording, gaits_in_turn, tour)
     restarts = [(restart.iteration, restart.sentence) for restart in read_restarts(run_dir)]
     pictures = _maps(grid) if grid else []
     report = write_report(
@@ -111,13 +113,21 @@ def _bounds(numbers: dict[str, float], faults: list[str]) -> list[str]:
     return [f"out of the bounds that playground-amp evaluate shows: {', '.join(wrong)}"]
 
 
-def _film(path: Path, amp: AMP, recording: Recording, gaits_in_turn: Recording | None) -> list[str]:
+def _film(
+    path: Path,
+    amp: AMP,
+    recording: Recording,
+    gaits_in_turn: Recording | None,
+    tour: tuple[np.ndarray, Recording] | None,
+) -> list[str]:
     """Write the video, if one is wanted; where it is, or why there is none."""
     if amp.config.logging.video_seconds == 0.0:
         return []
     try:
         if gaits_in_turn:
             film_gaits(path, amp, gaits_in_turn)
+        elif tour:
+            film_commands(path, amp, tour[1], tour[0])
         else:
             film(path, amp, recording)
     except Exception as error:  # no OpenGL on this machine must not cost the report

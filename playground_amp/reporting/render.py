@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import warnings
@@ -16,6 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mujoco.rendering.classic import gl_context
 
+from playground_amp.core.commands import STANDS
+from playground_amp.motion.clip_commands import facing
 from playground_amp.robots import Robot
 
 FPS = 25
@@ -28,6 +31,8 @@ SKYBOX = mujoco.mjtTexture.mjTEXTURE_SKYBOX
 SKY = (0.93, 0.95, 0.98), (0.72, 0.78, 0.86)  # colours, above and below
 TILES = (0.84, 0.86, 0.88), (0.78, 0.80, 0.83)
 GHOST = (0.95, 0.62, 0.25, 1.0)  # colour of the reference
+GO, TURN = (0.10, 0.45, 0.85, 1.0), (0.80, 0.20, 0.55, 1.0)  # colours of a command's velocity and of its turning
+ARC = 4  # arrows that show the turning
 CROP = slice(60, -40), slice(100, -100)  # rows and columns of a frame that a still shows
 CAPTION = 30, 440  # height and width of a line of words, pixels; it fills the top of the crop
 
@@ -87,12 +92,18 @@ def _height(robot: Robot) -> float:
 
 
 def render(
-    robot: Robot, motion: np.ndarray, reference: np.ndarray, *, size: tuple[int, int] = (640, 480)
+    robot: Robot,
+    motion: np.ndarray,
+    reference: np.ndarray,
+    *,
+    commands: np.ndarray | None = None,
+    size: tuple[int, int] = (640, 480),
 ) -> list[np.ndarray]:
     """N frames [H, W, 3] uint8 of the states `motion` [N, nq], and of `reference` [N, nq] ahead, seen from their right.
 
     The camera follows the robot, and the reference is kept at one distance from it whatever their speeds. `size` is the
-    width and height of a frame, pixels.
+    width and height of a frame, pixels. Of `commands` [N, 3] (m/s, m/s, rad/s) the velocity is an arrow on the ground,
+    and the turning an arc of arrows, as far round as a second takes.
     """
     model = side_by_side_model(robot)
     data = mujoco.MjData(model)
@@ -102,15 +113,43 @@ def render(
     camera.distance, camera.azimuth, camera.elevation = 2.4 * height, 100.0, -10.0
     frames = []
     with make_renderer(model, size) as renderer:
-        for robot_qpos, reference_qpos in zip(motion, reference, strict=True):
+        for row, (robot_qpos, reference_qpos) in enumerate(zip(motion, reference, strict=True)):
             beside = reference_qpos.copy()
             beside[:2] = robot_qpos[0] + spacing, robot_qpos[1]
             data.qpos[:] = np.concatenate([robot_qpos, beside])
             mujoco.mj_forward(model, data)
             camera.lookat[:] = [robot_qpos[0] + 0.5 * spacing, robot_qpos[1], 0.46 * height]
             renderer.update_scene(data, camera)
+            if commands is not None:
+                _draw_command(renderer.scene, robot_qpos, commands[row], height)
             frames.append(renderer.render())
     return frames
+
+
+def _draw_command(scene: mujoco.MjvScene, qpos: np.ndarray, command: np.ndarray, height: float) -> None:
+    """Add the arrows of a command [3] to a scene, on the ground under a robot in state `qpos` [nq]."""
+    heading = float(facing(qpos[None, 3:7])[0])
+    foot = np.array([qpos[0], qpos[1], 0.02 * height])
+    forward, left = (np.array([np.cos(heading + turned), np.sin(heading + turned), 0.0]) for turned in (0.0, np.pi / 2))
+    speed = command[0] * forward + command[1] * left
+    if np.linalg.norm(speed) > STANDS:
+        _arrow(scene, foot, foot + height * speed, 0.02 * height, GO)
+    if abs(command[2]) > STANDS:
+        angles = heading + np.linspace(0.0, command[2], ARC + 1)
+        points = foot + 0.45 * height * np.stack([np.cos(angles), np.sin(angles), np.zeros(ARC + 1)], axis=1)
+        for start, end in itertools.pairwise(points):
+            _arrow(scene, start, end, 0.015 * height, TURN)
+
+
+def _arrow(scene: mujoco.MjvScene, start: np.ndarray, end: np.ndarray, width: float, colour: tuple) -> None:
+    if scene.ngeom >= scene.maxgeom:
+        return
+    geom = scene.geoms[scene.ngeom]
+    mujoco.mjv_initGeom(
+        geom, mujoco.mjtGeom.mjGEOM_ARROW, np.zeros(3), np.zeros(3), np.zeros(9), np.array(colour, np.float32)
+    )
+    mujoco.mjv_connector(geom, mujoco.mjtGeom.mjGEOM_ARROW, width, start, end)
+    scene.ngeom += 1
 
 
 def stills(

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.config import asks_for_every_way
-from playground_amp.evaluation.command_grid import evaluate_grid, grid_of
+from playground_amp.evaluation.command_grid import evaluate_grid, grid_of, tour_of
 from playground_amp.evaluation.evaluate import evaluate
 from playground_amp.evaluation.gait_labels import evaluate_gaits, sequential_schedule, switching_schedule
-from playground_amp.evaluation.rollout import record
+from playground_amp.evaluation.rollout import CommandSchedule, record
 
 GRID_EPISODES = 8  # at most, of each command
-FILMED = 8  # episodes of which the longest becomes the video that shows several gaits
+FILMED = 8  # episodes of which the longest becomes the video that shows several gaits or commands
 
 
 def evaluate_and_show(path: Path, amp: AMP, state: TrainState, health: str) -> tuple[dict[str, Any], list[str]]:
@@ -39,12 +40,18 @@ def evaluate_and_show(path: Path, amp: AMP, state: TrainState, health: str) -> t
         if steps := video_steps(amp):
             schedule = sequential_schedule(amp, FILMED)
             gaits_in_turn = record(amp, params, statistics, turn_key, FILMED, schedule, steps)
-    grid = None
+    grid = tour = None
     if not amp.env.labelled and asks_for_every_way(amp.env.config.command):
         commands = grid_of(amp.env.config.command)
         each = max(1, min(GRID_EPISODES, episodes // 8))
         grid = evaluate_grid(amp, params, statistics, jax.random.fold_in(key, 2), commands, each)
+        if video_steps(amp):
+            turns = tour_of(amp.env.config.command)
+            schedule = CommandSchedule(
+                jnp.zeros((len(turns), FILMED), jnp.int32), jnp.repeat(jnp.asarray(turns)[:, None], FILMED, axis=1)
+            )
+            tour = turns, record(amp, params, statistics, jax.random.fold_in(key, 3), FILMED, schedule)
     notes = write_final_report(
-        path, amp, recording, evaluation, health=health, gaits=gaits, gaits_in_turn=gaits_in_turn, grid=grid
+        path, amp, recording, evaluation, health=health, gaits=gaits, gaits_in_turn=gaits_in_turn, grid=grid, tour=tour
     )
     return {name: value for name, value in evaluation.to_json().items() if name != "speeds"}, notes
