@@ -26,7 +26,7 @@ from playground_amp.config import (
     resolve,
 )
 from playground_amp.evaluation import command_grid
-from playground_amp.evaluation.command_grid import MOST, STEPS, evaluate_grid, grid_of, windows_near
+from playground_amp.evaluation.command_grid import MOST, STEPS, evaluate_grid, grid_of, tour_of, windows_near
 from playground_amp.reporting.command_maps import heat_maps, paths_from_above
 from playground_amp.reporting.html_page import drawn
 
@@ -49,6 +49,14 @@ def test_a_speed_alone_is_a_line_and_every_way_a_box_with_zero_in_it() -> None:
         points = np.unique(box[:, axis])
         assert len(points) <= MOST and np.diff(points).max() <= step + 0.11 and 0.0 in points
     assert (grid_of(ranges(stand_share=0.1)) == 0.0).all(axis=1).sum() == 1
+
+
+def test_the_film_shows_every_way_that_may_be_asked_for_once() -> None:
+    every = tour_of(ranges(forward=(-0.4, 1.0), sideways=(-0.3, 0.3), turn=(-0.8, 0.8), stand_share=0.1))
+    assert every.tolist() == pytest.approx(
+        np.array([[1.0, 0, 0], [0.5, 0, 0.8], [0, 0.3, 0], [-0.4, 0, 0], [0, 0, 0.8], [0, 0, 0]])
+    )
+    assert tour_of(ranges()).tolist() == pytest.approx(np.array([[0.8, 0, 0]]))
 
 
 def test_a_change_is_followed_when_the_mean_velocity_stays_near_the_command() -> None:

@@ -90,6 +90,17 @@ def test_frames_show_robot_and_reference_and_the_video_plays(robot, clip, tmp_pa
     assert imageio.imread(tmp_path / "a.png").shape[1] == 3 * 440
 
 
+def test_a_command_is_an_arrow_to_where_it_goes(robot, clip):
+    """Blue ahead of the robot on its left picture half and behind it where it is told to go back, none to stand."""
+    commands = np.array([[0.6, 0.0, 0.0], [-0.6, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.8]])
+    motion = np.repeat(clip.qpos[:1], 4, axis=0)
+    plain, frames = (render.render(robot, motion, motion, commands=given) for given in (None, commands))
+    drawn = [(np.abs(a.astype(int) - b).sum(axis=-1) > 100) for a, b in zip(frames, plain, strict=True)]
+    ahead, back, stand, turn = (np.nonzero(where)[1] for where in drawn)
+    assert len(stand) == 0 and min(len(ahead), len(back), len(turn)) > 50
+    assert ahead.mean() > back.mean() + 40
+
+
 def test_words_stand_in_the_corner_that_stills_show_and_nowhere_else():
     grey = np.full((480, 640, 3), 200, np.uint8)
     frame, other = (render.caption(grey, f"asked for {name}") for name in ("stand", "walk"))

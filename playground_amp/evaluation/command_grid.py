@@ -137,8 +137,9 @@ def tour_of(config: FittedCommandConfig) -> np.ndarray:
     """Commands [S, 3] to look at one after the other: every way there is, each as far as its range goes, and zero."""
     (back, forward), (_, left), (_, turn) = _bounds(config)
     stand = [[0.0, 0.0, 0.0]] if config.stand_share else []
-    ways = [[forward, 0.0, 0.0], [0.5 * forward, 0.0, turn], [0.0, left, 0.0], [back, 0.0, 0.0], [0.0, 0.0, turn]]
-    kept = [way for i, way in enumerate(ways) if any(way) and way not in ways[:i]]
+    ways = [[forward, 0.0, 0.0], [0.5 * forward, 0.0, turn], [0.0, left, 0.0], [min(back, 0.0), 0.0, 0.0]]
+    ways = [way for way in [*ways, [0.0, 0.0, turn]] if any(way) and (turn or way != [0.5 * forward, 0.0, 0.0])]
+    kept = [way for i, way in enumerate(ways) if way not in ways[:i]]
     return np.array([*kept, *stand], np.float32)
 
 
