@@ -26,8 +26,8 @@ from playground_amp.motion.reference import Reference
 from playground_amp.robots import Robot
 
 NOISE = 0.25  # of UNIT, standard deviation, on commands that are taken from the reference
-CALM = 0.2  # tolerance of the mean velocity of a robot that is told to stand, as a share of that of one that goes
-LIFT = 0.01  # m, mean height of the pads at which a robot that is told to stand gets 1/e of its task reward
+CALM = 0.5  # tolerance of the mean velocity of a robot that is told to stand, as a share of that of one that goes
+LIFT = 0.03  # m, mean height of the pads at which a robot that is told to stand gets 1/e of its task reward
 WALK = "walk"  # the name of WalkingTask in configurations
 METHODS = ("sample_command", "reward", "terminated", "observation_terms")
 
