@@ -18,7 +18,7 @@ from playground_amp.reporting.viewer.simulation import Comparison
 
 PLOTTED = 10.0  # s of D that are plotted
 ROBOT, REFERENCE = "#3b78c3", "#e8923a"  # colours of the lines
-FRAME = 0.02  # s, that an arrow key moves on or back
+FRAME = 0.02  # s, that a key moves on or back
 WIDTH = 310  # of the panel on the left, pixels
 WAYS = {"left": 0.5 * np.pi, "right": -0.5 * np.pi, "ahead": 0.0, "back": np.pi}  # rad, from the robot's heading
 
@@ -30,14 +30,13 @@ class Axis:
     name: str
     more: str  # the key for more of it
     less: str
-    step: float  # of its slider
 
 
 AXES = (
-    Axis("ahead, m/s", "W", "S", 0.01),
-    Axis("to the left, m/s", "Q", "E", 0.01),
-    Axis("turn left, rad/s", "A", "D", 0.01),
-)
+    Axis("ahead, m/s", "I", "K"),
+    Axis("to the left, m/s", "U", "O"),
+    Axis("turn left, rad/s", "J", "L"),
+)  # W, A, S, D, Q, E and the arrows move viser's camera
 
 
 class PlaybackPanel:
@@ -55,8 +54,8 @@ class PlaybackPanel:
             self._about_clip = self._gui.add_html("")
         keys = {
             "Play or pause": ("space", self._toggle),
-            "One frame on": ("arrowright", lambda: session.seek(session.time + FRAME)),
-            "One frame back": ("arrowleft", lambda: session.seek(session.time - FRAME)),
+            "One frame on": ("N", lambda: session.seek(session.time + FRAME)),
+            "One frame back": ("B", lambda: session.seek(session.time - FRAME)),
         }
         add_keys(server, do, keys | ({"Start again": ("R", session.restart)} if self._run else {}))
 
@@ -67,7 +66,7 @@ class PlaybackPanel:
         if self._run:
             name, low, high, hint = "moment, s", -REMEMBERED, 0.0, "0 is now; drag back to see what was"
         else:
-            name, low, high, hint = "time, s", 0.0, session.end, "arrow keys: frame by frame"
+            name, low, high, hint = "time, s", 0.0, session.end, "keys B and N: frame by frame"
         self._moment = gui.add_slider(name, min=low, max=high, step=FRAME, initial_value=0.0, hint=hint)
         self._moment.on_update(by_hand(lambda value: do(lambda: session.seek(self._origin + value))))
         self._speed = gui.add_dropdown("speed", [f"{speed:g}" for speed in SPEEDS], initial_value="1")
@@ -146,7 +145,7 @@ class RunPanel:
             axis.name,
             min=low,
             max=high if asked else low + 1.0,
-            step=axis.step,
+            step=0.01,
             initial_value=low,
             disabled=not asked,
             hint=hint,
@@ -200,7 +199,7 @@ class RunPanel:
     def _add_discriminator(self) -> None:
         self._verdict = self._gui.add_html("")
         self._plot = self._gui.add_uplot(
-            data=(np.array([-PLOTTED, 0.0]), np.full(2, np.nan), np.full(2, np.nan)),
+            data=(np.array([-PLOTTED, 0.0]), np.zeros(2), np.zeros(2)),
             series=(
                 uplot.Series(label="s"),
                 uplot.Series(label="robot", stroke=ROBOT, width=2),
@@ -256,7 +255,7 @@ def _keys() -> str:
     """What the keys do, HTML."""
     keys = [(f"{axis.more} {axis.less}", axis.name.partition(",")[0]) for axis in AXES]
     keys += [("X", "stop"), ("P", "push"), ("R", "start again"), ("space", "play, pause")]
-    keys += [("← →", "a frame"), ("page up, down", "checkpoint")]
+    keys += [("B N", "a frame back, on"), ("page up, down", "checkpoint")]
     return _small("<br>".join(f"<b>{html.escape(key)}</b> {html.escape(what)}" for key, what in keys))
 
 
@@ -265,9 +264,8 @@ def status(session: Playback, message: str) -> str:
     words = [f"{session.time:.2f} s"]
     if isinstance(session, RunSession):
         words = [f"iteration {session.iteration}", *words]
-        words.append(
-            "fell" if session.frame.fell else "now" if session.is_live else f"{session.end - session.time:.1f} s ago"
-        )
+        ago = "now" if session.is_live else f"{session.end - session.time:.1f} s ago"
+        words.append("fell" if session.frame.fell else ago)
     line = _small(" · ".join(words))
     return line + (f'<div style="color:#c0392b;padding:0 1em 0.5em">{html.escape(message)}</div>' if message else "")
 
@@ -281,13 +279,13 @@ def _small(text: str) -> str:
 
 
 def _verdict(found: Comparison) -> str:
-    robot, reference = (
-        f'<b style="color:{colour};font-size:1.4em">{value:.2f}</b>'
-        for colour, value in ((ROBOT, found.robot), (REFERENCE, found.reference))
+    columns = "".join(
+        f'<span style="flex:1">{name} <b style="color:{colour};font-size:1.5em">{value:.2f}</b></span>'
+        for name, colour, value in (("robot", ROBOT, found.robot), ("reference", REFERENCE, found.reference))
     )
     return (
-        f'<div style="padding:0 1em;line-height:1.5">D of the last second {robot}<br>'
-        f"of the reference, same command {reference}</div>"
+        f'<div style="padding:0 1em"><span style="font-size:0.85em">D, mean of the last second</span>'
+        f'<div style="display:flex;align-items:baseline">{columns}</div></div>'
     )
 
 

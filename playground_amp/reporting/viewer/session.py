@@ -23,10 +23,10 @@ MOST_STEPS = 12  # control steps in one call: a machine that cannot keep up fall
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """D over the time until the moment that is shown, N steps."""
+    """D over the time until the moment that is shown, N steps; those without one are left out."""
 
     time: np.ndarray  # [N] s, from that moment: at most 0
-    score: np.ndarray  # [N] NaN where there is none
+    score: np.ndarray  # [N]
 
 
 class RunSession(Playback):
@@ -240,8 +240,9 @@ class RunSession(Playback):
         """D over the last `seconds`."""
         index = self._index
         frames = self._frames[max(0, index + 1 - round(seconds / self._dt)) : index + 1]
-        time = self._dt * np.arange(1 - len(frames), 1)
-        return Trace(time, np.array([np.nan if frame.fell else frame.score for frame in frames]))
+        time, score = self._dt * np.arange(1 - len(frames), 1), np.array([frame.score for frame in frames])
+        there = np.isfinite(score) & ~np.array([frame.fell for frame in frames])
+        return Trace(time[there], score[there])
 
 
 def middle(ranges: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import viser
 from mjviser import ViserMujocoScene
 
 from playground_amp.core.errors import InputError
-from playground_amp.reporting.render import side_by_side_model
+from playground_amp.reporting.render import side_by_side_model, still_height
 from playground_amp.reporting.viewer import panel
 from playground_amp.reporting.viewer.gate import Gate
 from playground_amp.reporting.viewer.playback import Playback
@@ -115,10 +115,10 @@ class Scene:
         self._data = mujoco.MjData(self._model)
         self._view = ViserMujocoScene(server, self._model, num_envs=1)
         self._view.camera_tracking_enabled = False  # the world is moved here instead, without the root's sway
-        height = 1.3 * float(session.robot.home_qpos[2])
+        height = still_height(session.robot)
         aside = 0.5 * height if is_run else 0.0
-        server.initial_camera.position = np.array([1.5 * height, aside - 2.0 * height, 0.95 * height])
-        server.initial_camera.look_at = np.array([0.0, 0.6 * aside, 0.5 * height])
+        server.initial_camera.position = np.array([1.2 * height, -1.7 * height, 0.8 * height])
+        server.initial_camera.look_at = np.array([0.0, 0.6 * aside, 0.45 * height])
         server.initial_camera.fov = np.deg2rad(45.0)
 
     def show(self, shown, *, follow: bool) -> None:
