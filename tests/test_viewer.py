@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import socket
+import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import Page, browse, find_browser
 from conftest import CONTROL_DT, make_clip
 from training_runs import train
 
@@ -33,11 +39,10 @@ needs_viser = pytest.mark.skipif(not HAS_VISER, reason="viser and mjviser are no
 # Placement and clips
 
 
-def test_the_reference_stands_left_of_the_robot_and_faces_its_way(walk: np.ndarray) -> None:
+def test_the_reference_stands_beside_the_robot_and_faces_its_way(walk: np.ndarray) -> None:
     robot = turned(walk[10], 1.2)
     placed = beside(robot, 1.2, walk[40], 0.0, spacing=0.5)
-    left = np.array([-np.sin(1.2), np.cos(1.2)])
-    np.testing.assert_allclose(placed[:2] - robot[:2], 0.5 * left, atol=1e-9)
+    np.testing.assert_allclose(placed[:2] - robot[:2], [0.0, 0.5], atol=1e-9)
     assert placed[2] == walk[40, 2]
     assert facing(placed[None, 3:7])[0] == pytest.approx(facing(walk[40:41, 3:7])[0] + 1.2)
     np.testing.assert_array_equal(placed[7:], walk[40, 7:])
@@ -400,3 +405,75 @@ def test_the_token_opens_the_door(clips: ClipPlayback) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/secret/", timeout=30) as answer:
         assert answer.status == 200
     window._server.stop()
+
+
+# In a browser
+
+
+@pytest.fixture
+def served(run_dir: Path) -> Iterator[str]:
+    """The address of a viewer of the run, in a process of its own."""
+    words = [sys.executable, "-m", "playground_amp", "view", str(run_dir), "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            said = process.stdout.readline() if process.stdout else ""
+            assert said.startswith("watch at "), process.stderr.read() if process.stderr else said
+            yield said.split()[2]
+        finally:
+            process.kill()
+
+
+def place_of(page: Page, label: str, share: float) -> tuple[float, float]:
+    """Where on the page the slider of that label is at a share of its range."""
+    script = f"""(() => {{
+        const labels = [...document.querySelectorAll('label, div, span')].filter(e => e.innerText === {label!r});
+        let row = labels[labels.length - 1];
+        while (!row.querySelector('.mantine-Slider-trackContainer')) row = row.parentElement;
+        const box = row.querySelector('.mantine-Slider-trackContainer').getBoundingClientRect();
+        return [box.left + {share} * box.width, box.top + 0.5 * box.height];
+    }})()"""
+    x, y = page.evaluate(script)
+    return x, y
+
+
+def time_shown(page: Page) -> float:
+    """Seconds in the line at the top."""
+    found = re.search(r"· ([\d.]+) s ·", page.text())
+    return float(found[1]) if found else -1.0
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"it did not happen within {seconds:g} s: {what}"
+        time.sleep(0.25)
+
+
+@pytest.mark.slow
+@needs_viser
+@pytest.mark.skipif(find_browser() is None, reason="there is no browser here: apt-get install chromium")
+def test_a_browser_shows_the_run_and_steers_it(served: str) -> None:
+    with browse() as page:
+        page.open(served)
+        page.wait_for("What gives the robot away")
+        before, picture = time_shown(page), page.screenshot()
+        wait_until(lambda: time_shown(page) > before + 0.2, "time passes")
+        assert page.screenshot() != picture, "robot and clip move"
+
+        page.press("j", "KeyJ")
+        page.wait_for("turning +0.10 rad/s")
+        page.click(*place_of(page, "ahead, m/s", 0.75))
+        page.wait_for("asked for 0.70 m/s, turning +0.10 rad/s")
+
+        page.press(" ", "Space")
+        page.wait_for("Play\n")
+        wait_until(lambda: time_shown(page) == time_shown(page), "it stands still")
+        picture = page.screenshot()
+        page.click(*place_of(page, "moment, s", 0.99))
+        page.wait_for(" s ago")
+        assert page.screenshot() != picture, "the slider moves robot and clip"
+
+        page.click(*place_of(page, "checkpoint", 0.0))
+        page.wait_for("iteration 2, 1 of 2 checkpoints")
+        assert page.complaints == []
+        assert all(address.startswith((served, served.replace("http", "ws").rstrip("/"))) for address in page.requests)

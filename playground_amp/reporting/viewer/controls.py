@@ -8,6 +8,7 @@ from typing import Any
 import viser
 
 Do = Callable[[Callable[[], object]], None]  # hands what a control asks for to the thread of the session
+Key = tuple[Any, Callable[[], object]]  # a name of viser's, and what it does
 
 
 def by_hand(ask: Callable[[Any], object]) -> Callable[[viser.GuiEvent], None]:
@@ -20,7 +21,7 @@ def by_hand(ask: Callable[[Any], object]) -> Callable[[viser.GuiEvent], None]:
     return on_update
 
 
-def add_keys(server: viser.ViserServer, do: Do, keys: Mapping[str, tuple[Any, Callable[[], object]]]) -> None:
+def add_keys(server: viser.ViserServer, do: Do, keys: Mapping[str, Key]) -> None:
     """Bind keys: what one does, in words -> the key and the deed. The words are in viser's list of commands, too."""
     for words, (key, deed) in keys.items():
         command = server.gui.add_command(words, hotkey=key)

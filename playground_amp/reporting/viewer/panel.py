@@ -11,7 +11,7 @@ import viser
 from viser import uplot
 
 from playground_amp.core.commands import in_words
-from playground_amp.reporting.viewer.controls import Do, add_keys, by_hand
+from playground_amp.reporting.viewer.controls import Do, Key, add_keys, by_hand
 from playground_amp.reporting.viewer.playback import SPEEDS, Playback
 from playground_amp.reporting.viewer.session import NEAREST, REMEMBERED, RunSession
 from playground_amp.reporting.viewer.simulation import Comparison
@@ -226,7 +226,7 @@ class RunPanel:
 
     def _add_keys(self) -> None:
         session = self._session
-        keys = {"Push": ("P", self._push), "Stop": ("X", session.stop)}
+        keys: dict[str, Key] = {"Push": ("P", self._push), "Stop": ("X", session.stop)}
         keys |= {"Next checkpoint": ("pageup", lambda: self._step_checkpoint(1))}
         keys |= {"Checkpoint before": ("pagedown", lambda: self._step_checkpoint(-1))}
         for number, axis in enumerate(AXES):
@@ -280,12 +280,12 @@ def _small(text: str) -> str:
 
 def _verdict(found: Comparison) -> str:
     columns = "".join(
-        f'<span style="flex:1">{name} <b style="color:{colour};font-size:1.5em">{value:.2f}</b></span>'
+        f'<span style="white-space:nowrap">{name} <b style="color:{colour};font-size:1.4em">{value:.2f}</b></span>'
         for name, colour, value in (("robot", ROBOT, found.robot), ("reference", REFERENCE, found.reference))
     )
     return (
         f'<div style="padding:0 1em"><span style="font-size:0.85em">D, mean of the last second</span>'
-        f'<div style="display:flex;align-items:baseline">{columns}</div></div>'
+        f'<div style="display:flex;align-items:baseline;gap:1.2em">{columns}</div></div>'
     )
 
 

@@ -1,4 +1,4 @@
-"""Where things are shown: the reference clip beside the robot, walking the way that the robot faces."""
+"""Where things are shown: the reference clip beside the robot, facing the same way."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ def turned(qpos: np.ndarray, angle: float) -> np.ndarray:
 
 
 def beside(qpos: np.ndarray, heading: float, other: np.ndarray, other_heading: float, spacing: float) -> np.ndarray:
-    """The state `other` [nq] moved to `spacing` m left of `qpos` [nq], turned from its heading to `heading`, rad.
+    """The state `other` [nq] moved to `spacing` m beside `qpos` [nq], turned from its heading to `heading`, rad.
 
-    Its height stays.
+    Beside is along the world's y, whichever way they face: there neither hides the other from the camera. Its height
+    stays.
     """
     moved = turned(other, heading - other_heading)
-    moved[:2] = qpos[:2] + spacing * np.array([-np.sin(heading), np.cos(heading)])
+    moved[:2] = qpos[0], qpos[1] + spacing
     return moved
 
 

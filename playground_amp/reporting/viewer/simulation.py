@@ -12,6 +12,7 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.config import is_enabled
+from playground_amp.core.terms import FeatureGroup
 from playground_amp.discriminator import attribution
 from playground_amp.envs.env import EnvState
 from playground_amp.motion.clip_commands import facing
@@ -108,7 +109,7 @@ class Simulation:
 
     def _pure_compare(
         self, networks: Networks, fake: jax.Array, key: jax.Array
-    ) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+    ) -> tuple[jax.Array, jax.Array, dict[FeatureGroup, jax.Array]]:
         prior = self.amp.prior
 
         def score(inputs: jax.Array) -> jax.Array:
