@@ -264,8 +264,8 @@ def status(session: Playback, message: str) -> str:
     words = [f"{session.time:.2f} s"]
     if isinstance(session, RunSession):
         words = [f"iteration {session.iteration}", *words]
-        ago = "now" if session.is_live else f"{session.end - session.time:.1f} s ago"
-        words.append("fell" if session.frame.fell else ago)
+        words.append("now" if session.is_live else f"{session.end - session.time:.1f} s ago")
+        words += ["fell"] if session.frame.fell else []
     line = _small(" · ".join(words))
     return line + (f'<div style="color:#c0392b;padding:0 1em 0.5em">{html.escape(message)}</div>' if message else "")
 
