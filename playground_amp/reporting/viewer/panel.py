@@ -30,12 +30,13 @@ class Axis:
     name: str
     more: str  # the key for more of it
     less: str
+    keys_do: str
 
 
 AXES = (
-    Axis("ahead, m/s", "I", "K"),
-    Axis("to the left, m/s", "U", "O"),
-    Axis("turn left, rad/s", "J", "L"),
+    Axis("ahead, m/s", "I", "K", "faster, slower"),
+    Axis("to the left, m/s", "U", "O", "to the left, right"),
+    Axis("turn left, rad/s", "J", "L", "turn left, right"),
 )  # W, A, S, D, Q, E and the arrows move viser's camera
 
 
@@ -253,7 +254,7 @@ class RunPanel:
 
 def _keys() -> str:
     """What the keys do, HTML."""
-    keys = [(f"{axis.more} {axis.less}", axis.name.partition(",")[0]) for axis in AXES]
+    keys = [(f"{axis.more} {axis.less}", axis.keys_do) for axis in AXES]
     keys += [("X", "stop"), ("P", "push"), ("R", "start again"), ("space", "play, pause")]
     keys += [("B N", "a frame back, on"), ("page up, down", "checkpoint")]
     return _small("<br>".join(f"<b>{html.escape(key)}</b> {html.escape(what)}" for key, what in keys))

@@ -17,7 +17,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.reporting.render import side_by_side_model, still_height
 from playground_amp.reporting.viewer import panel
 from playground_amp.reporting.viewer.gate import Gate
-from playground_amp.reporting.viewer.playback import Playback
+from playground_amp.reporting.viewer.playback import Playback, Shown
 from playground_amp.reporting.viewer.session import RunSession
 
 FRAME = 1.0 / 30.0  # s between two pictures
@@ -121,7 +121,7 @@ class Scene:
         server.initial_camera.look_at = np.array([0.0, 0.6 * aside, 0.45 * height])
         server.initial_camera.fov = np.deg2rad(45.0)
 
-    def show(self, shown, *, follow: bool) -> None:
+    def show(self, shown: Shown, *, follow: bool) -> None:
         """Draw a moment; with `follow` its centre is where the camera looks."""
         parts = [shown.robot] if shown.reference is None else [shown.robot, shown.reference]
         self._data.qpos[:] = np.concatenate(parts)
