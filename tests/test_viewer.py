@@ -395,7 +395,7 @@ def test_the_window_does_what_is_asked_and_shows_it(run: RunSession) -> None:
 
 
 @needs_viser
-def test_the_token_opens_the_door(clips: ClipPlayback) -> None:
+def test_clips_are_shown_to_who_has_the_token(clips: ClipPlayback) -> None:
     from playground_amp.reporting.viewer.window import Window
 
     window = Window(clips, "clips")
@@ -404,6 +404,11 @@ def test_the_token_opens_the_door(clips: ClipPlayback) -> None:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/secret/", timeout=30) as answer:
         assert answer.status == 200
+    window._ask(lambda: clips.choose_clip("other"))
+    for step in range(3):
+        window.tick(0.1, dict.fromkeys(("numbers", "discriminator", "checkpoints"), 0.0), now=float(step))
+    assert "0.30 s" in window._status.content
+    assert window._panels[0]._moment.value == pytest.approx(0.3)
     window._server.stop()
 
 

@@ -96,7 +96,7 @@ class PlaybackPanel:
         name = self._run.reference_name if self._run else self._clip.value
         clip = session.clips[name].clip
         said = f"{name}: {_words(session.clips[name].command)}, {clip.duration:.1f} s"
-        self._about_clip.content = _small(said if self._run else f"{said}. {clip.source}")
+        self._about_clip.content = _small(html.escape(said if self._run else f"{said}. {clip.source}"))
 
     def _is_live(self) -> bool:
         return self._run is not None and self._run.is_live
