@@ -140,7 +140,13 @@ def test_a_command_that_is_wrong_is_found() -> None:
 
 def test_options_that_are_spoken_of_exist() -> None:
     """Words such as --resume in the prose are options of a command."""
-    needed = {"evaluate": ["run"], "sweep": ["--config", "a"], "train": ["--config", "a"], "doctor": ["--config", "a"]}
+    needed = {
+        "evaluate": ["run"],
+        "view": ["run"],
+        "sweep": ["--config", "a"],
+        "train": ["--config", "a"],
+        "doctor": ["--config", "a"],
+    }
     needed |= {"retarget": ["take", "--out", "a"], "results": ["run"]}
     names = {*command_line.COMMANDS, *(path.stem for path in (ROOT / "scripts").glob("*.py"))}
     parsers = [read_arguments(name, needed.get(name, []))[0] for name in names]

@@ -83,6 +83,11 @@ def load_clip(path: str | Path, robot: Robot) -> MotionClip:
     return clip
 
 
+def robot_of_clip(path: Path) -> str:
+    """Name of the robot that a clip was made for; raises InputError as `load_clip` does."""
+    return _read(path).robot
+
+
 def _read(path: Path) -> MotionClip:
     try:
         with np.load(path, allow_pickle=False) as file:
