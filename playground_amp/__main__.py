@@ -14,6 +14,8 @@ COMMANDS = {  # name -> what it does, and the function that parses its arguments
     "retarget": ("turn recordings of people or robots into clips of a robot", "retargeting.command:retarget"),
     "doctor": ("examine a configuration, its clips and this machine before training", "doctor.command:doctor"),
     "evaluate": ("measure runs by fresh episodes, and hold them against bounds", "evaluation.command:evaluate"),
+    "export": ("write a policy as ONNX and NumPy with a contract that a robot checks", "export.command:export"),
+    "deploy": ("check and run an exported policy; needs no JAX", "deploy.command:deploy"),
     "sweep": ("train a grid of settings and seeds side by side", "training.command:sweep"),
     "benchmark": ("measure environment steps a second, part by part", "training.command:benchmark"),
 }
