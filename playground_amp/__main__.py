@@ -16,6 +16,7 @@ COMMANDS = {  # name -> what it does, and the function that parses its arguments
     "evaluate": ("measure runs by fresh episodes, and hold them against bounds", "evaluation.command:evaluate"),
     "export": ("write a policy as ONNX and NumPy with a contract that a robot checks", "export.command:export"),
     "deploy": ("check and run an exported policy; needs no JAX", "deploy.command:deploy"),
+    "transfer": ("try a policy in other engines, grounds and robots", "transfer.command:transfer"),
     "sweep": ("train a grid of settings and seeds side by side", "training.command:sweep"),
     "benchmark": ("measure environment steps a second, part by part", "training.command:benchmark"),
 }
