@@ -148,6 +148,7 @@ def test_options_that_are_spoken_of_exist() -> None:
         "doctor": ["--config", "a"],
     }
     needed |= {"retarget": ["take", "--out", "a"], "results": ["run"]}
+    needed |= {"export": ["run", "--out", "a"], "deploy": ["a"], "transfer": ["run"]}
     names = {*command_line.COMMANDS, *(path.stem for path in (ROOT / "scripts").glob("*.py"))}
     parsers = [read_arguments(name, needed.get(name, []))[0] for name in names]
     known = {option for parser in parsers for option in parser._option_string_actions} | {"--version"}

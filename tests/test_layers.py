@@ -9,21 +9,21 @@ from import_graph import PACKAGE, circles, import_graph, imports, modules, reach
 
 LAYERS = [  # from the top; a room imports from rooms above its own, never from its neighbours
     {"", "core"},  # "" is the package itself: its version, and names that it looks up when they are asked for
-    {"config"},
+    {"config", "deploy"},
     {"robots", "learning"},
     {"motion"},
     {"metrics", "discriminator", "envs"},
     {"amp"},
     {"builder", "runs"},
     {"evaluation"},
-    {"reporting"},
-    {"training", "retargeting"},
+    {"reporting", "export"},
+    {"training", "retargeting", "transfer"},
     {"doctor", "experiments"},
     {"__main__"},
 ]
 OFFLINE = {"retargeting", "experiments", "robots.proposal"}  # what training must not need
 NO_MUJOCO = ("learning.", "discriminator.losses", "discriminator.penalties", "discriminator.rewards")
-ENTRIES = 20  # at the top of the package: what a newcomer can take in at a glance
+ENTRIES = 23  # at the top of the package: what a newcomer can take in at a glance
 
 MODULES, GRAPH = modules(), import_graph()
 ROOMS = rooms(GRAPH)
@@ -65,6 +65,12 @@ def test_learning_code_knows_no_mujoco(name: str) -> None:
 def test_training_loads_nothing_that_works_offline() -> None:
     found = reachable(GRAPH, "training.trainer")
     assert not {name for name in found for prefix in OFFLINE if f"{name}.".startswith(f"{prefix}.")}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith("deploy")))
+def test_a_robot_needs_no_jax(name: str) -> None:
+    found = libraries(reachable(GRAPH, name))
+    assert found & {"jax", "flax", "brax", "optax", "scipy", "pydantic", "yaml", "matplotlib"} == set()
 
 
 def test_brax_and_mjx_come_through_the_quiet_door() -> None:

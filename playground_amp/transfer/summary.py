@@ -1,0 +1,74 @@
+"""What walks under a condition are worth, with 95 % intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from playground_amp.transfer.conditions import Condition
+from playground_amp.transfer.walk import Walks
+
+RESAMPLES = 2000
+Z = 1.959964  # of 95 %
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    condition: Condition
+    episodes: int
+    survival: float  # share that did not fall
+    survival_interval: Interval
+    seconds: float  # mean until the fall or the end
+    speed_error: float  # m/s, mean over the episodes; NaN where all fell at once
+    speed_interval: Interval
+    turn_error: float  # rad/s
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        values = {name: value for name, value in vars(self).items() if name != "condition"}
+        return {"group": self.condition.group, "condition": self.condition.name} | values
+
+
+def summarise(condition: Condition, walks: Walks, seed: int) -> Row:
+    """Means and intervals over the episodes."""
+    survived, errors = walks.survived, walks.speed_error[np.isfinite(walks.speed_error)]
+    turns = walks.turn_error[np.isfinite(walks.turn_error)]
+    return Row(
+        condition,
+        len(survived),
+        float(survived.mean()),
+        wilson(int(survived.sum()), len(survived)),
+        float(walks.seconds.mean()),
+        float(errors.mean()) if len(errors) else np.nan,
+        bootstrap(errors, seed),
+        float(turns.mean()) if len(turns) else np.nan,
+    )
+
+
+def wilson(successes: int, count: int) -> Interval:
+    """Wilson's interval of a share: a bootstrap of nothing but survivors would claim to be certain."""
+    share, z2 = successes / count, Z**2 / count
+    middle = (share + 0.5 * z2) / (1.0 + z2)
+    half = Z * np.sqrt(share * (1.0 - share) / count + 0.25 * z2 / count) / (1.0 + z2)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def bootstrap(values: np.ndarray, seed: int) -> Interval:
+    """Percentile bootstrap of the mean of values [N]; NaN where there is none."""
+    if not len(values):
+        return np.nan, np.nan
+    rows = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.percentile(values[rows].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def worst_first(rows: Sequence[Row]) -> list[Row]:
+    """By survival, then by the error of speed."""
+    return sorted(rows, key=lambda row: (row.survival, -np.nan_to_num(row.speed_error, nan=np.inf)))
