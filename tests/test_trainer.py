@@ -16,7 +16,7 @@ from training_runs import train as run
 
 from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import load_config
-from playground_amp.core.errors import InputError, Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core.errors import DamagedCheckpoint, InputError, Interrupted, TrainingCollapsed, TrainingDiverged
 from playground_amp.reporting import render
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
@@ -58,6 +58,12 @@ def assert_same_training(one: Path, two: Path) -> None:
     timing = {"seconds", "env_steps_per_second"}
     for a, b in zip(rows(one), rows(two), strict=True):
         assert {k: v for k, v in a.items() if k not in timing} == {k: v for k, v in b.items() if k not in timing}
+
+
+def spoil(checkpoint: Path, damage: str) -> None:
+    for path in (checkpoint / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:10] if damage == "truncate" else os.urandom(500))
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +206,7 @@ def test_a_checkpoint_with_numbers_that_are_none_is_refused(finished, tmp_path):
     bad = state.replace(episodes=state.episodes.replace(length=np.float32(np.nan)))
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(4, bad, {})
-        with pytest.raises(InputError, match="not finite"):
+        with pytest.raises(DamagedCheckpoint, match="not what was saved"):
             checkpoints.restore(make_amp(run_directory.read_config(finished, [])))
 
 
@@ -272,17 +278,27 @@ def test_a_folder_that_holds_a_run_is_not_written_over(finished):
 
 
 @pytest.mark.parametrize("damage", ["truncate", "garbage"])
-def test_a_damaged_checkpoint_is_one_sentence(finished, tmp_path, damage):
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(finished, tmp_path, damage, capsys, instant):
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
-    for path in (copy / "checkpoints" / "4" / "state").rglob("*"):
-        if path.is_file():
-            path.write_bytes(path.read_bytes()[:10] if damage == "truncate" else os.urandom(500))
+    spoil(copy / "checkpoints" / "4", damage)
+    resume(str(copy), ["ppo.iterations=6", "logging.wandb=off"])
+    assert "checkpoint of iteration 4 is damaged" in capsys.readouterr().err
+    assert [row["iteration"] for row in rows(copy)] == [1, 2, 3, 4, 5, 6]
+    assert kept(copy)[0] == [2, 4, 6] and (copy / "damaged" / "checkpoint-4").is_dir()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "garbage"])
+def test_damage_everywhere_is_one_sentence(finished, tmp_path, damage):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    for iteration in ("2", "4"):
+        spoil(copy / "checkpoints" / iteration, damage)
     before = (copy / "metrics.jsonl").read_text()
-    with pytest.raises(InputError, match="cannot be read") as error:
+    with pytest.raises(InputError, match=r"checkpoints/4' cannot be read: it is damaged") as error:
         resume(str(copy), ["ppo.iterations=6"])
     assert "\n" not in str(error.value)
-    assert (copy / "metrics.jsonl").read_text() == before
+    assert (copy / "metrics.jsonl").read_text() == before and not (copy / "damaged").exists()
 
 
 def test_a_checkpoint_of_another_network_is_refused(finished):
@@ -355,14 +371,14 @@ def test_sigterm_saves_a_checkpoint(tmp_path, capsys, monkeypatch, instant):
     with pytest.raises(Interrupted, match="go on with") as stop:
         run(tmp_path / "run", "logging.checkpoint_interval=1000")
     assert stop.value.signal == signal.SIGTERM
-    assert latest(tmp_path / "run") == 2
+    assert latest(tmp_path / "run") == 1  # within the interval of two
 
 
-def test_auto_starts_what_is_not_there_and_resumes_what_is(tmp_path, finished):
+def test_auto_starts_what_is_not_there_and_leaves_what_is_done(tmp_path, finished, capsys):
     with pytest.raises(InputError, match="holds no checkpoint yet"):
         start_or_resume(None, [], tmp_path / "new", "auto")
-    with pytest.raises(InputError, match="has done its 4 iterations"):
-        start_or_resume("ppo_amass_training.yaml", [], finished, "auto")
+    assert start_or_resume("ppo_amass_training.yaml", [], finished, "auto") == finished
+    assert "has done its 4 iterations: there is nothing left to do" in capsys.readouterr().err
 
 
 def test_auto_is_the_newest_run_with_a_checkpoint(tmp_path, monkeypatch):

@@ -46,7 +46,20 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _duration(value: str) -> str:
+    """Refuses what is no time, and no time at all."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?[smh]", value) or seconds(value) <= 0.0:
+        raise ValueError
+    return value
+
+
+def seconds(duration: str) -> float:
+    """Of a `Duration`."""
+    return float(duration[:-1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[duration[-1]]
+
+
 Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
+Duration = Annotated[str, Strict(), AfterValidator(_duration)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Flag = Annotated[bool, Strict()]
 LowestFirst = AfterValidator(_ordered)
@@ -253,6 +266,8 @@ def _show(value: Any) -> str:
 def expected(kind: Any) -> str:
     """What a type admits, in words."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if kind == Duration:
+        return "a time such as 90s, 15m or 1h"
     if origin is Annotated:
         return " ".join([expected(arguments[0]), *_bounds(arguments[1:])])
     if origin is Literal:
