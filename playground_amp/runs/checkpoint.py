@@ -31,6 +31,7 @@ from playground_amp.core.terms import labels_of
 from playground_amp.motion.clip_set import difference
 from playground_amp.motion.features import feature_names
 from playground_amp.runs.checkpoint_compatibility import check_layout, trained_on
+from playground_amp.runs.divergence import is_finite
 
 SCORE = "score"
 SEAL = "seal"  # in what is kept beside a state: the checksums of both, and the shapes of the state
@@ -208,7 +209,7 @@ class Checkpoints:
                 f"{place} cannot be read: either sizes were changed since ({SIZES}), or it is damaged; undo the "
                 f"change, or delete that folder to go on from the one before"
             ) from None
-        if (seal and seal["state"] != _checksum(state)) or not _finite(state):
+        if (seal and seal["state"] != _checksum(state)) or not bool(is_finite(state)):
             raise self._damaged(iteration)
         return state, about
 
@@ -295,8 +296,3 @@ def _quiet() -> Generator[None]:
 
 def _score(metrics: dict[str, float]) -> float:
     return metrics[SCORE]
-
-
-def _finite(state: TrainState) -> bool:
-    leaves = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)

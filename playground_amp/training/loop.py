@@ -20,13 +20,17 @@ from playground_amp.amp import AMP, TrainState
 from playground_amp.config import to_dict
 from playground_amp.config.yaml_schema import seconds
 from playground_amp.core.errors import Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core.files import json_values
 from playground_amp.core.reporter import Reporter, say
 from playground_amp.discriminator.motion_prior import Metrics
 from playground_amp.runs.checkpoint import Checkpoints, describe, score
+from playground_amp.runs.divergence import is_finite, not_finite, write_dump
 from playground_amp.runs.metrics_log import Interval, MetricsFile
 from playground_amp.training import health, wandb_logger
 from playground_amp.training.final_evaluation import evaluate_and_show
 from playground_amp.training.progress import summary
+
+REMEDY = "lower the upper end of ppo.learning_rate_range or amp.discriminator_lr"
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
 Callback = Callable[[Mapping[str, float]], object]  # given each row of metrics; a true answer ends the training
@@ -36,6 +40,20 @@ class Algorithm(Protocol):
     """What can be trained: an AMP, or many at once."""
 
     def train_iteration(self, state: TrainState) -> tuple[TrainState, Metrics]: ...
+
+
+def lowered(amp: AMP, rate: float) -> AMP:
+    """The same algorithm with all learning rates times `rate`."""
+    if rate == 1.0:
+        return amp
+    ppo, prior = amp.config.ppo, amp.config.amp
+    low, high = ppo.learning_rate_range
+    rates: dict[str, Any] = {
+        "ppo.learning_rate": rate * ppo.learning_rate,
+        "ppo.learning_rate_range": (rate * low, rate * high),
+        "amp.discriminator_lr": rate * prior.discriminator_lr,
+    }
+    return amp.with_hyperparams(rates)
 
 
 def make_chunk(algorithm: Algorithm, length: int) -> Chunk:
@@ -60,8 +78,11 @@ def make_chunk(algorithm: Algorithm, length: int) -> Chunk:
 class TrainingLoop:
     """One training in progress."""
 
-    def __init__(self, amp: AMP, path: Path, *, reporter: Reporter, callback: Callback | None = None):
-        self.amp, self.config, self.path = amp, amp.config, path
+    def __init__(
+        self, amp: AMP, path: Path, *, reporter: Reporter, callback: Callback | None = None, rate: float = 1.0
+    ):
+        """`rate` is a factor on the learning rates of the configuration."""
+        self.amp, self.config, self.path = lowered(amp, rate), amp.config, path
         self.reporter, self.callback = reporter, callback
         self.metrics_file = MetricsFile(path)
         self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
@@ -135,27 +156,30 @@ class TrainingLoop:
         """Up to `count` iterations after `iteration`, fewer after a signal: at least one, and their rows."""
         began, before, series = time.perf_counter(), self.seconds, []
         while len(series) < count and not (stop and series):
+            previous = state
             state, metrics = chunk(state, 1)
-            series.append({name: values[0] for name, values in jax.device_get(metrics).items()})
+            row = {name: float(values[0]) for name, values in jax.device_get(metrics).items()}
+            self._check_numbers({"iteration": iteration + len(series) + 1, **row}, previous, state)
+            series.append(row)
         self.seconds = before + (time.perf_counter() - began)
         interval = Interval(iteration, len(series), before, self.seconds)
-        stacked = {name: np.array([metrics[name] for metrics in series]) for name in series[0]}
-        rows = interval.rows(stacked, self.config.steps_per_iteration)
-        for row in rows:
-            self._check_numbers(row)
-        return state, rows
+        stacked = {name: np.array([row[name] for row in series]) for name in series[0]}
+        return state, interval.rows(stacked, self.config.steps_per_iteration)
 
-    def _check_numbers(self, row: dict[str, Any]) -> None:
+    def _check_numbers(self, row: dict[str, Any], before: TrainState, after: TrainState) -> None:
+        """Raise TrainingDiverged when a metric or the state after an iteration is not finite; keep the one before."""
         status = health.assess_health([row], self.config)
-        if status.state != health.DIVERGED:
+        if status.state != health.DIVERGED and bool(is_finite(after)):
             return
         if self.wandb:
-            self.wandb.summary["health"] = status.state
-        last = self.checkpoints.latest
-        kept = f"the checkpoint of iteration {last} is kept" if last else "there was no checkpoint yet"
-        raise TrainingDiverged(
-            f"training diverged: {status.sentence}, and start again, or --resume {self.path} with --set ({kept})"
-        )
+            self.wandb.summary["health"] = health.DIVERGED
+        wrong = not_finite(after)
+        said = status.sentence
+        if status.state != health.DIVERGED:
+            said = f"{next(iter(wrong), 'the state')} is not finite after iteration {row['iteration']}; {REMEDY}"
+        about = {"iteration": row["iteration"], "said": said, "metrics": json_values(row), "after": wrong}
+        write_dump(self.path, before, about | {"config": to_dict(self.amp.config)})
+        raise TrainingDiverged(said)
 
     def _judge(self, rows: list[dict[str, Any]]) -> bool:
         """Bring the health up to date; whether it has changed in a way to tell."""

@@ -10,16 +10,19 @@ from typing import Any
 from playground_amp.amp import AMP, TrainState
 from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import Config, load_config
-from playground_amp.core.errors import DamagedCheckpoint, InputError, listed
+from playground_amp.core.errors import DamagedCheckpoint, InputError, TrainingDiverged, listed
 from playground_amp.core.reporter import SILENT, Reporter, say
+from playground_amp.learning.ppo import scale_learning_rate
 from playground_amp.motion.clip_sources import failed_clips
-from playground_amp.runs import run_directory
+from playground_amp.runs import divergence, run_directory
 from playground_amp.runs.checkpoint import Checkpoints
 from playground_amp.runs.lock import locked
 from playground_amp.runs.metrics_log import copy_metrics
 from playground_amp.training.loop import Callback, TrainingLoop
 from playground_amp.training.run import Run
 
+ROLLBACKS = 3  # times that a run goes back to its last good state because it diverged
+RATE = 0.5  # factor on the learning rates each time
 AT_THE_START = ("ppo.seed", "ppo.learning_rate", "networks.initial_log_std")  # a checkpoint has its own instead
 
 
@@ -152,7 +155,7 @@ def _go_on(
     run_directory.check_writable(source)
     run_directory.write_settings(source, amp.config, restarts)
     run_directory.write_reference(source, clips)
-    return _run(amp, source, state, reporter, callback)
+    return _run(amp, source, _slower(state, source, iteration), reporter, callback)
 
 
 def _newest_whole(checkpoints: Checkpoints, amp: AMP) -> tuple[TrainState, dict[str, Any], int]:
@@ -209,8 +212,48 @@ def _branch(
 
 
 def _run(amp: AMP, path: Path, state: TrainState | None, reporter: Reporter, callback: Callback | None) -> Run:
-    TrainingLoop(amp, path, reporter=reporter, callback=callback).run(state)
-    return Run(path)
+    while True:
+        rate = RATE ** _divergences(path)
+        try:
+            TrainingLoop(amp, path, reporter=reporter, callback=callback, rate=rate).run(state)
+            return Run(path)
+        except TrainingDiverged as error:
+            state = _go_back(amp, path, str(error))
+
+
+def _go_back(amp: AMP, path: Path, said: str) -> TrainState | None:
+    """The last good state, its learning rate lowered; None is the start. Raises TrainingDiverged after ROLLBACKS."""
+    dump = f"playground-amp doctor --replay '{path / divergence.FILE}' says where it began"
+    with Checkpoints(path / "checkpoints", read_only=True) as checkpoints:
+        kept = f"the checkpoint of iteration {checkpoints.latest}" if checkpoints.latest else "no checkpoint yet"
+        if _divergences(path) >= ROLLBACKS:
+            raise TrainingDiverged(
+                f"training diverged: {said}, and start again, or --resume {path} with --set ({kept} is there; going "
+                f"back with lower learning rates did not help {ROLLBACKS} times); {dump}"
+            ) from None
+        state, iteration = None, 0
+        if checkpoints.latest:
+            state, _, iteration = _newest_whole(checkpoints, amp)
+    run_directory.record_divergence(path, iteration, said)
+    say(
+        f"training diverged: {said}; going back to iteration {iteration} with {RATE:g} times the learning rates "
+        f"({_divergences(path)} of {ROLLBACKS} times); {dump}"
+    )
+    return _slower(state, path, iteration) if state else None
+
+
+def _slower(state: TrainState, path: Path, iteration: int) -> TrainState:
+    """A checkpoint's state with the learning rate lowered as often as training went back to it."""
+    times = sum(bool(one.diverged) and one.iteration == iteration for one in run_directory.read_restarts(path))
+    if not times:
+        return state
+    policy = state.policy
+    return state.replace(policy=policy.replace(opt_state=scale_learning_rate(policy.opt_state, RATE**times)))
+
+
+def _divergences(path: Path) -> int:
+    """How often a run has gone back with lower learning rates."""
+    return sum(bool(one.diverged) for one in run_directory.read_restarts(path))
 
 
 def _is_finished(run_dir: Path, overrides: Sequence[str]) -> int:
