@@ -21,7 +21,7 @@ from playground_amp.motion.clip import save_clip
 from playground_amp.motion.clip_set import ClipSet
 from playground_amp.reporting.run_report import write_report
 from playground_amp.runs import run_directory
-from playground_amp.runs.checkpoint import Checkpoints
+from playground_amp.runs.checkpoint import Checkpoints, checksum_of_about
 from playground_amp.training import loop, trainer
 
 
@@ -198,7 +198,9 @@ def own(on_own_clips, tmp_path) -> Path:
     config = (folder / "run" / "config.yaml").read_text()
     (folder / "run" / "config.yaml").write_text(config.replace(str(on_own_clips.parent), str(folder)))
     for path in (folder / "run" / "checkpoints").glob("*/about/metadata"):
-        path.write_text(path.read_text().replace(str(on_own_clips.parent), str(folder)))
+        about = json.loads(path.read_text().replace(str(on_own_clips.parent), str(folder)))
+        about["seal"]["about"] = checksum_of_about(about)
+        path.write_text(json.dumps(about))
     return folder / "run"
 
 

@@ -220,7 +220,7 @@ class Checkpoints:
                 arguments = ocp.args.Composite(about=ocp.args.JsonRestore())
                 about = self._manager.restore(iteration, args=arguments)["about"]
             if about.get("iteration", iteration) == iteration and (
-                SEAL not in about or about[SEAL]["about"] == _checksum_of(about)
+                SEAL not in about or about[SEAL]["about"] == checksum_of_about(about)
             ):
                 return about
         except Exception:  # as above
@@ -241,10 +241,10 @@ class Checkpoints:
 def sealed(about: Mapping[str, Any], state: TrainState) -> dict[str, Any]:
     """`about` with what it and the state are known again by."""
     content = {name: value for name, value in about.items() if name != SEAL}
-    return content | {SEAL: {"about": _checksum_of(content), "state": _checksum(state), "arrays": _shapes(state)}}
+    return content | {SEAL: {"about": checksum_of_about(content), "state": _checksum(state), "arrays": _shapes(state)}}
 
 
-def _checksum_of(about: Mapping[str, Any]) -> str:
+def checksum_of_about(about: Mapping[str, Any]) -> str:
     content = {name: value for name, value in about.items() if name != SEAL}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
