@@ -20,7 +20,8 @@ from playground_amp.core.errors import DamagedCheckpoint, InputError, Interrupte
 from playground_amp.reporting import render
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
-from playground_amp.runs.metrics_log import Interval
+from playground_amp.runs.lock import locked
+from playground_amp.runs.metrics_log import Interval, MetricsFile
 from playground_amp.training import health, loop
 from playground_amp.training.health import symptoms, verdict
 
@@ -355,6 +356,86 @@ def test_a_diverged_run_exits_with_a_sentence_and_saves_nothing_bad(tmp_path, ca
     with pytest.raises(TrainingDiverged, match="loss is not a number in iteration 3"):
         run(tmp_path / "run")
     assert latest(tmp_path / "run") == 2
+
+
+def test_a_training_that_diverges_once_goes_back_and_on(tmp_path, capsys, monkeypatch, instant):
+    rates = []
+
+    def once(amp, length):
+        chunk = instant(amp, length)
+        rates.append(amp.config.amp.discriminator_lr)
+
+        def step(state, count):
+            state, metrics = chunk(state, count)
+            bad = state.iteration == 3 and len(rates) == 1
+            return state, metrics | {"loss": np.full(length, np.nan if bad else 0.0)}
+
+        return step
+
+    monkeypatch.setattr(loop, "make_chunk", once)
+    folder = run(tmp_path / "run")
+    assert rates == [1e-4, 5e-5]
+    assert [row["iteration"] for row in rows(folder)] == [1, 2, 3, 4]
+    assert kept(folder)[0] == [2, 4] and (folder / "diverged.npz").exists()
+    assert run_directory.read_config(folder, []).amp.discriminator_lr == 1e-4  # what was asked for
+    assert "going back to iteration 2 with 0.5 times the learning rates (1 of 3 times)" in capsys.readouterr().err
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(tmp_path, capsys, monkeypatch, instant):
+    def killed(self, rows):
+        raise KeyboardInterrupt
+
+    folder, command = tmp_path / "run", ("ppo_amass_training.yaml", [*SMALL], tmp_path / "run", "auto")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.TrainingLoop, "_judge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            start_or_resume(*command)
+    assert [row["iteration"] for row in rows(folder)] == [1, 2] and latest(folder) is None
+    (folder / "config.yaml.tmp").write_text("half of")
+    assert start_or_resume(*command) == folder
+    assert [row["iteration"] for row in rows(folder)] == [1, 2, 3, 4] and kept(folder)[0] == [2, 4]
+    assert "was stopped before its first checkpoint; it starts again" in capsys.readouterr().err
+
+
+def test_two_trainers_do_not_share_a_folder(finished, tmp_path, instant):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / ".lock").write_text("left by a crash")
+    with (
+        locked(copy),
+        pytest.raises(InputError, match=rf"another training .*copy' \(process {os.getpid()} on ") as error,
+    ):
+        resume(str(copy), ["ppo.iterations=6"])
+    assert "\n" not in str(error.value) and not (copy / ".lock").exists()
+    resume(str(copy), ["ppo.iterations=6", "logging.wandb=off"])
+
+
+@pytest.mark.parametrize(("interval", "due"), [(5, True), (7, False), ("30s", True), ("1m", False), ("0.01h", True)])
+def test_a_checkpoint_is_due_by_iterations_or_by_the_clock(monkeypatch, interval, due):
+    monkeypatch.setattr(loop.time, "monotonic", lambda: 140.0)
+    assert loop._is_due(interval, 4, 6, saved=100.0) is due
+
+
+@pytest.mark.parametrize("interval", ["90", "0s", "-1s", "1d", "1e3s", "s", 0, 1.5])
+def test_an_interval_that_is_none_is_one_sentence(interval):
+    said = "checkpoint_interval is .*; expected a whole number above 0 or a time such as 90s, 15m or 1h"
+    with pytest.raises(InputError, match=said) as error:
+        load_config("ppo_amass_training", [f"logging.checkpoint_interval='{interval}'"])
+    assert "\n" not in str(error.value)
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_none_comes_twice(tmp_path, capsys):
+    lines = ['{"iteration": 1, "seconds": 2.0}', '{"iteration": 1}', "\0\0\0", '{"iteration": 3, "seco', "[1]", "{}"]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    assert MetricsFile(tmp_path).cut_after(2) == 2.0
+    assert rows(tmp_path) == [{"iteration": 1, "seconds": 2.0}]
+    assert "lacks 1 of the 2 iterations" in capsys.readouterr().err
+
+
+def test_a_score_that_cannot_be_read_costs_the_score_alone(finished, tmp_path, capsys):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / "checkpoints" / "4" / "metrics" / "metrics").write_bytes(b"\x00{")
+    assert kept(copy) == ([2, 4], 2)
+    assert "checkpoints/4' cannot be read: that checkpoint goes without one" in capsys.readouterr().err
 
 
 def test_sigterm_saves_a_checkpoint(tmp_path, capsys, monkeypatch, instant):

@@ -18,7 +18,7 @@ class DamagedCheckpoint(InputError):
 
 
 class TrainingDiverged(RuntimeError):
-    """A loss became NaN or infinite; the message says which, and what to change. The last checkpoint is kept."""
+    """A number became NaN or infinite, again and again; the message says which. The last checkpoint is kept."""
 
 
 class TrainingCollapsed(RuntimeError):
