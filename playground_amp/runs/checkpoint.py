@@ -6,14 +6,17 @@ What is kept beside the state has its checksum, and the shapes: on load damage i
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import itertools
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jax
@@ -203,6 +206,7 @@ class Checkpoints:
                 arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template))
                 state = self._manager.restore(iteration, args=arguments)["state"]
         except Exception:  # Orbax raises a different type for every kind of damage
+            _hush_dropped_reads()
             if seal:
                 raise self._damaged(iteration) from None
             raise InputError(
@@ -238,15 +242,33 @@ class Checkpoints:
         )
 
 
+@functools.cache
+def _hush_dropped_reads() -> None:
+    """Nothing is printed, from now on, of the reads that Orbax drops when one fails: their threads complain late."""
+    complain, ignored = sys.excepthook, sys.unraisablehook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not (kind is RuntimeError and str(error) == "Event loop is closed"):
+            complain(kind, error, trace)
+
+    def late(args: sys.UnraisableHookArgs) -> None:
+        if "_read_array" not in repr(args.object):
+            ignored(args)
+
+    sys.excepthook, sys.unraisablehook = hook, late
+
+
 def sealed(about: Mapping[str, Any], state: TrainState) -> dict[str, Any]:
     """`about` with what it and the state are known again by."""
-    content = {name: value for name, value in about.items() if name != SEAL}
-    return content | {SEAL: {"about": checksum_of_about(content), "state": _checksum(state), "arrays": _shapes(state)}}
+    content = {**about, SEAL: {"state": _checksum(state), "arrays": _shapes(state)}}
+    content[SEAL]["about"] = checksum_of_about(content)
+    return content
 
 
 def checksum_of_about(about: Mapping[str, Any]) -> str:
-    content = {name: value for name, value in about.items() if name != SEAL}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    """SHA-256 of what is kept beside a state, all of it but this checksum."""
+    seal = {name: value for name, value in about[SEAL].items() if name != "about"}
+    return hashlib.sha256(json.dumps({**about, SEAL: seal}, sort_keys=True).encode()).hexdigest()
 
 
 def _checksum(state: TrainState) -> str:
