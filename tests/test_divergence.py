@@ -153,7 +153,8 @@ def test_a_nan_in_a_network_is_recovered_from_and_explained(tmp_path, monkeypatc
 @pytest.mark.slow
 def test_an_iteration_that_began_with_a_nan_says_in_what(tmp_path, monkeypatch):
     spoil_once(monkeypatch, in_critic)
-    monkeypatch.setattr(loop, "is_finite", lambda state: int(state.iteration) != 4)
+    looks = loop.is_finite
+    monkeypatch.setattr(loop, "is_finite", lambda state: int(state.iteration) == 3 or looks(state))
     folder = run(tmp_path / "run", "logging.checkpoint_interval=100")
     assert "the critic's weights held numbers that are none when it began" in explain(folder / FILE)[-1]
 

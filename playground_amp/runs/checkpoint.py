@@ -16,7 +16,6 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import jax
@@ -245,17 +244,13 @@ class Checkpoints:
 @functools.cache
 def _hush_dropped_reads() -> None:
     """Nothing is printed, from now on, of the reads that Orbax drops when one fails: their threads complain late."""
-    complain, ignored = sys.excepthook, sys.unraisablehook
+    tell = sys.unraisablehook
 
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not (kind is RuntimeError and str(error) == "Event loop is closed"):
-            complain(kind, error, trace)
+    def hush(args: sys.UnraisableHookArgs) -> None:
+        if str(args.exc_value) != "Event loop is closed" and "_read_array" not in repr(args.object):
+            tell(args)
 
-    def late(args: sys.UnraisableHookArgs) -> None:
-        if "_read_array" not in repr(args.object):
-            ignored(args)
-
-    sys.excepthook, sys.unraisablehook = hook, late
+    sys.unraisablehook = hush
 
 
 def sealed(about: Mapping[str, Any], state: TrainState) -> dict[str, Any]:

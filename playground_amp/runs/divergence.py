@@ -51,8 +51,9 @@ def write_dump(run_dir: Path, state: TrainState, about: Mapping[str, Any]) -> Pa
 
 def read_about(path: Path) -> dict[str, Any]:
     """What a dump is about; raises InputError for a file that is none."""
+    text = str(_read(path, ABOUT))
     try:
-        about = json.loads(str(_read(path, ABOUT)))
+        about = json.loads(text)
         return {**about, "iteration": int(about["iteration"]), "config": dict(about["config"])}
     except (KeyError, TypeError, ValueError, RecursionError):
         raise _no_dump(path) from None

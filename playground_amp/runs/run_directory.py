@@ -36,7 +36,7 @@ def new_run_dir(config: Config, config_name: str, run_dir: Path | None) -> Path:
     """Make the folder of a new run; raises InputError if it cannot hold one."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     path = run_dir or RUNS / (config.logging.run_name or f"{Path(config_name).stem}-{stamp}")
-    if (path / "config.yaml").exists():
+    if (path / "config.yaml").exists() or has_checkpoint(path):
         raise InputError(f"'{path}' already holds a run; go on with it by --resume {path}, or choose another --run-dir")
     check_writable(path)
     return path
