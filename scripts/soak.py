@@ -103,7 +103,7 @@ def disturb(folder: Path, rng: random.Random, tally: Tally, took: float) -> bool
     rows, limit = len(read_rows(folder)), time.monotonic() + LONGEST
     wanted = rows + rng.randint(1, 12)
     while process.poll() is None and time.monotonic() < limit and not reached(moment, folder, wanted):
-        time.sleep(0.0005)
+        time.sleep(0.002)
     time.sleep(rng.uniform(0.0, PAUSES.get(moment, 0.0) * took + 0.02))
     if process.poll() is None:
         os.killpg(process.pid, number)
