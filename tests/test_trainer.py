@@ -417,7 +417,7 @@ def test_a_checkpoint_is_due_by_iterations_or_by_the_clock(monkeypatch, interval
 
 @pytest.mark.parametrize("interval", ["90", "0s", "-1s", "1d", "1e3s", "s", 0, 1.5])
 def test_an_interval_that_is_none_is_one_sentence(interval):
-    said = "checkpoint_interval is .*; expected a whole number above 0 or a time such as 90s, 15m or 1h"
+    said = "checkpoint_interval is .*; expected a whole number above 0, or a time such as 90s, 15m or 1h"
     with pytest.raises(InputError, match=said) as error:
         load_config("ppo_amass_training", [f"logging.checkpoint_interval='{interval}'"])
     assert "\n" not in str(error.value)
