@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,8 @@ from playground_amp.learning.networks import Actor, ActorCriticParams, Critic, g
 
 REWARD_SCALE = 3.0  # rewards are multiplied by this times (1 - gamma), so that values stay within 0..3
 EPISODE_MEMORY = 100.0  # finished episodes over which episode metrics are averaged
+
+Samples = TypeVar("Samples")  # a pytree
 
 
 class Statistics(struct.PyTreeNode):
@@ -99,9 +102,10 @@ class AMP:
         """Collect, score with the discriminator as it was, update the discriminator, update the policy."""
         key, collect_key, clean_key, disc_key, ppo_key = jax.random.split(state.key, 5)
         env, rollout = self.collect(state, collect_key)
+        sound = without_diverged(rollout, rollout.outcome.diverged)
         style, metrics = jnp.zeros_like(rollout.outcome.task_reward), {}
         if is_enabled(self.config.amp.style_weight):
-            inputs = self.prior.inputs(rollout.outcome)
+            inputs = self.prior.inputs(sound.outcome)
             scores = self.prior.score_rollout(state.discriminator, inputs)
             style = self.prior.style(state.discriminator, scores, state.iteration)
             clean = self.prior.clean_metrics(state.discriminator, inputs, scores, clean_key)
@@ -111,10 +115,11 @@ class AMP:
         reward = self.reward(rollout.outcome, style)
         policy, ppo_metrics = self.update_policy(state, rollout, reward, ppo_key)
         episodes = count_episodes(state.episodes, rollout.outcome)
-        metrics |= ppo_metrics | task_metrics(rollout.outcome, episodes)
+        metrics |= ppo_metrics | task_metrics(sound.outcome, episodes)
+        metrics["diverged_rate"] = jnp.mean(rollout.outcome.diverged.astype(jnp.float32))
         return state.replace(
             policy=policy,
-            statistics=update_statistics(state.statistics, rollout),
+            statistics=update_statistics(state.statistics, sound),
             env=env,
             episodes=episodes,
             iteration=state.iteration + 1,
@@ -167,18 +172,26 @@ class AMP:
     def update_policy(
         self, state: TrainState, rollout: Transition, reward: jax.Array, key: jax.Array
     ) -> tuple[ppo.PolicyState, Metrics]:
-        """PPO on the rollout [T, B], with the statistics it was collected with."""
-        config, statistics = self.config.ppo, state.statistics
+        """PPO on the rollout [T, B], with the statistics it was collected with.
+
+        A step in which physics diverged is not learned from; it cuts the episode off before it, as a time limit does.
+        """
+        config, statistics, outcome = self.config.ppo, state.statistics, rollout.outcome
         privileged = normalize(rollout.privileged, statistics.privileged)
         critic = state.policy.params.critic
+        value = self.critic.apply(critic, privileged)
+        next_value = self.critic.apply(critic, normalize(outcome.privileged, statistics.privileged))
         advantage, value_target = ppo.advantages(
-            reward,
-            rollout.outcome.terminated,
-            rollout.outcome.truncated,
-            self.critic.apply(critic, privileged),
-            self.critic.apply(critic, normalize(rollout.outcome.privileged, statistics.privileged)),
+            jnp.where(outcome.diverged, value - config.gamma * next_value, reward),
+            outcome.terminated & ~outcome.diverged,
+            outcome.truncated | outcome.diverged,
+            value,
+            next_value,
             gamma=config.gamma,
             gae_lambda=config.gae_lambda,
+        )
+        rollout, privileged, advantage, value_target = without_diverged(
+            (rollout, privileged, advantage, value_target), outcome.diverged
         )
         batch = ppo.Batch(
             observation=normalize(self.actor_input(rollout.observation), statistics.observation),
@@ -214,6 +227,21 @@ class AMP:
         return jax.tree.map(lambda one, other: jnp.concatenate([one, other], axis=1), batch, reflected)
 
 
+def without_diverged(samples: Samples, diverged: jax.Array) -> Samples:
+    """Samples [T, B, ...] of which those whose physics `diverged` [T, B] are the last ones before them that did not.
+
+    All is as it was where none did.
+    """
+
+    def replace(samples: Samples) -> Samples:
+        bad = diverged.reshape(-1)
+        rows = jax.lax.cummax(jnp.where(bad, -1, jnp.arange(len(bad))))
+        rows = jnp.where(rows < 0, jnp.argmin(bad), rows)
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[rows].reshape(x.shape), samples)
+
+    return jax.lax.cond(jnp.any(diverged), replace, lambda samples: samples, samples)
+
+
 def update_statistics(statistics: Statistics, rollout: Transition) -> Statistics:
     """Statistics with the observations of a rollout [T, B] counted in."""
     return Statistics(
@@ -223,8 +251,11 @@ def update_statistics(statistics: Statistics, rollout: Transition) -> Statistics
 
 
 def count_episodes(episodes: Episodes, outcome: Outcome) -> Episodes:
-    """Averages with the episodes that ended in a rollout [T, B] counted in; unfinished ones never count."""
-    ended = (outcome.terminated | outcome.truncated).astype(jnp.float32)
+    """Averages with the episodes that ended in a rollout [T, B] counted in; unfinished ones never count.
+
+    Nor do those that ended because physics diverged.
+    """
+    ended = ((outcome.terminated | outcome.truncated) & ~outcome.diverged).astype(jnp.float32)
     new = jnp.sum(ended)
     share = new / jnp.maximum(episodes.count + new, 1.0)
 

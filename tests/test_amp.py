@@ -210,6 +210,22 @@ def test_policy_expects_nothing_after_a_fall(
     assert distance(changed, update_policy()) > 1e-4  # and a fall is not a time limit
 
 
+def test_a_step_in_which_physics_diverged_is_not_learned_from(
+    third: SimpleNamespace, update_policy: Callable[..., ppo.PolicyState]
+) -> None:
+    outcome, diverged = third.rollout.outcome, np.zeros(third.rollout.log_prob.shape, np.float32)
+    diverged[1, 2] = 1.0
+    marked = outcome.replace(diverged=diverged > 0.0, terminated=outcome.terminated | (diverged > 0.0))
+    one = third.rollout.replace(outcome=marked)
+    other = one.replace(
+        action=one.action + 3.0 * diverged[..., None],
+        log_prob=one.log_prob + diverged,
+        outcome=marked.replace(task_reward=outcome.task_reward + diverged),
+    )
+    assert distance(update_policy(rollout=one), update_policy(rollout=other)) < 1e-6
+    assert distance(update_policy(rollout=one), update_policy()) > 1e-5
+
+
 def test_reward_by_hand(amp: AMP, third: SimpleNamespace) -> None:
     """3 (1 - gamma) (0.3 task + 0.7 style - cost), gamma 0.98."""
     outcome, style = third.rollout.outcome, jnp.linspace(0.0, 1.0, FRESH).reshape(STEPS, ROBOTS)

@@ -128,6 +128,7 @@ class Probe:
             cost=zeros + move.cost,
             terminated=move.fallen,
             truncated=truncated,
+            diverged=jnp.zeros(len(action), bool),
             command=jnp.zeros((len(action), 3)),
             label=self.label(world.seen),
             velocity=jnp.zeros((len(action), 3)),

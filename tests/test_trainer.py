@@ -16,11 +16,12 @@ from training_runs import train as run
 
 from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import load_config
-from playground_amp.core.errors import InputError, Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core.errors import DamagedCheckpoint, InputError, Interrupted, TrainingCollapsed, TrainingDiverged
 from playground_amp.reporting import render
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
-from playground_amp.runs.metrics_log import Interval
+from playground_amp.runs.lock import locked
+from playground_amp.runs.metrics_log import Interval, MetricsFile
 from playground_amp.training import health, loop
 from playground_amp.training.health import symptoms, verdict
 
@@ -58,6 +59,12 @@ def assert_same_training(one: Path, two: Path) -> None:
     timing = {"seconds", "env_steps_per_second"}
     for a, b in zip(rows(one), rows(two), strict=True):
         assert {k: v for k, v in a.items() if k not in timing} == {k: v for k, v in b.items() if k not in timing}
+
+
+def spoil(checkpoint: Path, damage: str) -> None:
+    for path in (checkpoint / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:10] if damage == "truncate" else os.urandom(500))
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +207,7 @@ def test_a_checkpoint_with_numbers_that_are_none_is_refused(finished, tmp_path):
     bad = state.replace(episodes=state.episodes.replace(length=np.float32(np.nan)))
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         checkpoints.save(4, bad, {})
-        with pytest.raises(InputError, match="not finite"):
+        with pytest.raises(DamagedCheckpoint, match="not what was saved"):
             checkpoints.restore(make_amp(run_directory.read_config(finished, [])))
 
 
@@ -272,17 +279,27 @@ def test_a_folder_that_holds_a_run_is_not_written_over(finished):
 
 
 @pytest.mark.parametrize("damage", ["truncate", "garbage"])
-def test_a_damaged_checkpoint_is_one_sentence(finished, tmp_path, damage):
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(finished, tmp_path, damage, capsys, instant):
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
-    for path in (copy / "checkpoints" / "4" / "state").rglob("*"):
-        if path.is_file():
-            path.write_bytes(path.read_bytes()[:10] if damage == "truncate" else os.urandom(500))
+    spoil(copy / "checkpoints" / "4", damage)
+    resume(str(copy), ["ppo.iterations=6", "logging.wandb=off"])
+    assert "checkpoint of iteration 4 is damaged" in capsys.readouterr().err
+    assert [row["iteration"] for row in rows(copy)] == [1, 2, 3, 4, 5, 6]
+    assert kept(copy)[0] == [2, 4, 6] and (copy / "damaged" / "checkpoint-4").is_dir()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "garbage"])
+def test_damage_everywhere_is_one_sentence(finished, tmp_path, damage):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    for iteration in ("2", "4"):
+        spoil(copy / "checkpoints" / iteration, damage)
     before = (copy / "metrics.jsonl").read_text()
-    with pytest.raises(InputError, match="cannot be read") as error:
+    with pytest.raises(InputError, match=r"checkpoints/4' cannot be read: it is damaged") as error:
         resume(str(copy), ["ppo.iterations=6"])
     assert "\n" not in str(error.value)
-    assert (copy / "metrics.jsonl").read_text() == before
+    assert (copy / "metrics.jsonl").read_text() == before and not (copy / "damaged").exists()
 
 
 def test_a_checkpoint_of_another_network_is_refused(finished):
@@ -341,6 +358,86 @@ def test_a_diverged_run_exits_with_a_sentence_and_saves_nothing_bad(tmp_path, ca
     assert latest(tmp_path / "run") == 2
 
 
+def test_a_training_that_diverges_once_goes_back_and_on(tmp_path, capsys, monkeypatch, instant):
+    rates = []
+
+    def once(amp, length):
+        chunk = instant(amp, length)
+        rates.append(amp.config.amp.discriminator_lr)
+
+        def step(state, count):
+            state, metrics = chunk(state, count)
+            bad = state.iteration == 3 and len(rates) == 1
+            return state, metrics | {"loss": np.full(length, np.nan if bad else 0.0)}
+
+        return step
+
+    monkeypatch.setattr(loop, "make_chunk", once)
+    folder = run(tmp_path / "run")
+    assert rates == [1e-4, 5e-5]
+    assert [row["iteration"] for row in rows(folder)] == [1, 2, 3, 4]
+    assert kept(folder)[0] == [2, 4] and (folder / "diverged.npz").exists()
+    assert run_directory.read_config(folder, []).amp.discriminator_lr == 1e-4  # what was asked for
+    assert "going back to iteration 2 with 0.5 times the learning rates (1 of 3 times)" in capsys.readouterr().err
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(tmp_path, capsys, monkeypatch, instant):
+    def killed(self, rows):
+        raise KeyboardInterrupt
+
+    folder, command = tmp_path / "run", ("ppo_amass_training.yaml", [*SMALL], tmp_path / "run", "auto")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.TrainingLoop, "_judge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            start_or_resume(*command)
+    assert [row["iteration"] for row in rows(folder)] == [1, 2] and latest(folder) is None
+    (folder / "config.yaml.tmp").write_text("half of")
+    assert start_or_resume(*command) == folder
+    assert [row["iteration"] for row in rows(folder)] == [1, 2, 3, 4] and kept(folder)[0] == [2, 4]
+    assert "was stopped before its first checkpoint; it starts again" in capsys.readouterr().err
+
+
+def test_two_trainers_do_not_share_a_folder(finished, tmp_path, instant):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / ".lock").write_text("left by a crash")
+    with (
+        locked(copy),
+        pytest.raises(InputError, match=rf"another training .*copy' \(process {os.getpid()} on ") as error,
+    ):
+        resume(str(copy), ["ppo.iterations=6"])
+    assert "\n" not in str(error.value) and not (copy / ".lock").exists()
+    resume(str(copy), ["ppo.iterations=6", "logging.wandb=off"])
+
+
+@pytest.mark.parametrize(("interval", "due"), [(5, True), (7, False), ("30s", True), ("1m", False), ("0.01h", True)])
+def test_a_checkpoint_is_due_by_iterations_or_by_the_clock(monkeypatch, interval, due):
+    monkeypatch.setattr(loop.time, "monotonic", lambda: 140.0)
+    assert loop._is_due(interval, 4, 6, saved=100.0) is due
+
+
+@pytest.mark.parametrize("interval", ["90", "0s", "-1s", "1d", "1e3s", "s", 0, 1.5])
+def test_an_interval_that_is_none_is_one_sentence(interval):
+    said = "checkpoint_interval is .*; expected a whole number above 0, or a time such as 90s, 15m or 1h"
+    with pytest.raises(InputError, match=said) as error:
+        load_config("ppo_amass_training", [f"logging.checkpoint_interval='{interval}'"])
+    assert "\n" not in str(error.value)
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_none_comes_twice(tmp_path, capsys):
+    lines = ['{"iteration": 1, "seconds": 2.0}', '{"iteration": 1}', "\0\0\0", '{"iteration": 3, "seco', "[1]", "{}"]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    assert MetricsFile(tmp_path).cut_after(2) == 2.0
+    assert rows(tmp_path) == [{"iteration": 1, "seconds": 2.0}]
+    assert "lacks 1 of the 2 iterations" in capsys.readouterr().err
+
+
+def test_a_score_that_cannot_be_read_costs_the_score_alone(finished, tmp_path, capsys):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / "checkpoints" / "4" / "metrics" / "metrics").write_bytes(b"\x00{")
+    assert kept(copy) == ([2, 4], 2)
+    assert "checkpoints/4' cannot be read: that checkpoint goes without one" in capsys.readouterr().err
+
+
 def test_sigterm_saves_a_checkpoint(tmp_path, capsys, monkeypatch, instant):
     def killed(amp, length):
         chunk = instant(amp, length)
@@ -355,14 +452,14 @@ def test_sigterm_saves_a_checkpoint(tmp_path, capsys, monkeypatch, instant):
     with pytest.raises(Interrupted, match="go on with") as stop:
         run(tmp_path / "run", "logging.checkpoint_interval=1000")
     assert stop.value.signal == signal.SIGTERM
-    assert latest(tmp_path / "run") == 2
+    assert latest(tmp_path / "run") == 1  # within the interval of two
 
 
-def test_auto_starts_what_is_not_there_and_resumes_what_is(tmp_path, finished):
+def test_auto_starts_what_is_not_there_and_leaves_what_is_done(tmp_path, finished, capsys):
     with pytest.raises(InputError, match="holds no checkpoint yet"):
         start_or_resume(None, [], tmp_path / "new", "auto")
-    with pytest.raises(InputError, match="has done its 4 iterations"):
-        start_or_resume("ppo_amass_training.yaml", [], finished, "auto")
+    assert start_or_resume("ppo_amass_training.yaml", [], finished, "auto") == finished
+    assert "has done its 4 iterations: there is nothing left to do" in capsys.readouterr().err
 
 
 def test_auto_is_the_newest_run_with_a_checkpoint(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import ConfigDict, PlainSerializer
 from pydantic.dataclasses import dataclass
 
-from playground_amp.config.yaml_schema import Flag, LowestFirst, Number, OneIsList, Whole
+from playground_amp.config.yaml_schema import Duration, Flag, LowestFirst, Number, OneIsList, Whole
 from playground_amp.core.terms import FeatureGroup
 
 frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -275,8 +275,8 @@ class LoggingConfig:
     """Name of the run's folder in runs/; empty takes the configuration's name and the time."""
     interval: PositiveInt = 5
     """Iterations in one call of the device, and from one progress line to the next."""
-    checkpoint_interval: PositiveInt = 100
-    """Iterations from one checkpoint to the next."""
+    checkpoint_interval: PositiveInt | Duration = 100
+    """From one checkpoint to the next: iterations, or a time such as 90s, 15m or 1h."""
     checkpoints_kept: PositiveInt = 3
     """Newest checkpoints kept; the one with the best score is kept always."""
     stop_on_collapse: Flag = False

@@ -22,6 +22,7 @@ from playground_amp.core.errors import InputError, nearest
 T = TypeVar("T")
 Values = dict[str, Any]  # section -> key -> value, as YAML gives them
 
+MOST_BYTES, MOST_VALUES, DEEPEST = 2**20, 20_000, 20  # of a YAML file
 BASES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 BOUNDS = {Gt: ("gt", "above"), Ge: ("ge", "at least"), Lt: ("lt", "below"), Le: ("le", "at most")}
 
@@ -46,7 +47,20 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _duration(value: str) -> str:
+    """Refuses what is no time, and no time at all."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?[smh]", value) or seconds(value) <= 0.0:
+        raise ValueError
+    return value
+
+
+def seconds(duration: str) -> float:
+    """Of a `Duration`."""
+    return float(duration[:-1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[duration[-1]]
+
+
 Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
+Duration = Annotated[str, Strict(), AfterValidator(_duration)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Flag = Annotated[bool, Strict()]
 LowestFirst = AfterValidator(_ordered)
@@ -54,7 +68,13 @@ OneIsList = BeforeValidator(_one_or_more)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's scalars (3e-4 is a number, `off` is text) and no key twice."""
+    """YAML 1.2's scalars (3e-4 is a number, `off` is text), no key twice, and not too much of anything."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            _weigh(node, {}, DEEPEST)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
@@ -63,6 +83,23 @@ class _Loader(yaml.SafeLoader):
                 raise InputError(f"line {key.start_mark.line + 1}: the key '{key.value}' appears twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _weigh(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    """How many values a node holds with all that its aliases stand for; InputError for too many or too deep."""
+    if id(node) in known:
+        if not known[id(node)]:
+            raise InputError(f"line {node.start_mark.line + 1}: a value contains itself")
+        return known[id(node)]
+    if depth == 0:
+        raise InputError(f"line {node.start_mark.line + 1}: values within values, more than {DEEPEST} deep")
+    known[id(node)] = 0
+    parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    inside = parts if isinstance(node, yaml.CollectionNode) else []
+    known[id(node)] = 1 + sum(_weigh(part, known, depth - 1) for part in inside)
+    if known[id(node)] > MOST_VALUES:
+        raise InputError(f"line {node.start_mark.line + 1}: more than {MOST_VALUES} values, aliases counted")
+    return known[id(node)]
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -80,12 +117,16 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader
 def read_yaml(path: Path) -> Values:
     """Sections of a YAML file; raises InputError naming file and line."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise InputError(f"larger than the {MOST_BYTES} bytes that a YAML file may have")
+        values = yaml.load(content.decode("utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror}") from None
     except InputError as error:
         raise InputError(f"{path}, {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # PyYAML's own, and whatever its constructors of bool, timestamp and the like raise
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         place = f"{path}, line {mark.line + 1}" if mark else f"{path}"
         raise InputError(f"{place}: not valid YAML ({problem or 'not plain text'})") from None
@@ -102,7 +143,7 @@ def apply_override(values: Values, override: str) -> tuple[str, ...]:
         raise InputError(f"--set {override}: expected section.key=value, for example amp.discriminator_lr=5e-5")
     try:
         value = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except Exception:  # as in `read_yaml`
         raise InputError(f"--set {override}: '{text}' is not a YAML value") from None
     place = (section, *key.split("."))
     content = {} if values.get(section) is None else values[section]
@@ -253,6 +294,8 @@ def _show(value: Any) -> str:
 def expected(kind: Any) -> str:
     """What a type admits, in words."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if kind == Duration:
+        return "a time such as 90s, 15m or 1h"
     if origin is Annotated:
         return " ".join([expected(arguments[0]), *_bounds(arguments[1:])])
     if origin is Literal:

@@ -13,8 +13,12 @@ class InputError(ValueError):
     """
 
 
+class DamagedCheckpoint(InputError):
+    """A checkpoint is not what was saved: cut short, with bits that changed, or with numbers that are none."""
+
+
 class TrainingDiverged(RuntimeError):
-    """A loss became NaN or infinite; the message says which, and what to change. The last checkpoint is kept."""
+    """A number became NaN or infinite, again and again; the message says which. The last checkpoint is kept."""
 
 
 class TrainingCollapsed(RuntimeError):

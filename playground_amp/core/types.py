@@ -36,8 +36,9 @@ class Outcome(struct.PyTreeNode):
     amp_window: jax.Array  # [..., S, F] AMP features of the last S steps, oldest first; a window and its dilation
     task_reward: jax.Array  # [...] 0..1
     cost: jax.Array  # [...] at least 0, of the action
-    terminated: jax.Array  # [...] bool, the robot fell: its future is worth nothing
+    terminated: jax.Array  # [...] bool, the robot fell, or its physics diverged: its future is worth nothing
     truncated: jax.Array  # [...] bool, the time limit ended the episode: its future is bootstrapped
+    diverged: jax.Array  # [...] bool, physics gave no state; the rest stands for a step in which nothing moved
     command: jax.Array  # [..., 3] m/s, m/s, rad/s: see core/commands.py
     label: jax.Array  # [...] int32, gait asked for, an index of the reference's labels
     velocity: jax.Array  # [..., 3] as the command: of the root ahead and to the left, and its turning, over the step

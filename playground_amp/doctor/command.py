@@ -14,6 +14,7 @@ Exit code 1 means that something would spoil a run.
 example:
   playground-amp doctor --config ppo_amass_training
   playground-amp doctor --checkpoint runs/my-run --json
+  playground-amp doctor --replay runs/my-run/diverged.npz
 """
 NARROWEST = 80  # columns that the tables need of a terminal
 WIDE = 140  # columns elsewhere, where nothing has to fit
@@ -28,7 +29,12 @@ def doctor(arguments: Sequence[str]) -> int:
         "--checkpoint", metavar="RUN", help="take the newest policy of a run instead of an untrained one"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument(
+        "--replay", metavar="FILE", type=Path, help="explain the diverged.npz of a run: do its iteration again"
+    )
     options = parser.parse_args(arguments)
+    if options.replay:
+        return _replay(options.replay)
     if not (options.config or options.checkpoint):
         parser.error("give --config NAME_OR_PATH, or --checkpoint RUN to examine a run's own configuration")
 
@@ -53,3 +59,11 @@ def doctor(arguments: Sequence[str]) -> int:
         for sentence in sentences(diagnosis):
             console.print(sentence, highlight=False, markup=False)
     return FAILED if diagnosis.errors else 0
+
+
+def _replay(path: Path) -> int:
+    """Print what became of an iteration that diverged; exit code 0, as the run is over."""
+    from playground_amp.doctor.replay import explain  # imported late: --help answers at once
+
+    print("\n".join(explain(path)))
+    return 0

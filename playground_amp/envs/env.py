@@ -25,6 +25,7 @@ from playground_amp.motion.features import amp_features
 from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
 
+FARTHEST, FASTEST = 1e4, 1e3  # m or rad, and m/s or rad/s: beyond them a simulation has blown up
 MEMORY = 0.5  # s of the running mean of the velocity, about a step of the feet
 
 
@@ -133,10 +134,15 @@ class Env:
         return privileged[..., partner] * sign
 
     def step(self, state: EnvState, action: jax.Array) -> tuple[EnvState, Outcome]:
-        """One control step of every robot under action [B, A]; those whose episode ended start anew."""
+        """One control step of every robot under action [B, A]; those whose episode ended start anew.
+
+        A robot whose physics diverges stays where it was and starts anew, marked as `diverged`.
+        """
         config = self.config
         target = self.reference.mean_pose + self.action_scale * action
         physics = self.physics.step(state.physics, jnp.clip(target, *self.joint_range.T))
+        sound = is_sound(physics)
+        physics = jax.tree.map(lambda new, old: select(sound, new, old), physics, state.physics)
         previous, current = frame_of(state.physics), frame_of(physics)
         velocity = _heading_velocity(previous, current, config.control_dt)
         mean_velocity = state.mean_velocity + (config.control_dt / MEMORY) * (velocity - state.mean_velocity)
@@ -163,7 +169,7 @@ class Env:
             returns=state.returns + task_reward,
             key=key,
         )
-        terminated = self.task.terminated(step)
+        terminated = self.task.terminated(step) | ~sound
         truncated = (moved.steps >= config.episode_length) & ~terminated
         outcome = Outcome(
             privileged=self.observe(moved)[1],
@@ -172,6 +178,7 @@ class Env:
             cost=config.action_rate_cost * jnp.sum((action - state.previous_action) ** 2, axis=-1),
             terminated=terminated,
             truncated=truncated,
+            diverged=~sound,
             command=state.command,
             label=state.label,
             velocity=velocity,
@@ -234,6 +241,13 @@ def frame_of(physics: PhysicsState) -> Frame:
     return Frame(
         root_pos=qpos[..., :3], root_quat=qpos[..., 3:7], joint_pos=qpos[..., 7:], pad_height=physics.pad_height
     )
+
+
+def is_sound(physics: PhysicsState) -> jax.Array:
+    """Whether a physics state is finite and within FARTHEST and FASTEST, [B] bool."""
+    finite = [jnp.all(jnp.isfinite(values), axis=-1) for values in jax.tree.leaves(physics)]
+    near, slow = jnp.abs(physics.qpos) < FARTHEST, jnp.abs(physics.qvel) < FASTEST
+    return jnp.all(jnp.stack([*finite, jnp.all(near, axis=-1), jnp.all(slow, axis=-1)]), axis=0)
 
 
 def select(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:

@@ -132,6 +132,13 @@ def learning_rate(state: optax.OptState) -> jax.Array:
     return state[1].hyperparams["learning_rate"]
 
 
+def scale_learning_rate(state: optax.OptState, factor: float) -> optax.OptState:
+    """The optimiser's state with another learning rate."""
+    clip, adam = state
+    hyperparams = {**adam.hyperparams, "learning_rate": adam.hyperparams["learning_rate"] * factor}
+    return clip, adam._replace(hyperparams=hyperparams)
+
+
 def _steer_learning_rate(state: optax.OptState, kl: jax.Array, config: ResolvedPPOConfig) -> optax.OptState:
     """Lower the learning rate when the policy moved over twice the target divergence, raise it below half."""
     if not is_enabled(config.target_kl):

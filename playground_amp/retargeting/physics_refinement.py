@@ -82,7 +82,8 @@ def refine(clip: MotionClip, robot: Robot, *, seed: int = 0) -> Refined:
         for target in targets[: min(KNOT, len(track.qpos) - len(frames))]:
             state = simulation.one(state, target)
             frames.append(state.qpos)
-        if np.linalg.norm(state.qpos[:3] - track.qpos[len(frames) - 1, :3]) > LOST * robot.leg_length:
+        away = np.linalg.norm(state.qpos[:3] - track.qpos[len(frames) - 1, :3])
+        if not away <= LOST * robot.leg_length:  # NaN, too
             raise InputError(
                 f"'{clip.name}': by itself the robot cannot follow it beyond {len(frames) / clip.frequency:.1f} s of "
                 f"the clip; leave out --refine, or cut it with --start and --end"

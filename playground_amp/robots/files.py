@@ -11,6 +11,7 @@ import mujoco
 
 from playground_amp.core.errors import InputError
 from playground_amp.robots.dangling import drop_dangling
+from playground_amp.robots.places import check_places
 
 PACKAGE = "package:"
 SHOWN = 4  # names in one sentence
@@ -45,6 +46,7 @@ def read_spec(mjcf: Path) -> tuple[mujoco.MjSpec, list[str]]:
 
     Raises InputError for what is no MJCF and for missing meshes that collide or that weigh something.
     """
+    check_places(mjcf)
     try:
         spec = mujoco.MjSpec.from_file(str(mjcf))
     except ValueError as error:

@@ -1,8 +1,18 @@
-"""Checkpoints: the whole TrainState and what it was made with, by Orbax; whole or not at all."""
+"""Checkpoints: the whole TrainState and what it was made with, by Orbax; whole or not at all.
+
+What is kept beside the state has its checksum, and the shapes: on load damage is told from sizes that were changed.
+"""
 
 from __future__ import annotations
 
+import errno
+import functools
+import hashlib
+import itertools
+import json
 import logging
+import shutil
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,19 +20,28 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.config import Config, ResolvedConfig, to_dict
-from playground_amp.core.errors import InputError
+from playground_amp.core.errors import DamagedCheckpoint, InputError
+from playground_amp.core.files import to_disk
 from playground_amp.core.reporter import say
 from playground_amp.core.terms import labels_of
 from playground_amp.motion.clip_set import difference
 from playground_amp.motion.features import feature_names
 from playground_amp.runs.checkpoint_compatibility import check_layout, trained_on
+from playground_amp.runs.divergence import is_finite
 
 SCORE = "score"
+SEAL = "seal"  # in what is kept beside a state: the checksums of both, and the shapes of the state
+SIZES = (
+    "env.num_envs, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, amp.window, "
+    "amp.normalization and the like"
+)
+UNFINISHED = "*.orbax-checkpoint-tmp*"  # what a kill leaves of a save
 
 
 def score(row: Mapping[str, float], config: Config) -> float:
@@ -62,6 +81,10 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, kept: int = 1, read_only: bool = False):
         self.folder = folder
+        if not read_only:
+            for part in folder.glob(UNFINISHED):
+                shutil.rmtree(part, ignore_errors=True)
+        self._lay_scores_aside()
         best = BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
         with _quiet():
             options = ocp.CheckpointManagerOptions(
@@ -71,17 +94,33 @@ class Checkpoints:
                 read_only=read_only,
                 enable_async_checkpointing=False,
             )
-        try:
-            with _quiet():
-                self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
-        except ValueError:  # Orbax reads the scores at once
-            raise InputError(f"a score in '{folder}/*/metrics' cannot be read; delete that metrics folder") from None
+        with _quiet():
+            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     def __enter__(self) -> Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._manager.close()
+
+    def _lay_scores_aside(self) -> None:
+        """Scores that cannot be read are renamed, and those checkpoints have none: Orbax reads all of them at once."""
+        for metrics in self.folder.glob("[0-9]*/metrics"):
+            if _is_score(metrics / "metrics"):
+                continue
+            try:
+                metrics.rename(_free(metrics.with_name("metrics.damaged")))
+            except OSError as error:
+                raise InputError(f"the score in '{metrics}' cannot be read, nor moved: {error.strerror}") from None
+            say(f"the score of the checkpoint '{metrics.parent}' cannot be read: that checkpoint goes without one")
+
+    def lay_aside(self, iteration: int) -> Path:
+        """Move a damaged checkpoint to the folder `damaged` beside the others, for a new one to take its place."""
+        place = _free(self.folder.with_name("damaged") / f"checkpoint-{iteration}")
+        place.parent.mkdir(exist_ok=True)
+        (self.folder / str(iteration)).rename(place)
+        self._manager.reload()
+        return place
 
     @property
     def latest(self) -> int | None:
@@ -123,51 +162,141 @@ class Checkpoints:
         return None if metrics is None else _score(metrics)
 
     def save(self, iteration: int, state: TrainState, about: dict[str, Any], score: float | None = None) -> None:
-        """Write a checkpoint; an interrupted save leaves the earlier ones as they were."""
+        """Write a checkpoint; an interrupted save leaves the earlier ones as they were. OSError when it cannot."""
         if iteration in self._manager.all_steps():
             return
+        about = sealed(about, state)
         arguments = ocp.args.Composite(state=ocp.args.StandardSave(state), about=ocp.args.JsonSave(about))
         metrics = None if score is None else {SCORE: score}
-        with _quiet():
-            self._manager.save(iteration, args=arguments, metrics=metrics, force=True)
+        try:
+            with _quiet():
+                self._manager.save(iteration, args=arguments, metrics=metrics, force=True)
+        except ValueError as error:  # TensorStore's, which wraps the operating system's
+            raise _of_the_disk(error) from None
+        folder = self.folder / str(iteration)
+        for path in [*folder.rglob("*"), folder, self.folder]:
+            to_disk(path)
 
     def restore(self, amp: AMP, iteration: int | None = None) -> tuple[TrainState, dict[str, Any]]:
         """State and `about` of a checkpoint (the newest by default), for training to go on with `amp`.
 
-        Raises InputError when there is none, when it is damaged, or when it was made for another robot's features,
-        other inputs or other shapes.
+        Raises InputError when there is none, or when it was made for another robot's features, other inputs or other
+        shapes, and DamagedCheckpoint when it is not what was saved.
         """
         iteration = self.latest if iteration is None else iteration
         if iteration is None:
             raise InputError(f"'{self.folder}' holds no checkpoint; start the run anew without --resume")
-        about, env = self._read(iteration, about=ocp.args.JsonRestore())["about"], amp.env
-        place = f"the checkpoint '{self.folder / str(iteration)}'"
-        check_layout(about, amp.config, env.robot, env.reference.gaits.names, labels_of(env.critic_terms), place)
+        place, env = self._place(iteration), amp.env
+        about = self._about(iteration)
+        try:
+            check_layout(about, amp.config, env.robot, env.reference.gaits.names, labels_of(env.critic_terms), place)
+        except (AttributeError, KeyError, TypeError):
+            raise self._damaged(iteration) from None
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         template = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
             jax.eval_shape(amp.init, jax.random.key(0)),
         )
-        state = self._read(iteration, state=ocp.args.StandardRestore(template))["state"]
-        if not _finite(state):
-            raise InputError(
-                f"{place} holds numbers that are not finite: it is damaged; delete that folder to go on from the one "
-                f"before"
-            )
-        return state, about
-
-    def _read(self, iteration: int, **items: Any) -> Any:
-        """Items of a checkpoint by name."""
+        seal = about.get(SEAL)
+        if seal and seal["arrays"] != _shapes(template):
+            raise InputError(f"{place} cannot be read: sizes were changed since ({SIZES}); undo the change")
         try:
             with _quiet():
-                return self._manager.restore(iteration, args=ocp.args.Composite(**items))
+                arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template))
+                state = self._manager.restore(iteration, args=arguments)["state"]
         except Exception:  # Orbax raises a different type for every kind of damage
+            _hush_dropped_reads()
+            if seal:
+                raise self._damaged(iteration) from None
             raise InputError(
-                f"the checkpoint '{self.folder / str(iteration)}' cannot be read: either sizes were changed since "
-                f"(env.num_envs, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, "
-                f"amp.window, amp.normalization and the like), or it is damaged; undo the change, or delete that "
-                f"folder to go on from the one before"
+                f"{place} cannot be read: either sizes were changed since ({SIZES}), or it is damaged; undo the "
+                f"change, or delete that folder to go on from the one before"
             ) from None
+        if (seal and seal["state"] != _checksum(state)) or not bool(is_finite(state)):
+            raise self._damaged(iteration)
+        return state, about
+
+    def _about(self, iteration: int) -> dict[str, Any]:
+        """What is kept beside a state, whole; one of an older version has no seal."""
+        try:
+            with _quiet():
+                arguments = ocp.args.Composite(about=ocp.args.JsonRestore())
+                about = self._manager.restore(iteration, args=arguments)["about"]
+            if about.get("iteration", iteration) == iteration and (
+                SEAL not in about or about[SEAL]["about"] == checksum_of_about(about)
+            ):
+                return about
+        except Exception:  # as above
+            pass
+        raise self._damaged(iteration)
+
+    def _place(self, iteration: int) -> str:
+        return f"the checkpoint '{self.folder / str(iteration)}'"
+
+    def _damaged(self, iteration: int) -> DamagedCheckpoint:
+        others = [str(other) for other in self.all if other != iteration]
+        choice = f"; intact ones may be {', '.join(others)}: choose by --checkpoint" if others else ""
+        return DamagedCheckpoint(
+            f"{self._place(iteration)} cannot be read: it is damaged, its content is not what was saved{choice}"
+        )
+
+
+@functools.cache
+def _hush_dropped_reads() -> None:
+    """Nothing is printed, from now on, of the reads that Orbax drops when one fails: their threads complain late."""
+    tell = sys.unraisablehook
+
+    def hush(args: sys.UnraisableHookArgs) -> None:
+        if str(args.exc_value) != "Event loop is closed" and "_read_array" not in repr(args.object):
+            tell(args)
+
+    sys.unraisablehook = hush
+
+
+def sealed(about: Mapping[str, Any], state: TrainState) -> dict[str, Any]:
+    """`about` with what it and the state are known again by."""
+    content = {**about, SEAL: {"state": _checksum(state), "arrays": _shapes(state)}}
+    content[SEAL]["about"] = checksum_of_about(content)
+    return content
+
+
+def checksum_of_about(about: Mapping[str, Any]) -> str:
+    """SHA-256 of what is kept beside a state, all of it but this checksum."""
+    seal = {name: value for name, value in about[SEAL].items() if name != "about"}
+    return hashlib.sha256(json.dumps({**about, SEAL: seal}, sort_keys=True).encode()).hexdigest()
+
+
+def _checksum(state: TrainState) -> str:
+    """SHA-256 of all numbers of a state."""
+    found = hashlib.sha256()
+    for leaf in jax.tree.leaves(state):
+        key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        found.update(np.asarray(jax.random.key_data(leaf) if key else leaf).tobytes())
+    return found.hexdigest()
+
+
+def _shapes(state: TrainState) -> dict[str, str]:
+    """Shape and type of every array of a state, by its path."""
+    leaves = jax.tree.leaves_with_path(state)
+    return {jax.tree_util.keystr(path): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
+
+
+def _is_score(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_text())[SCORE], float | int)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _free(path: Path) -> Path:
+    """The path, or with a number behind it when it is taken."""
+    others = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(free for free in itertools.chain([path], others) if not free.exists())
+
+
+def _of_the_disk(error: ValueError) -> OSError:
+    full = "No space left" in str(error)
+    return OSError(errno.ENOSPC if full else errno.EIO, "No space left on device" if full else "cannot be written")
 
 
 @contextmanager
@@ -184,8 +313,3 @@ def _quiet() -> Generator[None]:
 
 def _score(metrics: dict[str, float]) -> float:
     return metrics[SCORE]
-
-
-def _finite(state: TrainState) -> bool:
-    leaves = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from playground_amp.core.files import write_whole
+from playground_amp.core.files import to_disk, write_whole
+from playground_amp.core.reporter import say
 
 
 def read_metrics(path: Path) -> dict[str, np.ndarray]:
@@ -66,7 +67,24 @@ class MetricsFile:
 
     def cut_after(self, iteration: int) -> float:
         """Drop the rows after `iteration`, which a resumed run writes again; returns the seconds trained until it."""
-        rows = [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
-        kept = [row for row in rows if row["iteration"] <= iteration]
+        kept = [row for row in _rows(self.path) if row["iteration"] <= iteration]
         write_whole(self.path, "".join(json.dumps(row) + "\n" for row in kept))
-        return kept[-1]["seconds"] if kept else 0.0
+        if missing := set(range(1, iteration + 1)) - {row["iteration"] for row in kept}:
+            say(f"'{self.path}' lacks {len(missing)} of the {iteration} iterations that were trained")
+        return float(kept[-1].get("seconds", 0.0)) if kept else 0.0
+
+    def to_disk(self) -> None:
+        """Have the rows where a power cut leaves them: before the checkpoint that goes on after them."""
+        to_disk(self.path)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The rows that can be read, one an iteration: an interruption may leave half of the last one."""
+    found: dict[int, dict[str, Any]] = {}
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+            found.setdefault(int(row["iteration"]), row)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return [found[iteration] for iteration in sorted(found)]

@@ -33,10 +33,10 @@ PACKAGES = ("playground_amp", "jax", "jaxlib", "mujoco", "mujoco-mjx", "brax", "
 
 
 def new_run_dir(config: Config, config_name: str, run_dir: Path | None) -> Path:
-    """Make the folder of a new run and write its config.yaml; raises InputError if it cannot hold a run."""
+    """Make the folder of a new run; raises InputError if it cannot hold one."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     path = run_dir or RUNS / (config.logging.run_name or f"{Path(config_name).stem}-{stamp}")
-    if (path / "config.yaml").exists():
+    if (path / "config.yaml").exists() or has_checkpoint(path):
         raise InputError(f"'{path}' already holds a run; go on with it by --resume {path}, or choose another --run-dir")
     check_writable(path)
     return path
@@ -120,6 +120,12 @@ def has_checkpoint(run_dir: Path) -> bool:
     return any(path.name.isdigit() for path in (run_dir / "checkpoints").glob("*"))
 
 
+def starts_over(run_dir: Path) -> bool:
+    """Whether a run was stopped before its first checkpoint, and has nothing to lose."""
+    begun = (run_dir / "config.yaml").is_file() and not has_checkpoint(run_dir)
+    return begun and not any((run_dir / name).exists() for name in ("evaluation.json", "report.html", "damaged"))
+
+
 def write_config(run_dir: Path, config: Config) -> None:
     """Write config.yaml: the resolved configuration under the versions it ran with."""
     header = "".join(f"# {key}: {value}\n" for key, value in versions().items())
@@ -178,10 +184,13 @@ class Restart:
     source: str | None  # folder of the run that was left; None when the run itself went on
     changed: dict[str, list[Any]]  # section.key -> [old, new]
     clips: OtherClips | None = None  # where training sees other motion than before
+    diverged: str | None = None  # what was not finite, where training went back for it with lower learning rates
 
     @property
     def sentence(self) -> str:
         """What is different from there on."""
+        if self.diverged:
+            return f"gone back to, with half the learning rates: {self.diverged}"
         changed = show_changes(self.changed) if self.changed else "no setting changed"
         changed += f"; other clips ({self.clips.difference})" if self.clips else ""
         return f"branched from {self.source}: {changed}" if self.source else changed
@@ -201,7 +210,7 @@ def read_restarts(run_dir: Path) -> list[Restart]:
 def _restart(row: dict[str, Any]) -> Restart:
     changed = {name: [old, new] for name, (old, new) in row["changed"].items()}
     clips = OtherClips(**row["clips"]) if "clips" in row else None
-    return Restart(int(row["iteration"]), row["time"], row["from"], changed, clips)
+    return Restart(int(row["iteration"]), row["time"], row["from"], changed, clips, row.get("diverged"))
 
 
 def next_restarts(
@@ -216,19 +225,33 @@ def next_restarts(
     earlier = [one for one in read_restarts(source) if one.iteration <= last]
     since = [one for one in earlier if one.iteration == iteration]
     changed, others = changes(about.get("config", {}), since, config), other_clips(trained_on(about), since, clips)
-    time = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    return [*earlier, Restart(iteration, time, str(source.absolute()) if branches else None, changed, others)]
+    return [*earlier, Restart(iteration, _now(), str(source.absolute()) if branches else None, changed, others)]
+
+
+def record_divergence(run_dir: Path, iteration: int, diverged: str) -> None:
+    """Add to restarts.jsonl that training goes back to `iteration` because something was not finite."""
+    write_restarts(run_dir, [*read_restarts(run_dir), Restart(iteration, _now(), None, {}, diverged=diverged)])
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def write_settings(run_dir: Path, config: Config, restarts: Sequence[Restart]) -> None:
     """Write restarts.jsonl and config.yaml, each whole or not at all."""
-    write_whole(run_dir / "restarts.jsonl", "".join(json.dumps(_row(restart)) + "\n" for restart in restarts))
+    write_restarts(run_dir, restarts)
     write_config(run_dir, config)
+
+
+def write_restarts(run_dir: Path, restarts: Sequence[Restart]) -> None:
+    """Write restarts.jsonl."""
+    write_whole(run_dir / "restarts.jsonl", "".join(json.dumps(_row(restart)) + "\n" for restart in restarts))
 
 
 def _row(restart: Restart) -> dict[str, Any]:
     row = {"iteration": restart.iteration, "time": restart.time, "from": restart.source, "changed": restart.changed}
-    return row | ({"clips": dataclasses.asdict(restart.clips)} if restart.clips else {})
+    row |= {"clips": dataclasses.asdict(restart.clips)} if restart.clips else {}
+    return row | ({"diverged": restart.diverged} if restart.diverged else {})
 
 
 def changes(made_with: Mapping[str, Any], since: Sequence[Restart], config: Config) -> dict[str, list[Any]]:

@@ -17,6 +17,7 @@ example:
   playground-amp train --config ppo_amass_training --set amp.discriminator_lr=5e-5
   playground-amp train --resume auto
   playground-amp train --resume runs/NAME --checkpoint best --set amp.discriminator_lr=5e-5
+  playground-amp train --config ppo_amass_training --resume auto --run-dir runs/job  (starts it, or goes on)
 """
 
 SWEEP = """Train a grid of settings and seeds side by side in one compiled function; each becomes a run of its own.
@@ -44,7 +45,11 @@ def train(arguments: Sequence[str]) -> None:
     parser.add_argument("--config", metavar="NAME_OR_PATH", help=CONFIG_HELP)
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override section.key")
     parser.add_argument("--run-dir", metavar="DIR", type=Path, help="folder of a new run (default: runs/NAME-TIME)")
-    parser.add_argument("--resume", metavar="RUN|auto", help="go on with a run and its own configuration")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN|auto",
+        help="go on with a run and its own configuration; auto: the newest, or --run-dir's, begun if need be",
+    )
     parser.add_argument(
         "--checkpoint",
         metavar="newest|best|N",

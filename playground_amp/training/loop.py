@@ -18,14 +18,19 @@ import numpy as np
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.config import to_dict
+from playground_amp.config.yaml_schema import seconds
 from playground_amp.core.errors import Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core.files import json_values
 from playground_amp.core.reporter import Reporter, say
 from playground_amp.discriminator.motion_prior import Metrics
 from playground_amp.runs.checkpoint import Checkpoints, describe, score
+from playground_amp.runs.divergence import is_finite, not_finite, write_dump
 from playground_amp.runs.metrics_log import Interval, MetricsFile
 from playground_amp.training import health, wandb_logger
 from playground_amp.training.final_evaluation import evaluate_and_show
 from playground_amp.training.progress import summary
+
+REMEDY = "lower the upper end of ppo.learning_rate_range or amp.discriminator_lr"
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
 Callback = Callable[[Mapping[str, float]], object]  # given each row of metrics; a true answer ends the training
@@ -37,10 +42,24 @@ class Algorithm(Protocol):
     def train_iteration(self, state: TrainState) -> tuple[TrainState, Metrics]: ...
 
 
+def lowered(amp: AMP, rate: float) -> AMP:
+    """The same algorithm with all learning rates times `rate`."""
+    if rate == 1.0:
+        return amp
+    ppo, prior = amp.config.ppo, amp.config.amp
+    low, high = ppo.learning_rate_range
+    rates: dict[str, Any] = {
+        "ppo.learning_rate": rate * ppo.learning_rate,
+        "ppo.learning_rate_range": (rate * low, rate * high),
+        "amp.discriminator_lr": rate * prior.discriminator_lr,
+    }
+    return amp.with_hyperparams(rates)
+
+
 def make_chunk(algorithm: Algorithm, length: int) -> Chunk:
     """A jitted loop of up to `length` iterations whose count is an argument: one compile serves every call.
 
-    Its metrics are [length] each; only the first `count` entries are filled. The state passed in is donated.
+    Its metrics are [length] each; only the first `count` entries are filled.
     """
 
     def chunk(state: TrainState, count: int) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -53,14 +72,17 @@ def make_chunk(algorithm: Algorithm, length: int) -> Chunk:
 
         return jax.lax.fori_loop(0, count, step, (state, blank))
 
-    return jax.jit(chunk, donate_argnums=0)
+    return jax.jit(chunk)
 
 
 class TrainingLoop:
     """One training in progress."""
 
-    def __init__(self, amp: AMP, path: Path, *, reporter: Reporter, callback: Callback | None = None):
-        self.amp, self.config, self.path = amp, amp.config, path
+    def __init__(
+        self, amp: AMP, path: Path, *, reporter: Reporter, callback: Callback | None = None, rate: float = 1.0
+    ):
+        """`rate` is a factor on the learning rates of the configuration."""
+        self.amp, self.config, self.path = lowered(amp, rate), amp.config, path
         self.reporter, self.callback = reporter, callback
         self.metrics_file = MetricsFile(path)
         self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
@@ -70,7 +92,7 @@ class TrainingLoop:
         self.wandb = None
 
     def run(self, state: TrainState | None) -> None:
-        """Train from a restored state, which is donated, or from the start, to the report.
+        """Train from a restored state, or from the start, to the report.
 
         Raises TrainingDiverged, TrainingCollapsed, and Interrupted by a signal; all of them keep what there is.
         """
@@ -78,8 +100,7 @@ class TrainingLoop:
         with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as self.checkpoints:
             if state is None:
                 state = jax.jit(self.amp.init)(jax.random.key(self.config.ppo.seed))
-            else:
-                self._take_up(int(state.iteration))
+            self._take_up(int(state.iteration))
             mode = wandb_logger.choose_mode(logging.wandb)
             self.wandb = wandb_logger.start(mode, self.path, logging.wandb_project, to_dict(self.config))
             try:
@@ -98,29 +119,28 @@ class TrainingLoop:
 
     def _take_up(self, iteration: int) -> None:
         self.seconds = self.metrics_file.cut_after(iteration)
-        if iteration >= self.config.ppo.iterations:  # else the health starts afresh: settings may have changed
+        if 0 < self.config.ppo.iterations <= iteration:  # else the health starts afresh: settings may have changed
             self._judge([json.loads(line) for line in self.metrics_file.path.read_text().splitlines()])
 
     def _train(self, state: TrainState) -> TrainState:
         logging, total = self.config.logging, self.config.ppo.iterations
         length = min(logging.interval, total)
         chunk = make_chunk(self.amp, length)
-        iteration = int(state.iteration)
+        iteration, saved = int(state.iteration), time.monotonic()
         say(f"run: {self.path}")
         with stop_on_signal() as stop, self.reporter.progress("compiling", total, iteration) as bar:
             while iteration < total:
-                began = time.perf_counter()
-                count = min(length, total - iteration)
-                state, metrics = chunk(state, count)
-                rows = self._rows(jax.device_get(metrics), iteration, count, began)
+                before = iteration
+                state, rows = self._iterate(chunk, state, iteration, min(length, total - iteration), stop)
+                iteration += len(rows)
                 self._log(rows)
-                before, iteration = iteration, iteration + count
                 if self._judge(rows):
                     say(f"health: {self.health.state}: {self.health.sentence}")
                 bar.show(iteration, summary(rows[-1], self.health.state))
                 enough = self._call_back(rows)
-                if stop or enough or _passes(logging.checkpoint_interval, before, iteration):
+                if stop or enough or _is_due(logging.checkpoint_interval, before, iteration, saved):
                     self._save(state)
+                    saved = time.monotonic()
                 if stop:
                     break
                 if enough or (logging.stop_on_collapse and self.health.dead):
@@ -130,25 +150,36 @@ class TrainingLoop:
         self._save(state)
         return state
 
-    def _rows(self, metrics: dict[str, np.ndarray], iteration: int, count: int, began: float) -> list[dict[str, Any]]:
-        before, self.seconds = self.seconds, self.seconds + (time.perf_counter() - began)
-        interval = Interval(iteration, count, before, self.seconds)
-        rows = interval.rows(metrics, self.config.steps_per_iteration)
-        for row in rows:
-            self._check_numbers(row)
-        return rows
+    def _iterate(
+        self, chunk: Chunk, state: TrainState, iteration: int, count: int, stop: Sequence[int]
+    ) -> tuple[TrainState, list[dict[str, Any]]]:
+        """Up to `count` iterations after `iteration`, fewer after a signal: at least one, and their rows."""
+        began, before, series = time.perf_counter(), self.seconds, []
+        while len(series) < count and not (stop and series):
+            previous = state
+            state, metrics = chunk(state, 1)
+            row = {name: float(values[0]) for name, values in jax.device_get(metrics).items()}
+            self._check_numbers({"iteration": iteration + len(series) + 1, **row}, previous, state)
+            series.append(row)
+        self.seconds = before + (time.perf_counter() - began)
+        interval = Interval(iteration, len(series), before, self.seconds)
+        stacked = {name: np.array([row[name] for row in series]) for name in series[0]}
+        return state, interval.rows(stacked, self.config.steps_per_iteration)
 
-    def _check_numbers(self, row: dict[str, Any]) -> None:
+    def _check_numbers(self, row: dict[str, Any], before: TrainState, after: TrainState) -> None:
+        """Raise TrainingDiverged when a metric or the state after an iteration is not finite; keep the one before."""
         status = health.assess_health([row], self.config)
-        if status.state != health.DIVERGED:
+        if status.state != health.DIVERGED and bool(is_finite(after)):
             return
         if self.wandb:
-            self.wandb.summary["health"] = status.state
-        last = self.checkpoints.latest
-        kept = f"the checkpoint of iteration {last} is kept" if last else "there was no checkpoint yet"
-        raise TrainingDiverged(
-            f"training diverged: {status.sentence}, and start again, or --resume {self.path} with --set ({kept})"
-        )
+            self.wandb.summary["health"] = health.DIVERGED
+        wrong = not_finite(after)
+        said = status.sentence
+        if status.state != health.DIVERGED:
+            said = f"{next(iter(wrong), 'the state')} is not finite after iteration {row['iteration']}; {REMEDY}"
+        about = {"iteration": row["iteration"], "said": said, "metrics": json_values(row), "after": wrong}
+        write_dump(self.path, before, about | {"config": to_dict(self.amp.config)})
+        raise TrainingDiverged(said)
 
     def _judge(self, rows: list[dict[str, Any]]) -> bool:
         """Bring the health up to date; whether it has changed in a way to tell."""
@@ -178,6 +209,7 @@ class TrainingLoop:
             (self.path / "report.html").unlink(missing_ok=True)  # it shows an earlier end of this run
         flat = health.is_flat(self.recent, self.config)  # its style reward of a half is worth nothing
         counts = self.scores and not flat
+        self.metrics_file.to_disk()
         self.checkpoints.save(iteration, state, about, float(np.mean(self.scores)) if counts else None)
         self.scores.clear()
 
@@ -208,15 +240,21 @@ class TrainingLoop:
         say(f"best checkpoint: iteration {best}, score {value:.3f} (share of the episode survived x reward)")
 
 
-def _passes(interval: int, before: int, now: int) -> bool:
-    """Whether a multiple of the interval lies between two iterations."""
+def _is_due(interval: int | str, before: int, now: int, saved: float) -> bool:
+    """Whether a multiple of the interval lies between two iterations, or its time has passed since `saved`.
+
+    What is trained does not depend on when it is saved.
+    """
+    if isinstance(interval, str):
+        return time.monotonic() - saved >= seconds(interval)
     return now // interval > before // interval
 
 
 @contextmanager
 def stop_on_signal() -> Generator[list[int]]:
-    """A list that a first Ctrl-C or SIGTERM appends its number to; a second one interrupts at once.
+    """A list that a first Ctrl-C or SIGTERM appends its number to; a second Ctrl-C interrupts at once.
 
+    A second SIGTERM changes nothing: schedulers send several, and SIGKILL when they mean it.
     Signals are for a process's main thread: in another one the list stays empty.
     """
     received: list[int] = []
@@ -226,8 +264,9 @@ def stop_on_signal() -> Generator[list[int]]:
 
     def handle(number: int, _frame: object) -> None:
         received.append(number)
-        signal.signal(number, signal.default_int_handler)
-        say("stopping after this interval to save a checkpoint; again to stop at once")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        say("stopping after this iteration to save a checkpoint; Ctrl-C to stop at once")
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -25,7 +25,7 @@ from rich.table import Column, Table
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.builder import make_amp
-from playground_amp.config import ResolvedConfig
+from playground_amp.config import LoggingConfig, ResolvedConfig
 from playground_amp.core.errors import InputError, Interrupted
 from playground_amp.core.reporter import SILENT, Reporter, say
 from playground_amp.discriminator.motion_prior import Metrics
@@ -98,7 +98,7 @@ class MemberRun:
         iteration, rows, logging = int(state.iteration), self.read(), self.config.logging
         about = describe(iteration, self.config, amp)
         flat = health.is_flat(rows, self.config)
-        value = float(np.mean([score(row, self.config) for row in rows[-logging.checkpoint_interval :]]))
+        value = float(np.mean([score(row, self.config) for row in rows[-_scored(logging.checkpoint_interval) :]]))
         with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as checkpoints:
             checkpoints.save(iteration, state, about, None if flat else value)
 
@@ -166,6 +166,11 @@ def train(amp: AMP, runs: Sequence[MemberRun], path: Path, *, reporter: Reporter
                 break
         _save(amp, runs, state)
     return stop[0] if stop else 0
+
+
+def _scored(interval: int | str) -> int:
+    """Iterations that the score is the mean of; members save at the end only, so that a time says nothing."""
+    return interval if isinstance(interval, int) else int(LoggingConfig().checkpoint_interval)
 
 
 def _log(runs: Sequence[MemberRun], metrics: dict[str, np.ndarray], interval: Interval) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import wandb
 
+from playground_amp.core.files import write_whole
+
 INIT_TIMEOUT = 30  # seconds after which a run without network goes offline
 ID_FILE = "wandb_id"
 
@@ -38,8 +40,8 @@ def start(mode: str, run_dir: Path, project: str, config: dict[str, Any]) -> wan
     if mode == "off":
         return None
     id_file = run_dir / ID_FILE
-    run_id = id_file.read_text() if id_file.exists() else secrets.token_hex(4)
-    id_file.write_text(run_id)
+    run_id = (id_file.read_text().strip() if id_file.exists() else "") or secrets.token_hex(4)
+    write_whole(id_file, run_id)
     try:
         return _init(mode, run_dir, project, config, run_id)
     except Exception:
