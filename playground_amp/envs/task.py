@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import FittedCommandConfig, FittedEnvConfig, is_enabled
+from playground_amp.config import FittedCommandConfig, FittedEnvConfig, asks_for_every_way, is_enabled
 from playground_amp.core import rotations
 from playground_amp.core.commands import STANDS, UNIT
 from playground_amp.core.errors import InputError, nearest
@@ -79,6 +79,7 @@ class WalkingTask:
 
     def __init__(self, config: FittedEnvConfig, robot: Robot, reference: Reference, *, labelled: bool):
         self.config, self.reference, self.labelled = config, reference, labelled
+        self.any_way = asks_for_every_way(config.command)
 
     def sample_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
         """Without labels see `sample_commands`, with labels every gait as often, at a speed ahead of its clips."""
@@ -91,9 +92,15 @@ class WalkingTask:
         return label, ahead(low + (high - low) * jax.random.uniform(speed_key, (count,)))
 
     def reward(self, step: TaskStep) -> jax.Array:
-        """See `track_command` and `stand_still`."""
-        tolerances = self.config.speed_tolerance, self.config.turn_tolerance
-        follows = track_command(step.velocity, step.mean_velocity, step.command, *tolerances)
+        """See `track_command`; where any way may be asked for also `track_mean` and `stand_still`.
+
+        Straight ahead the moment tells the way, and a reward for the mean makes steps quicker (docs/experiments.md).
+        """
+        tolerance = self.config.speed_tolerance
+        follows = track_command(step.velocity, step.command, tolerance)
+        if not self.any_way:
+            return follows
+        follows *= track_mean(step.mean_velocity, step.command, tolerance, self.config.turn_tolerance)
         return follows * stand_still(step.physics.pad_height, step.command)
 
     def terminated(self, step: TaskStep) -> jax.Array:
@@ -130,27 +137,35 @@ def sample_commands(key: jax.Array, count: int, config: FittedCommandConfig, ref
     return commands
 
 
-def track_command(
-    velocity: jax.Array, mean_velocity: jax.Array, command: jax.Array, speed_tolerance: float, turn_tolerance: float
-) -> jax.Array:
-    """Task reward [...] in 0..1 for following a command (c, d, e):
+def track_command(velocity: jax.Array, command: jax.Array, speed_tolerance: float) -> jax.Array:
+    """Task reward [...] in 0..1 for going at a command (c, d, e) at each moment:
 
         exp(-(vx - c)^2 / s - 2 (vy - d)^2 - (wz - e)^2 / 10)
-        * exp(-h((mx - c, my - d), k SWAY) / (k sqrt(s)) - h(mz - e, k YAW) / (k sqrt(t))), h(x, r) = |(x, r)| - r
 
-    with (vx, vy, wz) the velocity over the step, (mx, my, mz) its running mean, s and t the tolerances, and k from CALM
-    for a robot that is told to stand to 1 for one that is told to go at UNIT or more. What sways and turns with every
-    step of the feet is judged widely at each moment, and narrowly by its mean: a narrow reward for the moment would be
-    one for hurried short steps. h is a square within what is left of the sway in the mean, and steep beyond it: by a
-    square alone a robot that should go aside at 0.3 m/s loses a seventh by going at 0.12. All [..., 3] in m/s, m/s,
-    rad/s.
+    with (vx, vy, wz) the velocity over the step, s the tolerance. What sways and turns with every step of the feet is
+    judged widely: a narrow reward for the moment would be one for hurried short steps. [..., 3] in m/s, m/s, rad/s.
+    """
+    over = velocity - command
+    return jnp.exp(-(over[..., 0] ** 2) / speed_tolerance - 2.0 * over[..., 1] ** 2 - 0.1 * over[..., 2] ** 2)
+
+
+def track_mean(
+    mean_velocity: jax.Array, command: jax.Array, speed_tolerance: float, turn_tolerance: float
+) -> jax.Array:
+    """Factor [...] in 0..1 of the task reward for going where the command (c, d, e) says, in the mean:
+
+        exp(-h((mx - c, my - d), k SWAY) / (k sqrt(s)) - h(mz - e, k YAW) / (k sqrt(t))), h(x, r) = |(x, r)| - r
+
+    with (mx, my, mz) the running mean of the velocity, s and t the tolerances, and k from CALM for a robot that is told
+    to stand to 1 for one that is told to go at UNIT or more. h is a square within what is left of the sway in the mean,
+    and steep beyond it: by a square alone a robot that should go aside at 0.3 m/s loses a seventh by going at 0.12. All
+    [..., 3] in m/s, m/s, rad/s.
     """
     calm = CALM + (1.0 - CALM) * jnp.minimum(jnp.linalg.norm(command / UNIT, axis=-1), 1.0)
-    within, over = velocity - command, mean_velocity - command
-    moment = within[..., 0] ** 2 / speed_tolerance + 2.0 * within[..., 1] ** 2 + 0.1 * within[..., 2] ** 2
+    over = mean_velocity - command
     speed = jnp.sqrt(over[..., 0] ** 2 + over[..., 1] ** 2 + (calm * SWAY) ** 2) - calm * SWAY
     turn = jnp.hypot(over[..., 2], calm * YAW) - calm * YAW
-    return jnp.exp(-moment - (speed / speed_tolerance**0.5 + turn / turn_tolerance**0.5) / calm)
+    return jnp.exp(-(speed / speed_tolerance**0.5 + turn / turn_tolerance**0.5) / calm)
 
 
 def stand_still(pad_height: jax.Array, command: jax.Array) -> jax.Array:
