@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -16,12 +17,13 @@ from playground_amp.core.commands import MIRROR
 from playground_amp.core.rotations import from_yaw, multiply, rotate
 from playground_amp.core.types import Frame, Outcome, PhysicsState
 from playground_amp.envs.env import Env, EnvState, frame_of
-from playground_amp.envs.task import has_fallen, stand_still, track_command
+from playground_amp.envs.task import has_fallen, stand_still, track_command, track_mean
 from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
 
 ROBOTS, STEPS = 6, 17
 LENGTH, INTERVAL, WINDOW = 5, 2, 3
+Values = tuple | np.ndarray | jax.Array
 MIRRORED = np.array(MIRROR)  # signs of a reflected command
 FALLING = 1  # the robot that is laid on its side before the first step
 
@@ -537,6 +539,22 @@ def test_an_environment_under_other_settings_keeps_everything_else(labelled: Env
     assert other.labelled and other.reference is labelled.reference and other.physics is labelled.physics
 
 
+def follow(velocity: Values, mean: Values, command: Values, speed_tolerance: float, turn_tolerance: float) -> float:
+    """Task reward of one moment of a robot that may be told any way."""
+    velocity, mean, command = (jnp.asarray(values) for values in (velocity, mean, command))
+    moment = track_command(velocity, command, speed_tolerance)
+    return float(moment * track_mean(mean, command, speed_tolerance, turn_tolerance))
+
+
+def test_straight_ahead_the_moment_alone_is_rewarded(make_env: Callable[..., Env]) -> None:
+    """Whatever the mean, and however high the feet; where it may be told to stand, both count."""
+    physics = SimpleNamespace(pad_height=jnp.full((1, 4), 0.03))
+    asked, drifts = jnp.zeros((1, 3)), jnp.array([[0.0, 0.3, 0.0]])
+    step = SimpleNamespace(velocity=asked, mean_velocity=drifts, command=asked, physics=physics)
+    ahead, any_way = (float(make_env(command=command).task.reward(step)[0]) for command in ({}, {"stand_share": 0.1}))
+    assert ahead == 1.0 and any_way < 0.2
+
+
 def bend(error: float, sway: float) -> float:
     """A square within the sway, steep beyond."""
     return np.hypot(error, sway) - sway
@@ -561,18 +579,17 @@ def bend(error: float, sway: float) -> float:
 def test_task_reward_by_hand(velocity: tuple, mean: tuple, expected: float) -> None:
     """Asked for 0.5 m/s ahead, 0.1 to the left, turning 0.3 rad/s to the right."""
     command = jnp.array([0.5, 0.1, -0.3])
-    reward = track_command(jnp.array(velocity), jnp.array(mean), command, 0.25, 0.5)
-    assert float(reward) == pytest.approx(expected, rel=1e-5)
+    assert follow(velocity, mean, command, 0.25, 0.5) == pytest.approx(expected, rel=1e-5)
     reflected = [jnp.array(values) * MIRRORED for values in (velocity, mean, command)]
-    assert float(track_command(*reflected, 0.25, 0.5)) == pytest.approx(expected, rel=1e-5)
+    assert follow(*reflected, 0.25, 0.5) == pytest.approx(expected, rel=1e-5)
 
 
 def test_creeping_costs_a_robot_that_is_told_to_stand_more() -> None:
     """Of tolerance and sway three tenths are left at the command zero, half of the way back at half a unit."""
     for command, share in ((0.0, 0.3), (0.1, 0.65), (0.2, 1.0), (0.8, 1.0)):
-        mean = jnp.array([command + 0.04, 0.0, 0.0])
-        reward = track_command(jnp.array([command, 0.0, 0.0]), mean, jnp.array([command, 0.0, 0.0]), 0.25, 0.5)
-        assert float(reward) == pytest.approx(np.exp(-bend(0.04, 0.05 * share) / (0.5 * share)), rel=1e-4)
+        asked, mean = jnp.array([command, 0.0, 0.0]), jnp.array([command + 0.04, 0.0, 0.0])
+        expected = np.exp(-bend(0.04, 0.05 * share) / (0.5 * share))
+        assert float(track_mean(mean, asked, 0.25, 0.5)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_lifted_foot_costs_a_robot_that_is_told_to_stand_and_no_other() -> None:
@@ -587,8 +604,7 @@ def test_walking_straight_ahead_does_not_answer_another_command(command: tuple) 
     sway = np.sin(2.0 * np.pi * np.arange(40) / 40)[:, None] * np.array([0.0, 0.15, 0.5])
     asked, straight = np.array(command), np.array([0.5, 0.0, 0.0])
     follows, ignores = (
-        float(track_command(way + sway, np.broadcast_to(way, sway.shape), asked, 0.1, 0.2).mean())
-        for way in (asked, straight)
+        np.mean([follow(moment, way, asked, 0.1, 0.2) for moment in way + sway]) for way in (asked, straight)
     )
     assert follows > 0.9 > 0.75 > ignores
 
