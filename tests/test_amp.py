@@ -573,6 +573,7 @@ def labelled(robot: Robot, tmp_path_factory: pytest.TempPathFactory) -> AMP:
     return make_amp(resolve(build(values, "the tests"), accelerator=False))
 
 
+@pytest.mark.slow
 def test_a_policy_of_several_gaits_trains_on_windows_of_its_labels(labelled: AMP) -> None:
     assert labelled.env.reference.gaits.names == ("stand", "walk")
     state = jax.jit(labelled.init)(jax.random.key(0))
@@ -660,6 +661,7 @@ def episode_outcome(ends: list[list[int]], terminated: list[list[int]], length: 
     return SimpleNamespace(
         terminated=jnp.asarray(fell),
         truncated=jnp.asarray(np.array(ends, bool) & ~fell),
+        diverged=jnp.zeros(fell.shape, bool),
         episode_length=jnp.asarray(values),
         episode_return=jnp.asarray(0.5 * values),
     )

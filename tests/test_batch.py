@@ -304,6 +304,7 @@ def script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_exit_codes_and_json_of_the_script(takes: Path, made: Path, tmp_path: Path) -> None:
     done = script(takes / "broken.npz", "--out", tmp_path / "out")
     assert done.returncode == 2 and done.stderr.startswith("error: '") and "Traceback" not in done.stderr

@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from conftest import slow
 
 from playground_amp.__main__ import COMMANDS
 from playground_amp.core.console import run
@@ -124,7 +125,9 @@ def test_scripts_are_short(script):
     assert len(script.read_text().splitlines()) <= 60
 
 
-@pytest.mark.parametrize("start", [["--config", "ppo_amass_training.yaml"], ["--resume", "auto", "--run-dir", "new"]])
+@pytest.mark.parametrize(
+    "start", [["--config", "ppo_amass_training.yaml"], *slow((["--resume", "auto", "--run-dir", "new"],))]
+)
 def test_a_checkpoint_wants_a_run_that_is_named(start, tmp_path):
     done = python(str(ROOT / "scripts/train.py"), *start, "--checkpoint", "best", cwd=tmp_path)
     assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])

@@ -103,6 +103,7 @@ def test_the_windows_that_style_is_held_to_are_those_nearest_to_the_command(amp:
     assert (near[0] == windows[np.linalg.norm(commands - commands[3], axis=1).argmin()]).all()
 
 
+@pytest.mark.slow
 def test_a_policy_over_a_grid_has_figures_for_each_command_and_pictures(amp: AMP) -> None:
     state = jax.jit(amp.init)(jax.random.key(0))
     commands = np.array([[0.5, 0.0, 0.0], [0.3, 0.0, 0.2], [0.0, 0.0, 0.0]], np.float32)

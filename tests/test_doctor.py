@@ -16,6 +16,7 @@ import jax
 import mujoco
 import numpy as np
 import pytest
+from conftest import slow
 from rich.console import Console
 from scipy.spatial.transform import Rotation
 
@@ -150,7 +151,7 @@ BREAKAGES = {
 }
 
 
-@pytest.mark.parametrize("name", BREAKAGES)
+@pytest.mark.parametrize("name", ["contacts", "frame", *slow("order", "height", "facing")])
 def test_a_breakage_of_the_policys_features_is_named(
     name: str, amp: AMP, clips: list[MotionClip], monkeypatch: pytest.MonkeyPatch
 ) -> None:

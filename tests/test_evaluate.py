@@ -508,6 +508,7 @@ def test_judging_a_run_compiles_once_and_writes_nothing_into_it(
     assert [one["evaluation"]["action_rate"] for one in found] == [None, None]
 
 
+@pytest.mark.slow
 def test_a_run_whose_clips_changed_is_judged_and_told_so_once(
     amp: AMP, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def test_engines_are_jax_on_observations_of_episodes(exported: Path, engine: str
     assert np.ptp(trace["target"], axis=0).min() > 1e-4
 
 
+@pytest.mark.slow
 def test_a_plain_policy_is_exported_too(tmp_path: Path) -> None:
     run = training_runs.train(tmp_path / "run", "networks.symmetric=false", "networks.actor=[16,12]")
     export = export_run(run, tmp_path / "exported", robots=8, steps=5)

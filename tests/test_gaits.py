@@ -197,6 +197,7 @@ def test_robots_start_as_the_gait_that_is_asked_for_first(amp: AMP) -> None:
     assert moving[np.asarray(schedule.label[0]) == WALK].mean() > 0.6  # the others start standing
 
 
+@pytest.mark.slow
 def test_every_gait_is_measured_by_the_episodes_that_were_asked_for_it(
     amp: AMP, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,6 +221,7 @@ class Command(Probe):
         return super().move(seen, action).replace(reward=1.0 - (action - seen[:, 0] / self.unit) ** 2)
 
 
+@pytest.mark.slow
 def test_the_policy_learns_to_do_as_it_is_told() -> None:
     """And, being symmetric, it knows the commands below 0 by those above, though it was never told one.
 

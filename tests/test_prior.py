@@ -532,6 +532,7 @@ def test_dropout_is_another_in_every_step_and_off_while_scoring(make_prior: Make
     assert means[0] == means[1] != means[2]
 
 
+@pytest.mark.slow
 def test_spectral_statistics_go_on_with_every_step_and_stay_while_scoring(make_prior: MakePrior) -> None:
     """And after some steps no weight of any layer stretches anything."""
     prior = make_prior(normalization="spectral", loss="hinge", reward="linear", r1_gamma=0.0)

@@ -60,6 +60,7 @@ def refine_height(clip: MotionClip, robot: Robot) -> np.ndarray:
     return np.array(heights)
 
 
+@pytest.mark.slow
 def test_a_clip_that_no_robot_can_do_is_refused_with_its_time(walk: MotionClip, robot: Robot) -> None:
     flying = walk.qpos.copy()
     flying[:, 2] += np.linspace(0.0, 2.0, len(flying))

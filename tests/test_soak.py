@@ -1,13 +1,10 @@
-"""Runs that are killed at random moments end as if they had not been: scripts/soak.py, which says how."""
+"""Runs that are killed at random moments end as if they had not been: experiments/soak.py says how."""
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import pytest
 
-soak = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "soak.py"))["soak"]
+from playground_amp.experiments.soak import soak
 
 
 @pytest.mark.slow

@@ -235,6 +235,7 @@ def flat(monkeypatch, instant):
                 monkeypatch.setattr(module, name, value)
 
 
+@pytest.mark.slow
 def test_a_dead_run_stops_with_its_report_and_goes_on_by_resume(tmp_path, capsys, monkeypatch, flat):
     finished = []
     monkeypatch.setattr(loop.TrainingLoop, "_finish", lambda self, state: finished.append(int(state.iteration)))

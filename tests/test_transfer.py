@@ -27,6 +27,9 @@ from playground_amp.transfer.walk import Starts, Walks, starts_of, walk
 ALL = {condition.name: condition for condition in conditions(mjx=True)}
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     folder = tmp_path_factory.mktemp("transfer")

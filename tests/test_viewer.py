@@ -91,8 +91,13 @@ def test_clips_of_one_name_are_told_apart(clips: ClipPlayback) -> None:
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of four iterations that keeps two checkpoints; it is asked to turn, too."""
-    return train(tmp_path_factory.mktemp("viewer") / "run", "env.command.turn=[-0.5, 0.5]")
+    """A run that keeps two checkpoints and has two more in `later`; it is asked to turn, too."""
+    settings = "env.command.turn=[-0.5, 0.5]", "ppo.iterations=8", "logging.checkpoints_kept=4"
+    path = train(tmp_path_factory.mktemp("viewer") / "run", *settings)
+    (path / "later").mkdir()
+    for name in ("6", "8"):
+        shutil.move(path / "checkpoints" / name, path / "later" / name)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -239,11 +244,14 @@ def test_new_checkpoints_are_taken_while_a_run_trains(run: RunSession, run_dir: 
     try:
         (folder / "6.orbax-checkpoint-tmp").mkdir()  # half written
         assert not run.look_for_checkpoints()
-        shutil.copytree(folder / "4", folder / "6")
+        shutil.copytree(folder / "4", folder / "6")  # damaged: it is another's
+        assert not run.look_for_checkpoints() and run.iteration == 4
+        shutil.rmtree(folder / "6")
+        shutil.copytree(run_dir / "later" / "6", folder / "6")
         assert run.look_for_checkpoints()
         assert run.iterations == [2, 4, 6] and run.iteration == 6
         run.choose_checkpoint(2)
-        shutil.copytree(folder / "4", folder / "8")
+        shutil.copytree(run_dir / "later" / "8", folder / "8")
         assert run.look_for_checkpoints() and run.iteration == 2, "whoever looks at an old one stays there"
     finally:
         for name in ("6", "8", "6.orbax-checkpoint-tmp"):

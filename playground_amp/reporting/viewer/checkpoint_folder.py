@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jax
 from flax import struct
 
 from playground_amp.amp import AMP, Statistics
-from playground_amp.builder import make_amp
-from playground_amp.config import resolve
+from playground_amp.builder import make_amp, resolve_to_evaluate
 from playground_amp.core.errors import InputError
 from playground_amp.discriminator.motion_prior import DiscriminatorState
 from playground_amp.evaluation.policy import choose_iteration
@@ -71,7 +69,5 @@ def open_run(name: str) -> tuple[AMP, CheckpointFolder]:
         raise InputError(
             f"'{path}' holds no checkpoint yet; the first comes after logging.checkpoint_interval iterations"
         )
-    accelerator = jax.default_backend() != "cpu"
-    config = run_directory.read_config(path, [] if accelerator else ["env.physics=native"])
-    amp = make_amp(resolve(config, accelerator=accelerator))
+    amp = make_amp(resolve_to_evaluate(run_directory.read_config(path, [])))
     return amp, CheckpointFolder(path, amp)

@@ -8,6 +8,7 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.core.commands import UNIT
+from playground_amp.core.errors import DamagedCheckpoint
 from playground_amp.reporting.viewer.checkpoint_folder import CheckpointFolder, Networks
 from playground_amp.reporting.viewer.placement import CENTRE_SECONDS, ClipPath, beside
 from playground_amp.reporting.viewer.playback import Playback, Shown
@@ -188,9 +189,13 @@ class RunSession(Playback):
         found = sorted({*self.folder.iterations(), *self.folder.loaded})
         if found == self.iterations:
             return False
-        self.iterations = found
+        before, self.iterations = self.iterations, found
         if self.follows_training and found and found[-1] != self.iteration:
-            self.choose_checkpoint(found[-1])
+            try:
+                self.choose_checkpoint(found[-1])
+            except DamagedCheckpoint:  # training lays it aside, or is still at it
+                self.iterations = before
+                return False
         return True
 
     # --- the reference clip
