@@ -100,8 +100,11 @@ class WalkingTask:
         follows = track_command(step.velocity, step.command, tolerance)
         if not self.any_way:
             return follows
-        follows *= track_mean(step.mean_velocity, step.command, tolerance, self.config.turn_tolerance)
-        return follows * stand_still(step.physics.pad_height, step.command)
+        mean = track_mean(step.mean_velocity, step.command, tolerance, self.config.turn_tolerance)
+        mean *= stand_still(step.physics.pad_height, step.command)
+        command = self.config.command  # its numbers may be traced, of a sweep some of whose members go straight ahead
+        asked = jnp.array([*command.sideways, *command.turn, command.stand_share])
+        return follows * jnp.where(jnp.any(asked != 0.0), mean, 1.0)
 
     def terminated(self, step: TaskStep) -> jax.Array:
         """See `has_fallen`."""
