@@ -108,6 +108,8 @@ def opened(run_dir: Path) -> RunSession:
 @pytest.fixture
 def run(opened: RunSession) -> RunSession:
     """The session from its start; it compiles once for all tests."""
+    for gone in set(opened.folder.loaded) - set(opened.folder.iterations()):  # seen by the test before
+        del opened.folder._loaded[gone]
     opened.iterations, opened.follows_training, opened.clip = opened.folder.iterations(), True, NEAREST
     opened.command, opened.playing, opened.speed = session.middle(opened.ranges), True, 1.0
     opened.choose_checkpoint(opened.iterations[-1])
