@@ -106,7 +106,6 @@ def assert_close(ours: TrainState, theirs: TrainState, *, tolerance: float) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_population_equals_its_members_trained_alone(trained: SimpleNamespace, configs: list[Config]) -> None:
     for i, (name, config) in enumerate(zip(NAMES, configs, strict=True)):
         amp = make_amp(config)
@@ -129,7 +128,6 @@ def test_no_qr_is_batched(configs: list[Config]) -> None:
     assert all(shape.count(",") == 1 for shape in factors)
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_member_that_is_no_number_leaves_the_others_as_they_are(
     trained: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -167,7 +165,6 @@ def instant(monkeypatch: pytest.MonkeyPatch, trained: SimpleNamespace) -> Callab
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_sweep_has_a_whole_run_of_every_member(trained: SimpleNamespace) -> None:
     assert {path.name for path in trained.path.iterdir()} == {*NAMES, "sweep.png"}
     for name, seed, limit in zip(NAMES, (0, 7), (6, 5), strict=True):
@@ -179,7 +176,6 @@ def test_a_sweep_has_a_whole_run_of_every_member(trained: SimpleNamespace) -> No
         assert saved(run) == [3]
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_member_is_gone_on_with_and_judged_as_any_run(
     trained: SimpleNamespace, tmp_path: Path, instant: Callable
@@ -195,7 +191,6 @@ def test_a_member_is_gone_on_with_and_judged_as_any_run(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_checkpoint_is_scored_as_that_of_a_run(trained: SimpleNamespace, configs: list[Config]) -> None:
     for name, config in zip(NAMES, configs, strict=True):
         with Checkpoints(trained.path / name / "checkpoints", read_only=True) as checkpoints:
@@ -203,7 +198,6 @@ def test_a_checkpoint_is_scored_as_that_of_a_run(trained: SimpleNamespace, confi
             assert checkpoints.score(3) == pytest.approx(expected)
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_folder_that_holds_a_sweep_is_not_written_over(trained: SimpleNamespace, small: list[str]) -> None:
     before = rows(trained.path / "one")

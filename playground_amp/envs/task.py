@@ -79,7 +79,6 @@ class WalkingTask:
 
     def __init__(self, config: FittedEnvConfig, robot: Robot, reference: Reference, *, labelled: bool):
         self.config, self.reference, self.labelled = config, reference, labelled
-        self.any_way = asks_for_every_way(config.command)
 
     def sample_command(self, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
         """Without labels see `sample_commands`, with labels every gait as often, at a speed ahead of its clips."""
@@ -98,7 +97,7 @@ class WalkingTask:
         """
         tolerance = self.config.speed_tolerance
         follows = track_command(step.velocity, step.command, tolerance)
-        if not self.any_way:
+        if not asks_for_every_way(self.config.command):
             return follows
         mean = track_mean(step.mean_velocity, step.command, tolerance, self.config.turn_tolerance)
         mean *= stand_still(step.physics.pad_height, step.command)
