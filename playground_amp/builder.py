@@ -40,7 +40,7 @@ def make_amp(config: Config) -> AMP:
 
 def resolve_here(config: Config) -> ResolvedConfig:
     """Every `auto` replaced by what it means on this machine, and told."""
-    resolved = resolve(config, accelerator=jax.default_backend() != "cpu")
+    resolved = resolve_quietly(config)
     device = jax.devices()[0].device_kind
     say(
         f"{resolved.env.num_envs} robots, physics {resolved.env.physics}, PPO batches of {resolved.ppo.batch_size}, "
@@ -49,16 +49,24 @@ def resolve_here(config: Config) -> ResolvedConfig:
     return resolved
 
 
+def resolve_quietly(config: Config) -> ResolvedConfig:
+    """`resolve_here` without a word."""
+    return resolve(config, accelerator=_has_accelerator())
+
+
 def resolve_to_evaluate(config: Config) -> ResolvedConfig:
-    """`resolve_here` without a word, and in the native engine where there is no accelerator, whatever the run's was.
+    """`resolve_quietly`, and in the native engine where there is no accelerator, whatever the run's was.
 
     The engines agree to float32 rounding, and MJX takes minutes to compile on a CPU.
     """
-    accelerator = jax.default_backend() != "cpu"
-    resolved = resolve(config, accelerator=accelerator)
-    if accelerator or resolved.env.physics == "native":
+    resolved = resolve_quietly(config)
+    if _has_accelerator() or resolved.env.physics == "native":
         return resolved
     return dataclasses.replace(resolved, env=dataclasses.replace(resolved.env, physics="native"))
+
+
+def _has_accelerator() -> bool:
+    return jax.default_backend() != "cpu"
 
 
 def load_reference(config: ResolvedConfig, robot: Robot) -> Reference:

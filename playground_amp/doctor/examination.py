@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from playground_amp.amp import AMP
-from playground_amp.builder import make_amp, resolve_to_evaluate
-from playground_amp.config import Config, ResolvedConfig, asks_for_every_way, resolve
+from playground_amp.builder import make_amp, resolve_quietly, resolve_to_evaluate
+from playground_amp.config import Config, ResolvedConfig, asks_for_every_way
 from playground_amp.core.errors import InputError
 from playground_amp.doctor.clips import ClipReport, examine_clips, report_clip
 from playground_amp.doctor.commands import examine_commands, ranges_of
@@ -35,7 +35,7 @@ def diagnose(config: Config, policy: PolicyFunction | None = None) -> Diagnosis:
     One that is not resolved yet gets the numbers of this machine. `policy` takes the place of the untrained one that
     the reference is compared with, see `trained_policy`. Raises InputError for what no run could start with.
     """
-    config = config if isinstance(config, ResolvedConfig) else _resolve(config)
+    config = config if isinstance(config, ResolvedConfig) else resolve_quietly(config)
     check_order(find_clips(config.reference.clips), load_robot(config.env.robot))
     with start_rendering() as rendering:
         amp = make_amp(config)
@@ -113,7 +113,3 @@ def _check_fits(policy: PolicyFunction, amp: AMP) -> None:
 def _misread(findings: list[Finding]) -> bool:
     """Whether the unit or the facing of a clip is wrong, and so its speed."""
     return any(found.clip and found.spoils and found.code in ("facing", "unit") for found in findings)
-
-
-def _resolve(config: Config) -> ResolvedConfig:
-    return resolve(config, accelerator=jax.default_backend() != "cpu")

@@ -120,14 +120,14 @@ def benchmark(arguments: Sequence[str]) -> None:
     if options.json and not (options.json.parent.is_dir() and os.access(options.json.parent, os.W_OK)):
         raise InputError(f"--json {options.json}: there is no folder '{options.json.parent}' to write to")
 
-    import jax  # imported late: --help answers at once
-    from rich.console import Console
+    from rich.console import Console  # imported late: --help answers at once
 
-    from playground_amp.config import load_config, resolve
+    from playground_amp.builder import resolve_quietly
+    from playground_amp.config import load_config
     from playground_amp.core.files import write_whole
     from playground_amp.training.benchmark import benchmark, table
 
-    config = resolve(load_config(options.config, options.set), accelerator=jax.default_backend() != "cpu")
+    config = resolve_quietly(load_config(options.config, options.set))
     report = benchmark(config, repeats=options.repeats, mjx=not options.no_mjx, reporter=ConsoleReporter())
     Console().print(table(report))
     if options.json:

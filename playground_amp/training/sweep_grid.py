@@ -14,7 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from playground_amp.config import RENAMED, Config, ResolvedConfig, load_config, resolve, to_dict
+from playground_amp.builder import resolve_quietly
+from playground_amp.config import RENAMED, Config, ResolvedConfig, load_config, to_dict
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.envs.env import Env
 from playground_amp.envs.robot_settings import fit_to_robot
@@ -93,7 +94,7 @@ def make_members(config_name: str, overrides: Sequence[str], grid: Sequence[str]
 
 def _member(config_name: str, overrides: Sequence[str], values: dict[str, str]) -> Member:
     own = [f"{key}={value}" for key, value in values.items()]
-    config = resolve(load_config(config_name, [*overrides, *own]), accelerator=jax.default_backend() != "cpu")
+    config = resolve_quietly(load_config(config_name, [*overrides, *own]))
     return Member(",".join(f"{key.rpartition('.')[2]}={_show(setting(config, key))}" for key in values), config)
 
 

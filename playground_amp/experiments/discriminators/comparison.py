@@ -16,8 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from playground_amp.builder import make_amp
-from playground_amp.config import load_config, resolve
+from playground_amp.builder import make_amp, resolve_quietly
+from playground_amp.config import load_config
 from playground_amp.core.errors import TrainingDiverged
 from playground_amp.core.reporter import SILENT, Reporter, say
 from playground_amp.experiments.discriminators.results import Result, read_costs, read_results, write_results
@@ -133,7 +133,7 @@ def measure_costs(results: Path, names: Sequence[str]) -> None:
 
 def seconds_of_iteration(name: str) -> float:
     """Seconds of a training iteration of one row: the least of a few intervals, as other work only adds to them."""
-    amp = make_amp(resolve(load_config(CONFIG, ROWS[name]), accelerator=jax.default_backend() != "cpu"))
+    amp = make_amp(resolve_quietly(load_config(CONFIG, ROWS[name])))
     state, chunk = jax.jit(amp.init)(jax.random.key(0)), make_chunk(amp, TIMED)
     times = []
     for _ in range(1 + INTERVALS):
