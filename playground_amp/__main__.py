@@ -14,10 +14,10 @@ COMMANDS = {  # name -> what it does, and the function that parses its arguments
     "retarget": ("turn recordings of people or robots into clips of a robot", "retargeting.command:retarget"),
     "doctor": ("examine a configuration, its clips and this machine before training", "doctor.command:doctor"),
     "evaluate": ("measure runs by fresh episodes, and hold them against bounds", "evaluation.command:evaluate"),
-    "view": ("watch a run or clips in a browser, and steer the policy", "reporting.viewer.command:view"),
+    "view": ("watch a run or clips in a browser, and steer the policy", "evaluation.reporting.viewer.command:view"),
     "export": ("write a policy as ONNX and NumPy with a contract that a robot checks", "export.command:export"),
     "deploy": ("check and run an exported policy; needs no JAX", "deploy.command:deploy"),
-    "transfer": ("try a policy in other engines, grounds and robots", "transfer.command:transfer"),
+    "transfer": ("try a policy in other engines, grounds and robots", "export.transfer.command:transfer"),
     "sweep": ("train a grid of settings and seeds side by side", "training.command:sweep"),
     "benchmark": ("measure environment steps a second, part by part", "training.command:benchmark"),
 }

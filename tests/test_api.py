@@ -24,7 +24,7 @@ before = dict(os.environ)
 import playground_amp
 quick = "jax" in sys.modules
 from playground_amp import *
-import playground_amp.reporting.final_report, playground_amp.retargeting.batch, playground_amp.training.sweep
+import playground_amp.evaluation.reporting.final_report, playground_amp.retargeting.batch, playground_amp.training.sweep
 import playground_amp.doctor
 import matplotlib
 unchosen = matplotlib.rcParams._get_backend_or_none() is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from playground_amp.metrics.gait import contact_height, pad_corners
-from playground_amp.metrics.inverse_dynamics import zero_moment_points
-from playground_amp.metrics.support_polygon import distance_to_hull, nearest_in_hull
+from playground_amp.motion.metrics.gait import contact_height, pad_corners
+from playground_amp.motion.metrics.inverse_dynamics import zero_moment_points
+from playground_amp.motion.metrics.support_polygon import distance_to_hull, nearest_in_hull
 from playground_amp.retargeting.human_motion import extract_motion, resample
 from playground_amp.retargeting.inverse_kinematics import IKTargets, follow
 from playground_amp.retargeting.readers.amass import Take, forward_kinematics

@@ -20,8 +20,8 @@ import pytest
 
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import whole
-from playground_amp.metrics.bounds import BOUNDS
 from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.motion.metrics.bounds import BOUNDS
 from playground_amp.motion.reference_builder import clip_features
 from playground_amp.retargeting.batch import retarget_sources
 from playground_amp.retargeting.clip_verdict import assess_clip, from_json

@@ -27,8 +27,8 @@ from playground_amp.config import (
 )
 from playground_amp.evaluation import command_grid
 from playground_amp.evaluation.command_grid import MOST, STEPS, evaluate_grid, grid_of, tour_of, windows_near
-from playground_amp.reporting.command_maps import heat_maps, paths_from_above
-from playground_amp.reporting.html_page import drawn
+from playground_amp.evaluation.reporting.command_maps import heat_maps, paths_from_above
+from playground_amp.evaluation.reporting.html_page import drawn
 
 DT = 0.02
 

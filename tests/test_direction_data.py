@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from playground_amp.metrics.bounds import AHEAD, ARC, ASIDE, BACK, STANDING, TURN
-from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.motion.metrics.bounds import AHEAD, ARC, ASIDE, BACK, STANDING, TURN
+from playground_amp.motion.metrics.gait import measure
 from playground_amp.retargeting.clip_verdict import FAIL, assess_clip
 from playground_amp.retargeting.human_motion import extract_motion
 from playground_amp.retargeting.reachability import fastest_turn

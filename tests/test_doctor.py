@@ -41,10 +41,10 @@ from playground_amp.doctor.reference import examine_fall, examine_reference
 from playground_amp.doctor.separability import FeatureStats, Summary, auc, separability
 from playground_amp.doctor.stance import find_stance
 from playground_amp.envs.env import Env
-from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.motion import reference_builder
 from playground_amp.motion.clip import MotionClip, load_clip, save_clip
 from playground_amp.motion.features import amp_features, feature_floor
+from playground_amp.motion.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.retargeting.batch import retarget_sources
 from playground_amp.robots import Robot, load_robot
 from playground_amp.robots.proposal.propose import write_proposal

@@ -46,7 +46,8 @@ from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.reference_pace import Pace, pace
 from playground_amp.evaluation.rollout import Recording, make_recorder
 from playground_amp.evaluation.tables import SHORT
-from playground_amp.metrics.gait import (
+from playground_amp.motion.clip import MotionClip, save_clip
+from playground_amp.motion.metrics.gait import (
     Footfalls,
     alternation,
     duty_factors,
@@ -58,7 +59,6 @@ from playground_amp.metrics.gait import (
     step_lengths,
     step_times,
 )
-from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.reference import ReferenceClips
 from playground_amp.motion.reference_builder import clip_motions, load_clips
 from playground_amp.robots import Robot

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip, load_clip
+from playground_amp.motion.metrics.gait import measure
 from playground_amp.retargeting.foot_planting import Planting, find_stands, plant_feet
 from playground_amp.robots import Robot
 

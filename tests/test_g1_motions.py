@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from playground_amp.metrics.bounds import AHEAD, ARC, ASIDE, BACK, RUNNING, STANDING, TURN
-from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.metrics.bounds import AHEAD, ARC, ASIDE, BACK, RUNNING, STANDING, TURN
+from playground_amp.motion.metrics.gait import measure
 from playground_amp.retargeting.clip_verdict import FAIL, assess_clip
 from playground_amp.retargeting.foot_planting import find_stands
 from playground_amp.retargeting.preparation import prepared

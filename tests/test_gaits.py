@@ -33,12 +33,12 @@ from playground_amp.evaluation.gait_labels import (
     switching_schedule,
     windows_by_label,
 )
+from playground_amp.evaluation.reporting import render
+from playground_amp.evaluation.reporting.film import film_gaits
 from playground_amp.evaluation.rollout import Recording, constant_schedule, make_recorder, record, segment_of_step
 from playground_amp.evaluation.style import recording_windows
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.reference_builder import load_clips
-from playground_amp.reporting import render
-from playground_amp.reporting.film import film_gaits
 from playground_amp.robots import Robot
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from playground_amp.metrics.bounds import PERSON_LEG, RUNNING
-from playground_amp.metrics.gait import measure
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import GroundPath, about_vertical, path_of, resting
+from playground_amp.motion.metrics.bounds import PERSON_LEG, RUNNING
+from playground_amp.motion.metrics.gait import measure
 from playground_amp.retargeting.clip_verdict import assess_clip
 from playground_amp.retargeting.footsteps import Sole, Stance, pin
 from playground_amp.retargeting.human_motion import extract_motion

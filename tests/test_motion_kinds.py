@@ -11,7 +11,7 @@ import pytest
 from conftest import make_clip
 from scipy.spatial.transform import Rotation
 
-from playground_amp.metrics.bounds import (
+from playground_amp.motion.metrics.bounds import (
     AHEAD,
     ARC,
     ASIDE,
@@ -24,7 +24,7 @@ from playground_amp.metrics.bounds import (
     STANDING,
     TURN,
 )
-from playground_amp.metrics.motion_kinds import Part, parts_of
+from playground_amp.motion.metrics.motion_kinds import Part, parts_of
 from playground_amp.retargeting.clip_verdict import FAIL, NONE, PASS, WARN, assess_clip, assess_figure, in_words
 from playground_amp.robots import Robot
 

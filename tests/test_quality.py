@@ -11,9 +11,9 @@ import pytest
 from conftest import CONTROL_DT, make_clip
 from scipy.spatial.transform import Rotation
 
-from playground_amp.metrics.gait import contact_height, faults, gait_bounds, measure, slip
-from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
-from playground_amp.metrics.support_polygon import distance_to_hull
+from playground_amp.motion.metrics.gait import contact_height, faults, gait_bounds, measure, slip
+from playground_amp.motion.metrics.inverse_dynamics import required_torques, torque_limits
+from playground_amp.motion.metrics.support_polygon import distance_to_hull
 from playground_amp.robots import Robot
 
 GRAVITY = 9.81

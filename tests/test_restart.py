@@ -17,9 +17,9 @@ from training_runs import train as run
 
 from playground_amp.builder import make_amp
 from playground_amp.core.errors import InputError
+from playground_amp.evaluation.reporting.run_report import write_report
 from playground_amp.motion.clip import save_clip
 from playground_amp.motion.clip_set import ClipSet
-from playground_amp.reporting.run_report import write_report
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, checksum_of_about
 from playground_amp.training import loop, trainer

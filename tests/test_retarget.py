@@ -12,9 +12,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
-from playground_amp.metrics.bounds import PERSON_LEG
-from playground_amp.metrics.gait import measure, pad_corners
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.metrics.bounds import PERSON_LEG
+from playground_amp.motion.metrics.gait import measure, pad_corners
 from playground_amp.retargeting.footsteps import Sole, Stance, dead_zone, line_heights, pin, pinned_ankle
 from playground_amp.retargeting.human_motion import extract_motion
 from playground_amp.retargeting.reachability import unfolded

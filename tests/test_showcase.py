@@ -13,12 +13,12 @@ from playground_amp.builder import make_amp
 from playground_amp.config import ClipSource, Config, EnvConfig, LoggingConfig, resolve
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS
 from playground_amp.evaluation.evaluate import Evaluation, SpeedRow, evaluate
+from playground_amp.evaluation.reporting import render
+from playground_amp.evaluation.reporting.final_report import _gait, write_evaluation, write_final_report
+from playground_amp.evaluation.reporting.run_report import write_report
 from playground_amp.evaluation.rollout import Recording
 from playground_amp.motion.clip import load_clip
 from playground_amp.motion.reference_builder import find_clips
-from playground_amp.reporting import render
-from playground_amp.reporting.final_report import _gait, write_evaluation, write_final_report
-from playground_amp.reporting.run_report import write_report
 from playground_amp.robots import Robot, load_robot
 from playground_amp.runs.metrics_log import read_metrics
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from playground_amp.metrics.distribution_distance import all_windows, frechet, kernel, windows
+from playground_amp.motion.metrics.distribution_distance import all_windows, frechet, kernel, windows
 
 
 def exact(mean: np.ndarray, covariance: np.ndarray, count: int = 400, seed: int = 0) -> np.ndarray:

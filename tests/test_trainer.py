@@ -17,7 +17,7 @@ from training_runs import train as run
 from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import load_config
 from playground_amp.core.errors import DamagedCheckpoint, InputError, Interrupted, TrainingCollapsed, TrainingDiverged
-from playground_amp.reporting import render
+from playground_amp.evaluation.reporting import render
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
 from playground_amp.runs.lock import locked

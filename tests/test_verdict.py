@@ -12,9 +12,9 @@ import pytest
 from conftest import CONTROL_DT, make_clip
 
 from playground_amp.core.errors import InputError
-from playground_amp.metrics.bounds import BOUNDS, scaled
-from playground_amp.metrics.gait import NEAR_LIMIT
 from playground_amp.motion.ground_path import path_speed
+from playground_amp.motion.metrics.bounds import BOUNDS, scaled
+from playground_amp.motion.metrics.gait import NEAR_LIMIT
 from playground_amp.retargeting.clip_figures import longest
 from playground_amp.retargeting.clip_verdict import (
     FAIL,

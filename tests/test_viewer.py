@@ -22,14 +22,14 @@ from training_runs import train
 
 from playground_amp import __main__ as command_line
 from playground_amp.core.errors import InputError
+from playground_amp.evaluation.reporting.viewer import command, session
+from playground_amp.evaluation.reporting.viewer.checkpoint_folder import open_run
+from playground_amp.evaluation.reporting.viewer.gate import admitted, check_free, is_loopback, listen
+from playground_amp.evaluation.reporting.viewer.placement import beside, next_heading, turned
+from playground_amp.evaluation.reporting.viewer.playback import ClipPlayback
+from playground_amp.evaluation.reporting.viewer.session import NEAREST, RunSession
 from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.clip_commands import facing
-from playground_amp.reporting.viewer import command, session
-from playground_amp.reporting.viewer.checkpoint_folder import open_run
-from playground_amp.reporting.viewer.gate import admitted, check_free, is_loopback, listen
-from playground_amp.reporting.viewer.placement import beside, next_heading, turned
-from playground_amp.reporting.viewer.playback import ClipPlayback
-from playground_amp.reporting.viewer.session import NEAREST, RunSession
 from playground_amp.robots import Robot
 
 HAS_VISER = all(importlib.util.find_spec(name) for name in command.PACKAGES)
@@ -372,7 +372,7 @@ def test_without_viser_it_says_what_to_install(
 
 
 def test_a_folder_of_clips_is_told_from_a_run(tmp_path: Path, robot: Robot, walk: np.ndarray, run_dir: Path) -> None:
-    from playground_amp.reporting.viewer.clips import clip_playback, is_clips
+    from playground_amp.evaluation.reporting.viewer.clips import clip_playback, is_clips
 
     for name in ("a", "b"):
         save_clip(tmp_path / f"{name}.npz", make_clip(robot, walk))
@@ -386,7 +386,7 @@ def test_a_folder_of_clips_is_told_from_a_run(tmp_path: Path, robot: Robot, walk
 
 @needs_viser
 def test_the_window_does_what_is_asked_and_shows_it(run: RunSession) -> None:
-    from playground_amp.reporting.viewer.window import Window
+    from playground_amp.evaluation.reporting.viewer.window import Window
 
     window = Window(run, "run")
     port = window.open("127.0.0.1", 0, "")
@@ -406,7 +406,7 @@ def test_the_window_does_what_is_asked_and_shows_it(run: RunSession) -> None:
 
 @needs_viser
 def test_clips_are_shown_to_who_has_the_token(clips: ClipPlayback) -> None:
-    from playground_amp.reporting.viewer.window import Window
+    from playground_amp.evaluation.reporting.viewer.window import Window
 
     window = Window(clips, "clips")
     port = window.open("127.0.0.1", 0, "secret")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from playground_amp.metrics.gait import faults, measure
 from playground_amp.motion.clip import load_clip
+from playground_amp.motion.metrics.gait import faults, measure
 from playground_amp.retargeting.human_motion import extract_motion
 from playground_amp.retargeting.readers.amass import load_take
 from playground_amp.retargeting.retarget import retarget

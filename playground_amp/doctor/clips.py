@@ -13,14 +13,14 @@ from playground_amp.doctor.feature_consistency import feature_blocks, recomputed
 from playground_amp.doctor.finding import Finding
 from playground_amp.doctor.joint_order import FEET, SOUND, mending_order
 from playground_amp.doctor.stance import Stance, find_stance
-from playground_amp.metrics.gait import BOUNDED, Quality, faults, gait_bounds, measure
-from playground_amp.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.clip_commands import MOVES, motion_commands
 from playground_amp.motion.features import MOVING, feature_names
+from playground_amp.motion.metrics.gait import BOUNDED, Quality, faults, gait_bounds, measure
+from playground_amp.motion.metrics.inverse_dynamics import required_torques, torque_limits
 from playground_amp.robots import Robot
 
-FAR_OUT = 4.0  # times the bound of metrics/gait.py at which a figure is no blemish but a broken clip
+FAR_OUT = 4.0  # times the bound of motion/metrics/gait.py at which a figure is no blemish but a broken clip
 BREAKABLE = (*FEET, "joint_speed")  # figures that no sound clip has so far out
 LIMP = 0.25  # asymmetry
 TOUCHES, HARDLY = 0.9, 0.5  # contact of a standing foot, below which it floats, and below which that spoils a run
@@ -269,7 +269,7 @@ def _figure(name: str, value: float, most: float) -> str:
 
 
 def _blemishes(reports: list[ClipReport]) -> Iterator[Finding]:
-    """Figures out of the bounds of metrics/gait.py, one warning a figure; and asymmetric ones."""
+    """Figures out of the bounds of motion/metrics/gait.py, one warning a figure; and asymmetric ones."""
     for name in BOUNDED:
         clips = [report for report in reports if name in faults(report.quality)]
         if clips:

@@ -11,17 +11,17 @@ import numpy as np
 
 from playground_amp.core.errors import InputError, listed
 from playground_amp.doctor.stance import find_stance
-from playground_amp.metrics.gait import Quality, gait_bounds, measure
 from playground_amp.motion.clip import LIMIT_TOLERANCE, MotionClip
+from playground_amp.motion.metrics.gait import Quality, gait_bounds, measure
 from playground_amp.robots import Robot
 
-FEET = ("skating", "penetration", "float_height")  # figures of metrics/gait.py that a wrong order spoils
+FEET = ("skating", "penetration", "float_height")  # figures of motion/metrics/gait.py that a wrong order spoils
 
 SOUND = 1.0  # badness of a clip whose feet are within bounds
 
 
 def badness(quality: Quality) -> float:
-    """How far the feet slip, sink and float, in the bounds of metrics/gait.py: above 1 is out of bounds."""
+    """How far the feet slip, sink and float, in the bounds of motion/metrics/gait.py: above 1 is out of bounds."""
     most = gait_bounds(quality.leg)
     return max(getattr(quality, name) / most[name][1] for name in FEET)
 

@@ -21,7 +21,7 @@ from playground_amp.training.wandb_logger import choose_mode
 
 RENDER = """
 import mujoco
-from playground_amp.reporting.render import make_renderer
+from playground_amp.evaluation.reporting.render import make_renderer
 model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size="1"/></worldbody></mujoco>')
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)

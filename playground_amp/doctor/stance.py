@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from playground_amp.metrics.bounds import DEFAULT_LEG
-from playground_amp.metrics.gait import FootMotion, foot_motion, gait_bounds
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.metrics.bounds import DEFAULT_LEG
+from playground_amp.motion.metrics.gait import FootMotion, foot_motion, gait_bounds
 from playground_amp.robots import Robot
 
 STILL = 0.1  # m/s of a standing foot's material over the ground, for a leg of DEFAULT_LEG; swinging feet are faster

@@ -24,10 +24,10 @@ from playground_amp.evaluation.evaluate import EpisodeGait, gaits_of_episodes
 from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.rollout import CommandSchedule, Recording, make_recorder
 from playground_amp.evaluation.style import episode_windows
-from playground_amp.metrics import distribution_distance
-from playground_amp.metrics.gait import foot_motion
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.clip_commands import motion_commands
+from playground_amp.motion.metrics import distribution_distance
+from playground_amp.motion.metrics.gait import foot_motion
 from playground_amp.motion.reference_builder import clip_motions, motion_features
 
 MOST = 7  # points along an axis of the grid

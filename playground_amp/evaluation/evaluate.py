@@ -16,9 +16,9 @@ from playground_amp.core.files import json_values
 from playground_amp.evaluation.reference_pace import Pace, reference_pace, step_length
 from playground_amp.evaluation.rollout import Recording, settled_steps
 from playground_amp.evaluation.style import held_out_distances, recording_windows, training_distances
-from playground_amp.metrics.gait import Quality, measure
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.features import MOVING
+from playground_amp.motion.metrics.gait import Quality, measure
 from playground_amp.robots import Robot
 
 SHORTEST_WALK = 2.0  # s of an episode, after its first second, below which it tells nothing of the gait

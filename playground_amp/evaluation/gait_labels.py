@@ -17,7 +17,7 @@ from playground_amp.envs.task import ahead
 from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.rollout import CommandSchedule, Recording, constant_schedule, settled_steps
 from playground_amp.evaluation.style import clip_windows, recording_windows
-from playground_amp.metrics import distribution_distance
+from playground_amp.motion.metrics import distribution_distance
 
 
 @dataclasses.dataclass(frozen=True)

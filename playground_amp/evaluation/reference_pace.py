@@ -10,9 +10,9 @@ import numpy as np
 
 from playground_amp.amp import AMP
 from playground_amp.evaluation.reference_cache import once_per_reference
-from playground_amp.metrics.gait import Quality, measure
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.clip_commands import motion_commands
+from playground_amp.motion.metrics.gait import Quality, measure
 from playground_amp.robots import Robot
 
 FEWEST_STEPS = 12  # of a clip that says how the reference walks at a speed: six strides

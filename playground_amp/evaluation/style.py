@@ -12,9 +12,9 @@ from playground_amp.amp import AMP
 from playground_amp.core.types import Frame
 from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.rollout import Recording, settled_steps
-from playground_amp.metrics import distribution_distance
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.features import amp_features
+from playground_amp.motion.metrics import distribution_distance
 from playground_amp.motion.reference_builder import clip_motions, motion_features
 
 _amp_features = jax.jit(amp_features, static_argnames=("dt", "contact_clearance"))

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from playground_amp.metrics.bounds import BOUNDS, scaled
-from playground_amp.metrics.gait import Quality
+from playground_amp.motion.metrics.bounds import BOUNDS, scaled
+from playground_amp.motion.metrics.gait import Quality
 from playground_amp.retargeting.clip_signals import ON_EDGE, ClipSignals
 
 TURNED = ("zmp_inside", "support")  # shares that are counted by the frames that spoil them
-OF_GAIT = ("clearance", "step_asymmetry", "asymmetry", "alternation")  # taken from metrics/gait.py as they are
+OF_GAIT = ("clearance", "step_asymmetry", "asymmetry", "alternation")  # taken from motion/metrics/gait.py as they are
 ROUNDING = 1e-9
 
 Share = tuple[np.ndarray, np.ndarray]  # what is added up over frames [N], and the weights [N] it is divided by
@@ -20,7 +20,7 @@ Share = tuple[np.ndarray, np.ndarray]  # what is added up over frames [N], and t
 def figures_of(signals: ClipSignals, gait: Quality) -> dict[str, float]:
     """Values in SI units of the figures that a clip has by itself; NaN where there is nothing to measure.
 
-    `gait` are the figures of the same clip by metrics/gait.py.
+    `gait` are the figures of the same clip by motion/metrics/gait.py.
     """
     values = {name: _mean(share) for name, share in shares(signals).items()}
     values |= {name: 1.0 - values[name] for name in TURNED}

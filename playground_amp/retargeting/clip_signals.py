@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from playground_amp.metrics.gait import Footfalls, at_limit, contact_height, foot_motion
-from playground_amp.metrics.inverse_dynamics import SMOOTHING_FRAMES, required_torques, torque_limits
-from playground_amp.metrics.motion_kinds import Part, parts_of
-from playground_amp.metrics.support_polygon import distance_to_hull
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.metrics.gait import Footfalls, at_limit, contact_height, foot_motion
+from playground_amp.motion.metrics.inverse_dynamics import SMOOTHING_FRAMES, required_torques, torque_limits
+from playground_amp.motion.metrics.motion_kinds import Part, parts_of
+from playground_amp.motion.metrics.support_polygon import distance_to_hull
 from playground_amp.robots import Robot
 
 ON_EDGE = 0.001  # m outside the feet at which a zero moment point still counts as inside

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from playground_amp.core.files import json_values
-from playground_amp.metrics.bounds import AHEAD, BOUNDS, NOT_JUDGED, OF_KIND, Range, scaled
-from playground_amp.metrics.gait import Quality, measure
-from playground_amp.metrics.motion_kinds import Part
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import path_speed
+from playground_amp.motion.metrics.bounds import AHEAD, BOUNDS, NOT_JUDGED, OF_KIND, Range, scaled
+from playground_amp.motion.metrics.gait import Quality, measure
+from playground_amp.motion.metrics.motion_kinds import Part
 from playground_amp.retargeting.clip_figures import ROUNDING, figures_of, longest_walkable
 from playground_amp.retargeting.clip_signals import ClipSignals, measure_signals
 from playground_amp.robots import Robot
@@ -54,7 +54,7 @@ class ClipAssessment:
     walkable: tuple[float, float]  # s, beginning and end of the longest part in which nothing fails
     parts: tuple[tuple[str, float, float], ...]  # kinds of motion in order, each with its beginning and end, s
     figures: dict[str, FigureAssessment]  # by the names of bounds.BOUNDS; those of the part in which each is worst
-    gait: Quality  # as metrics/gait.py measures it, in SI units
+    gait: Quality  # as motion/metrics/gait.py measures it, in SI units
     tracking_error: dict[str, float] = field(default_factory=dict)  # m, root mean square, of each body
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich import box
 from rich.table import Column, Table
 
-from playground_amp.metrics.bounds import BOUNDS
+from playground_amp.motion.metrics.bounds import BOUNDS
 from playground_amp.retargeting.clip_verdict import FAIL, NONE, PASS, WARN, ClipAssessment, in_words
 
 COLOURS = {PASS: "green", WARN: "yellow", FAIL: "bold red", NONE: "dim"}

@@ -18,8 +18,8 @@ import mujoco
 import numpy as np
 from scipy.ndimage import binary_closing, binary_opening, distance_transform_edt, gaussian_filter1d
 
-from playground_amp.metrics.bounds import PERSON_LEG
-from playground_amp.metrics.gait import contact_height, pad_corners
+from playground_amp.motion.metrics.bounds import PERSON_LEG
+from playground_amp.motion.metrics.gait import contact_height, pad_corners
 from playground_amp.retargeting.human_motion import runs
 from playground_amp.robots import Robot
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import write_whole
-from playground_amp.metrics.bounds import BOUNDS, Range
-from playground_amp.reporting.html_page import drawn, page
+from playground_amp.evaluation.reporting.html_page import drawn, page
+from playground_amp.motion.metrics.bounds import BOUNDS, Range
 from playground_amp.retargeting import plots
 from playground_amp.retargeting.clip_verdict import (
     NONE,

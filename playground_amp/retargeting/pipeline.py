@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from playground_amp.core.errors import InputError, listed
-from playground_amp.metrics.bounds import PERSON_LEG
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import path_speed
+from playground_amp.motion.metrics.bounds import PERSON_LEG
 from playground_amp.retargeting.clip_signals import ClipSignals
 from playground_amp.retargeting.clip_verdict import FAIL, ClipAssessment, as_json, assess_clip
 from playground_amp.retargeting.job import MIRRORED, ClipView, Job, JobResult, RetargetOptions

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from playground_amp.metrics.bounds import good_range
-from playground_amp.reporting.render import BELOW, still_height, stills
+from playground_amp.evaluation.reporting.render import BELOW, still_height, stills
+from playground_amp.motion.metrics.bounds import good_range
 from playground_amp.retargeting.clip_verdict import ClipAssessment
 from playground_amp.retargeting.job import ClipView
 from playground_amp.retargeting.readers.amass import JOINTS, PARENTS

@@ -21,7 +21,7 @@ from playground_amp.retargeting.clip_verdict import ClipAssessment, from_json
 from playground_amp.retargeting.job import Job
 from playground_amp.robots import Robot, load_robot
 
-MAKES_CLIPS = ("core", "motion", "metrics", "retargeting", "robots")  # folders whose code decides what a clip becomes
+MAKES_CLIPS = ("core", "motion", "retargeting", "robots")  # folders whose code decides what a clip becomes
 
 
 def provenance(job: Job) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from playground_amp.metrics.bounds import DEFAULT_LEG
 from playground_amp.motion.ground_path import about_vertical
+from playground_amp.motion.metrics.bounds import DEFAULT_LEG
 from playground_amp.retargeting.footsteps import line_heights
 from playground_amp.retargeting.robot_geometry import Leg, robot_geometry
 from playground_amp.robots import Robot

@@ -19,9 +19,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from playground_amp.core.errors import InputError
-from playground_amp.metrics.bounds import PERSON_LEG
 from playground_amp.motion.clip import MotionClip
 from playground_amp.motion.ground_path import GroundPath, about_vertical
+from playground_amp.motion.metrics.bounds import PERSON_LEG
 from playground_amp.retargeting.foot_paths import foot_paths, step_frames, strikes_of
 from playground_amp.retargeting.human_motion import HumanMotion, extract_motion, resample
 from playground_amp.retargeting.inverse_kinematics import IKTargets

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter1d
 
 from playground_amp.core.errors import InputError
-from playground_amp.metrics.bounds import PERSON_LEG
 from playground_amp.motion.clip_commands import facing
+from playground_amp.motion.metrics.bounds import PERSON_LEG
 from playground_amp.retargeting.human_motion import runs
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.robot_motion import RobotMotion

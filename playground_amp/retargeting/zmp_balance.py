@@ -14,9 +14,9 @@ import numpy as np
 from scipy.linalg import solve_banded
 from scipy.ndimage import gaussian_filter1d
 
-from playground_amp.metrics.gait import contact_height, pad_corners
-from playground_amp.metrics.inverse_dynamics import zero_moment_points
-from playground_amp.metrics.support_polygon import nearest_in_hull
+from playground_amp.motion.metrics.gait import contact_height, pad_corners
+from playground_amp.motion.metrics.inverse_dynamics import zero_moment_points
+from playground_amp.motion.metrics.support_polygon import nearest_in_hull
 from playground_amp.retargeting.inverse_kinematics import IKTargets, follow
 from playground_amp.retargeting.reachability import at_reachable_height, rolls
 from playground_amp.retargeting.robot_geometry import robot_geometry

@@ -25,8 +25,8 @@ def evaluate_and_show(path: Path, amp: AMP, state: TrainState, health: str) -> t
     Returns the figures of the evaluation, and sentences that tell of all this. `health` is what became of the run, for
     the top of the report.
     """
-    from playground_amp.reporting.film import video_steps  # imported late: rendering is not needed to train
-    from playground_amp.reporting.final_report import write_final_report
+    from playground_amp.evaluation.reporting.film import video_steps  # imported late: rendering is not needed to train
+    from playground_amp.evaluation.reporting.final_report import write_final_report
 
     key, episodes = jax.random.key(amp.config.ppo.seed + 1), amp.config.logging.evaluation_episodes
     params, statistics = state.policy.params.actor, state.statistics

@@ -11,10 +11,10 @@ import viser
 from viser import uplot
 
 from playground_amp.core.commands import in_words
-from playground_amp.reporting.viewer.controls import Do, Key, add_keys, by_hand
-from playground_amp.reporting.viewer.playback import SPEEDS, Playback
-from playground_amp.reporting.viewer.session import NEAREST, REMEMBERED, RunSession
-from playground_amp.reporting.viewer.simulation import Comparison
+from playground_amp.evaluation.reporting.viewer.controls import Do, Key, add_keys, by_hand
+from playground_amp.evaluation.reporting.viewer.playback import SPEEDS, Playback
+from playground_amp.evaluation.reporting.viewer.session import NEAREST, REMEMBERED, RunSession
+from playground_amp.evaluation.reporting.viewer.simulation import Comparison
 
 PLOTTED = 10.0  # s of D that are plotted
 ROBOT, REFERENCE = "#3b78c3", "#e8923a"  # colours of the lines

@@ -9,10 +9,10 @@ import numpy as np
 from playground_amp.amp import AMP
 from playground_amp.core.commands import UNIT
 from playground_amp.core.errors import DamagedCheckpoint
-from playground_amp.reporting.viewer.checkpoint_folder import CheckpointFolder, Networks
-from playground_amp.reporting.viewer.placement import CENTRE_SECONDS, ClipPath, beside
-from playground_amp.reporting.viewer.playback import Playback, Shown
-from playground_amp.reporting.viewer.simulation import Comparison, Frame, Simulation
+from playground_amp.evaluation.reporting.viewer.checkpoint_folder import CheckpointFolder, Networks
+from playground_amp.evaluation.reporting.viewer.placement import CENTRE_SECONDS, ClipPath, beside
+from playground_amp.evaluation.reporting.viewer.playback import Playback, Shown
+from playground_amp.evaluation.reporting.viewer.simulation import Comparison, Frame, Simulation
 
 NEAREST = "nearest to the command"  # the choice of a clip that follows the command
 REMEMBERED = 60.0  # s that can be sought back

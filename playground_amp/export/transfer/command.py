@@ -16,7 +16,7 @@ from playground_amp.core.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from playground_amp.transfer.summary import Row
+    from playground_amp.export.transfer.summary import Row
 
 TRANSFER = """Try a policy where it was not trained: other engines, grounds, masses, motors, delays and pushes.
 
@@ -56,11 +56,11 @@ def transfer(arguments: Sequence[str]) -> None:
     from rich.console import Console  # imported late: --help answers at once
 
     from playground_amp.core.files import json_values, whole, write_whole
+    from playground_amp.export.transfer.conditions import choose, conditions
+    from playground_amp.export.transfer.picture import draw
+    from playground_amp.export.transfer.transfer import deployment_of
+    from playground_amp.export.transfer.transfer import transfer as try_everywhere
     from playground_amp.runs.run_directory import find_run
-    from playground_amp.transfer.conditions import choose, conditions
-    from playground_amp.transfer.picture import draw
-    from playground_amp.transfer.transfer import deployment_of
-    from playground_amp.transfer.transfer import transfer as try_everywhere
 
     choose(conditions(mjx=options.mjx), options.only)
     folder = Path(options.run) if (Path(options.run) / "contract.json").is_file() else find_run(options.run)

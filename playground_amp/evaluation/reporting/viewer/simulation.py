@@ -15,9 +15,9 @@ from playground_amp.config import is_enabled
 from playground_amp.core.terms import FeatureGroup
 from playground_amp.discriminator import attribution
 from playground_amp.envs.env import EnvState
+from playground_amp.evaluation.reporting.viewer.checkpoint_folder import Networks
+from playground_amp.evaluation.reporting.viewer.placement import next_heading
 from playground_amp.motion.clip_commands import facing
-from playground_amp.reporting.viewer.checkpoint_folder import Networks
-from playground_amp.reporting.viewer.placement import next_heading
 
 ENDLESS = 2**30  # control steps: nothing but a fall ends an episode here
 SAMPLES = 50  # inputs of the robot, and as many of the reference, that are held against each other

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.signal import savgol_filter
 
-from playground_amp.metrics.gait import contact_height
+from playground_amp.motion.metrics.gait import contact_height
 from playground_amp.robots import Robot
 
 SMOOTHING_FRAMES = 9  # frames of the quadratic that gives velocity and acceleration

@@ -10,9 +10,9 @@ import numpy as np
 from playground_amp.amp import AMP
 from playground_amp.core.commands import UNIT, in_words
 from playground_amp.evaluation.gait_labels import middle_speeds
+from playground_amp.evaluation.reporting import render
 from playground_amp.evaluation.rollout import Recording, segment_of_step
 from playground_amp.motion.clip import MotionClip
-from playground_amp.reporting import render
 
 
 def film(path: Path, amp: AMP, recording: Recording) -> None:

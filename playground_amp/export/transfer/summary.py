@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from playground_amp.transfer.conditions import Condition
-from playground_amp.transfer.walk import Walks
+from playground_amp.export.transfer.conditions import Condition
+from playground_amp.export.transfer.walk import Walks
 
 RESAMPLES = 2000
 Z = 1.959964  # of 95 %

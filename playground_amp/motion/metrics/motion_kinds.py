@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.spatial.transform import Rotation
 
-from playground_amp.metrics.bounds import AHEAD, ARC, ASIDE, BACK, KINDS, PERSON_LEG, RUNNING, STANDING, TURN
+from playground_amp.motion.metrics.bounds import AHEAD, ARC, ASIDE, BACK, KINDS, PERSON_LEG, RUNNING, STANDING, TURN
 
 STRIDE = 1.3  # s, of a person as all below, of the averages, of slow steps; what is shorter is no part of its own
 STILL = 0.1  # m/s

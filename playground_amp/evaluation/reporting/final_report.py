@@ -16,13 +16,13 @@ from playground_amp.evaluation.command_grid import GridEvaluation
 from playground_amp.evaluation.evaluate import Evaluation
 from playground_amp.evaluation.gait_labels import GaitEvaluation, gait_sentences
 from playground_amp.evaluation.reference_pace import reference_pace
+from playground_amp.evaluation.reporting.command_maps import heat_maps, paths_from_above
+from playground_amp.evaluation.reporting.film import film, film_commands, film_gaits, nearest_clip
+from playground_amp.evaluation.reporting.html_page import drawn
+from playground_amp.evaluation.reporting.run_report import write_report
 from playground_amp.evaluation.rollout import Recording
 from playground_amp.evaluation.style import held_out_windows, training_distances
-from playground_amp.metrics.gait import measure
-from playground_amp.reporting.command_maps import heat_maps, paths_from_above
-from playground_amp.reporting.film import film, film_commands, film_gaits, nearest_clip
-from playground_amp.reporting.html_page import drawn
-from playground_amp.reporting.run_report import write_report
+from playground_amp.motion.metrics.gait import measure
 from playground_amp.runs.run_directory import read_restarts
 
 

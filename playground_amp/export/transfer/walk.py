@@ -12,8 +12,8 @@ from playground_amp.deploy.contract import Contract
 from playground_amp.deploy.limits import Limits, limit_targets
 from playground_amp.deploy.load import Deployment
 from playground_amp.deploy.observations import observe
-from playground_amp.transfer.conditions import Condition
-from playground_amp.transfer.engines import Engine, make_engine
+from playground_amp.export.transfer.conditions import Condition
+from playground_amp.export.transfer.engines import Engine, make_engine
 
 MEMORY = 0.5  # s of the running mean of the velocity, as in training
 SETTLING = 1.0  # s at the start that the error leaves out

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from playground_amp.config import ClipSource, find_path
 from playground_amp.core.errors import InputError
+from playground_amp.evaluation.reporting.viewer.playback import ClipPlayback
 from playground_amp.motion.clip import load_clip, robot_of_clip
 from playground_amp.motion.clip_sources import find_clips
-from playground_amp.reporting.viewer.playback import ClipPlayback
 from playground_amp.robots import load_robot
 
 

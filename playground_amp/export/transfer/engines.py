@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from playground_amp.transfer.conditions import Condition
+from playground_amp.export.transfer.conditions import Condition
 
 
 class Engine(Protocol):

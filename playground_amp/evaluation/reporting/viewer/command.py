@@ -13,7 +13,7 @@ from playground_amp.core.console import ConsoleReporter, make_parser
 from playground_amp.core.errors import InputError
 
 if TYPE_CHECKING:
-    from playground_amp.reporting.viewer.session import RunSession
+    from playground_amp.evaluation.reporting.viewer.session import RunSession
 
 VIEW = """Watch a run or clips in a browser, and steer the policy.
 
@@ -58,8 +58,11 @@ def view(arguments: Sequence[str]) -> None:
             f"the viewer needs {' and '.join(missing)}, not installed here; pip install 'playground_amp[view]'"
         )
 
-    from playground_amp.reporting.viewer.clips import clip_playback, is_clips  # imported late: --help answers at once
-    from playground_amp.reporting.viewer.gate import check_free, is_loopback
+    from playground_amp.evaluation.reporting.viewer.clips import (
+        clip_playback,
+        is_clips,
+    )  # imported late: --help answers at once
+    from playground_amp.evaluation.reporting.viewer.gate import check_free, is_loopback
 
     check_free(options.host, options.port)  # before a checkpoint is read
     if is_clips(options.what):
@@ -68,7 +71,7 @@ def view(arguments: Sequence[str]) -> None:
         with ConsoleReporter().status(f"loading {options.what}, and compiling a control step"):
             session = _run_session(options.what, options.checkpoint, options.robot)
 
-    from playground_amp.reporting.viewer.window import Window
+    from playground_amp.evaluation.reporting.viewer.window import Window
 
     window = Window(session, title=Path(options.what).name)
     token = "" if is_loopback(options.host) else secrets.token_urlsafe(16)
@@ -78,8 +81,8 @@ def view(arguments: Sequence[str]) -> None:
 
 
 def _run_session(name: str, checkpoint: str, robot: str | None) -> RunSession:
-    from playground_amp.reporting.viewer.checkpoint_folder import open_run
-    from playground_amp.reporting.viewer.session import RunSession
+    from playground_amp.evaluation.reporting.viewer.checkpoint_folder import open_run
+    from playground_amp.evaluation.reporting.viewer.session import RunSession
 
     if robot:
         raise InputError("--robot is for clips; a run has its own")

@@ -14,11 +14,11 @@ import viser
 from mjviser import ViserMujocoScene
 
 from playground_amp.core.errors import InputError
-from playground_amp.reporting.render import side_by_side_model, still_height
-from playground_amp.reporting.viewer import panel
-from playground_amp.reporting.viewer.gate import Gate
-from playground_amp.reporting.viewer.playback import Playback, Shown
-from playground_amp.reporting.viewer.session import RunSession
+from playground_amp.evaluation.reporting.render import side_by_side_model, still_height
+from playground_amp.evaluation.reporting.viewer import panel
+from playground_amp.evaluation.reporting.viewer.gate import Gate
+from playground_amp.evaluation.reporting.viewer.playback import Playback, Shown
+from playground_amp.evaluation.reporting.viewer.session import RunSession
 
 FRAME = 1.0 / 30.0  # s between two pictures
 NUMBERS = 0.2  # s between two looks at the numbers

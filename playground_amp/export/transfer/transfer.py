@@ -13,9 +13,9 @@ from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.deploy.contract import NAME
 from playground_amp.deploy.load import Deployment, load
 from playground_amp.deploy.replay import read_trace
-from playground_amp.transfer.conditions import choose, conditions, is_as_trained
-from playground_amp.transfer.summary import Row, summarise, worst_first
-from playground_amp.transfer.walk import check_readings, starts_of, walk
+from playground_amp.export.transfer.conditions import choose, conditions, is_as_trained
+from playground_amp.export.transfer.summary import Row, summarise, worst_first
+from playground_amp.export.transfer.walk import check_readings, starts_of, walk
 
 SECONDS, EPISODES = 10.0, 64
 

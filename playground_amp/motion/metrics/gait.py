@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from playground_amp.metrics.bounds import DEFAULT_LEG, Range, good_range
 from playground_amp.motion.clip import MotionClip
+from playground_amp.motion.metrics.bounds import DEFAULT_LEG, Range, good_range
 from playground_amp.robots import Robot
 
 NEAR_LIMIT = 0.021  # rad from a joint limit at which a joint counts as stopped; inverse kinematics keeps 0.02

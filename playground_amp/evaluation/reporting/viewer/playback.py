@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from playground_amp.core.errors import InputError, nearest
+from playground_amp.evaluation.reporting.viewer.placement import ClipPath
 from playground_amp.motion.clip import MotionClip
-from playground_amp.reporting.viewer.placement import ClipPath
 from playground_amp.robots import Robot
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # of real time

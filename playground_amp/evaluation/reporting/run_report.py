@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from playground_amp.core.files import write_whole
 from playground_amp.core.terms import FeatureGroup
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS, number
-from playground_amp.reporting.html_page import drawn, image, page
+from playground_amp.evaluation.reporting.html_page import drawn, image, page
 from playground_amp.runs.metrics_log import read_metrics
 
 PANELS = [  # title, metrics on one axis, what the axis reaches from and to at least
