@@ -391,6 +391,7 @@ def test_feet_that_dip_through_the_ground_are_told_from_feet_that_stand_under_it
     assert "dip up to 20 mm through it" in found.sentence
 
 
+@pytest.mark.slow
 def test_floating_clips_are_the_one_cause_of_contacts_that_never_change(
     robot: Robot, clips: list[MotionClip], tmp_path: Path
 ) -> None:
@@ -673,6 +674,7 @@ def test_json_is_one_object_and_health_is_exit_code_0() -> None:
     assert {"severity", "code", "sentence", "dimensions"} <= set(said["findings"][0])
 
 
+@pytest.mark.slow
 def test_a_spoiled_run_is_exit_code_1_and_bad_input_2(
     clips: list[MotionClip], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -263,6 +263,7 @@ def test_robots_that_stand_when_asked_to_do_not_count_for_the_gait_of_the_walks(
     assert [row.duty_factor for row in walking] == pytest.approx([alone.duty_factor])
 
 
+@pytest.mark.slow
 def test_the_video_shows_each_gait_in_turn_and_says_which(
     amp: AMP, robot: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_branch_holds_the_one_checkpoint_and_the_metrics_until_it(finished, tm
     assert [path.name for path in tmp_path.iterdir()] == ["branch"]
 
 
+@pytest.mark.slow
 def test_a_changed_setting_takes_effect(finished, branched):
     assert [row["disc_learning_rate"] for row in rows(branched)] == pytest.approx([1e-4, 1e-4, 5e-5, 5e-5])
     assert run_directory.read_config(branched, []).amp.discriminator_lr == 5e-5
@@ -104,12 +105,14 @@ def test_a_changed_setting_is_recorded_and_told(finished, tmp_path, capsys, untr
     assert "without effect" not in told
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_restart(finished, branched):
     page = (branched / "report.html").read_text()
     assert "<h2>Restarts</h2>" in page
     assert f"<td>2</td><td>branched from {finished}: amp.discriminator_lr 0.0001 -&gt; 5e-05, logging." in page
 
 
+@pytest.mark.slow
 def test_a_report_without_restarts_has_no_table_of_them(branched, tmp_path):
     for name in ("metrics.jsonl", "config.yaml"):
         shutil.copy(branched / name, tmp_path)
@@ -163,6 +166,7 @@ def test_restarts_after_the_checkpoint_go_the_way_of_the_metrics(copy, untrained
     assert [restart["iteration"] for restart in records(copy)] == [2]
 
 
+@pytest.mark.slow
 def test_a_branch_of_a_branch_has_the_history_of_both(branched, tmp_path, untrained):
     twig = resume(str(branched), ["ppo.iterations=8", "amp.discriminator_lr=1e-4"], "newest", tmp_path / "twig")
     first, second = records(twig)

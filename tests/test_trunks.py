@@ -318,6 +318,7 @@ def weights_in_use(network: nn.Module, variables: Variables) -> list[np.ndarray]
     return found
 
 
+@pytest.mark.slow
 def test_the_largest_singular_value_of_all_weights_in_use_is_one(spectral: tuple) -> None:
     first, after = spectral
     network, _ = build(normalization="spectral", activation="relu")
@@ -331,6 +332,7 @@ def test_the_largest_singular_value_of_all_weights_in_use_is_one(spectral: tuple
     assert max(abs(value - 1.0) for value in stretched) > 0.2  # the weights themselves are of another size
 
 
+@pytest.mark.slow
 def test_a_network_of_spectral_norm_never_rises_faster_than_its_input_moves(spectral: tuple) -> None:
     _, after = spectral
     for activation in ("relu", "elu", "leaky_relu"):

@@ -121,6 +121,7 @@ def play(run: RunSession, seconds: float) -> None:
         run.advance(CONTROL_DT)
 
 
+@pytest.mark.slow
 def test_the_policy_walks_as_time_passes(run: RunSession) -> None:
     start = run.frame.qpos
     play(run, 0.2)
