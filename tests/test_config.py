@@ -266,7 +266,7 @@ def test_an_empty_file_or_section_means_the_defaults(tmp_path):
 ENTRY = "text or {path: ..., label: ..., weight: ..., speed: ...}"
 CLIPS = f"a list of at least one, each {ENTRY}"
 RANGE = "[lowest, highest] in this order, each a number, or auto"
-COMMAND = "{forward: ..., sideways: ..., turn: ..., stand_share: ..., clip_share: ..., resample: ...}"
+COMMAND = "{forward: ..., sideways: ..., turn: ..., stand_share: ..., clip_share: ..., resample: ..., retry_share: ...}"
 WEIGHTS = (
     "{NAME: value, ...}, each name joint_positions, joint_velocities, root_direction, root_angular_velocity, "
     "root_height or foot_contacts, each value a number at least 0"

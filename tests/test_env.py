@@ -645,3 +645,15 @@ def test_robots_start_near_what_they_are_asked_for_where_every_way_is(
         found[turn] = np.abs(np.asarray(state.mean_velocity - asked[1])[:, 0])
     assert found[-1.0, 1.0].max() < 0.1
     assert (found[0.0, 0.0] > 0.15).mean() > 0.3
+
+
+def test_a_share_of_the_robots_that_fell_is_asked_for_the_same_again(make_env: Callable[..., Env]) -> None:
+    after = []
+    for share in (0.0, 1.0):
+        env = make_env(window=WINDOW, episode_length=1, command={"retry_share": share, "resample": 100})
+        state = lay_down(env.reset(jax.random.key(3), ROBOTS), FALLING)
+        after.append(env.step(state, jnp.zeros((ROBOTS, env.num_actions)))[0].command)
+    np.testing.assert_array_equal(after[1][FALLING], state.command[FALLING])
+    others = np.arange(ROBOTS) != FALLING  # whose episodes ended with their time
+    np.testing.assert_array_equal(after[0][others], after[1][others])
+    assert (after[0] != state.command).any(axis=1).all()

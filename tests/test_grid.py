@@ -43,6 +43,7 @@ OTHER = [
     "env.command.stand_share=0.1",
     "env.command.clip_share=0.5",
     "env.command.resample=3",
+    "env.command.retry_share=0.5",
     "env.reference_start_share=0.5",
     "env.start_noise=0.1",
     "env.min_height=0.4",

@@ -83,6 +83,8 @@ class CommandConfig:
     the ranges. auto is 0.7, and 0 where nothing but the velocity ahead is asked for."""
     resample: PositiveInt = 250
     """Control steps after which a robot gets a new command."""
+    retry_share: Share = 0.0
+    """Share of the robots that fell which are asked for the same again: what is hard is then asked for more often."""
 
 
 @frozen

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import EnvConfig, FittedEnvConfig, asks_for_every_way
+from playground_amp.config import EnvConfig, FittedEnvConfig, asks_for_every_way, is_enabled
 from playground_amp.core import rotations
 from playground_amp.core.errors import InputError
 from playground_amp.core.terms import mirror_of
@@ -187,7 +187,7 @@ class Env:
             episode_return=moved.returns,
         )
         moved = self._resample_command(moved, command_key)
-        return self._restart(moved, terminated | truncated, reset_key), outcome
+        return self._restart(moved, terminated | truncated, terminated, reset_key), outcome
 
     def features(self, previous: Frame, current: Frame) -> jax.Array:
         """AMP features [..., F] of one control step."""
@@ -218,14 +218,25 @@ class Env:
         velocity = jnp.where(at_home, 0.0, reference.command[indices])
         return physics, jnp.where(at_home[..., None], standing[:, None], reference.windows[indices]), velocity
 
-    def _restart(self, state: EnvState, done: jax.Array, key: jax.Array) -> EnvState:
-        """`state` with the robots marked in `done` [B] placed at the start of a new episode."""
+    def _restart(self, state: EnvState, done: jax.Array, lost: jax.Array, key: jax.Array) -> EnvState:
+        """`state` with the robots marked in `done` [B] placed at the start of a new episode.
+
+        Of those marked in `lost` [B] too, a share is asked for the same gait and command again.
+        """
 
         def restart(state: EnvState) -> EnvState:
-            fresh = self.reset(key, len(done)).replace(key=state.key)
+            asked = self._ask_again(state, lost, key) if is_enabled(self.config.command.retry_share) else None
+            fresh = self.reset(key, len(done), asked).replace(key=state.key)
             return jax.tree.map(lambda new, old: select(done, new, old), fresh, state)
 
         return jax.lax.cond(jnp.any(done), restart, lambda state: state, state)
+
+    def _ask_again(self, state: EnvState, lost: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Gaits [B] and commands [B, 3] of new episodes: anew, but for a share of the robots in `lost` [B]."""
+        label, command = self.task.sample_command(jax.random.split(key, 3)[2], len(lost))  # as reset() does
+        share = self.config.command.retry_share
+        again = lost & (jax.random.uniform(jax.random.fold_in(key, 1), lost.shape) < share)
+        return jnp.where(again, state.label, label), jnp.where(again[:, None], state.command, command)
 
     def _resample_command(self, state: EnvState, key: jax.Array) -> EnvState:
         due = state.steps % self.config.command.resample == 0

@@ -30,6 +30,7 @@ SWEEPABLE = (  # numbers that decide no size and nothing of what is computed
     "env.command.stand_share",
     "env.command.clip_share",
     "env.command.resample",
+    "env.command.retry_share",
     "env.reference_start_share",
     "env.start_noise",
     "env.min_height",
