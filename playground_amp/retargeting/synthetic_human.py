@@ -29,6 +29,8 @@ HIP = np.array([30, 28, 24, 5, -4, -10, -3, 18, 28, 33, 31, 30.0])  # deg, flexi
 KNEE = np.array([5, 14, 18, 9, 5, 10, 37, 62, 52, 30, 3, 5.0])  # deg, flexion positive
 ANKLE = np.array([0, -6, 1, 8, 10, 8, -16, -9, -1, 1, 0, 0.0])  # deg, dorsiflexion positive
 
+WANDERS = (5, 10, 9)  # seeds of the takes that change their way again and again
+LEG_CROSSING = 0.25  # m/s sideways
 SHORT_STEPS = 0.25  # of the natural stride
 PENDULUM = 0.09  # s^2, height of the mass over g
 CLEARANCE, ON_THE_SPOT = 0.03, 0.10  # m, least height of the foot in mid-swing, of a walk and of short steps
@@ -94,8 +96,31 @@ def directions() -> dict[str, PathStyle]:
         "ahead_and_right_0.6": [(0.6, -0.2, 0.0, 6.0)],
         "arc_left_0.6_narrow": [(0.6, 0.0, 0.7, 6.0)],
         "right_and_arc_0.4": [(0.4, -0.15, 0.5, 6.0)],
-    }
+        "back_and_left_round_0.3": [(-0.29, 0.2, 0.7, 5.0)],
+        "back_and_left_back_round_0.3": [(-0.29, 0.2, -0.7, 5.0)],
+        "back_and_right_0.3": [(-0.29, -0.22, 0.0, 5.0)],
+        "left_and_round_0.2": [(0.0, 0.22, 0.75, 5.0)],
+        "right_and_round_0.2": [(0.0, -0.22, 0.75, 5.0)],
+        "left_and_arc_0.35": [(0.35, 0.22, 0.75, 5.0)],
+        "right_and_arc_0.35": [(0.35, -0.22, 0.75, 5.0)],
+        "left_and_arc_0.7": [(0.72, 0.2, 0.7, 5.0)],
+        "arc_left_0.7_narrow": [(0.72, 0.0, 0.76, 5.0)],
+        "back_right_0.3_narrower": [(-0.29, 0.0, -0.76, 5.0)],
+    } | {f"wander_{seed}": _wander(seed) for seed in WANDERS}
     return {name: _path_style(name, legs, 400 + i) for i, (name, legs) in enumerate(ways.items())}
+
+
+def _wander(seed: int) -> list[tuple[float, float, float, float]]:
+    """Velocities from all over the ranges one after the other, as in the takes of `directions`.
+
+    Sideways they change by LEG_CROSSING at most: farther, legs that have to get past each other are flung.
+    """
+    rng, ways = np.random.default_rng(seed), np.zeros((1, 3))
+    while len(ways) <= 8:
+        way = rng.uniform([-0.29, -0.2, -0.7], [0.72, 0.2, 0.7])
+        if len(ways) == 1 or abs(way[1] - ways[-1, 1]) <= LEG_CROSSING:
+            ways = np.vstack([ways, way])
+    return [(*way, 2.5) for way in np.round(ways[1:], 2).tolist()]
 
 
 def _path_style(name: str, legs: list[tuple[float, float, float, float]], seed: int) -> PathStyle:
