@@ -55,6 +55,7 @@ OTHER = [
     "ppo.learning_rate=1e-3",
     "ppo.learning_rate_range=[1e-4, 1.2e-3]",
     "ppo.target_kl=0.002",
+    "ppo.target_kl_half_life=1",
     "ppo.gamma=0.9",
     "ppo.gae_lambda=0.8",
     "ppo.clip=0.05",

@@ -285,6 +285,13 @@ def test_learning_rate_is_kept_without_a_target(kl: float) -> None:
     assert steered(PPOConfig(target_kl=0.0, learning_rate=1e-3), kl) == pytest.approx(1e-3, rel=1e-6)
 
 
+@pytest.mark.parametrize(("iteration", "expected"), [(0, 0.04), (10, 0.02), (25, 0.04 / 2**2.5)])
+def test_the_target_halves_at_its_half_life(iteration: int, expected: float) -> None:
+    config = PPOConfig(target_kl=0.04, target_kl_half_life=10)
+    assert ppo.with_target_kl(config, jnp.int32(iteration)).target_kl == pytest.approx(expected, rel=1e-5)
+    assert ppo.with_target_kl(PPOConfig(target_kl=0.04), jnp.int32(iteration)).target_kl == 0.04
+
+
 def steered(config: PPOConfig, kl: float) -> float:
     state = ppo.make_optimizer(config).init({"w": jnp.zeros(2)})
     return float(ppo.learning_rate(ppo._steer_learning_rate(state, jnp.float32(kl), config)))

@@ -143,6 +143,8 @@ class PPOConfig:
     """Lowest and highest learning rate the target divergence may choose."""
     target_kl: NonNegative = 0.012
     """Divergence of new from old policy which the learning rate is steered to; 0 keeps the learning rate."""
+    target_kl_half_life: Count = 0
+    """Iterations in which that divergence halves; 0: never. Large steps find a gait, small ones make it sure."""
     gamma: Discount = 0.98
     """Discount of future rewards."""
     gae_lambda: Share = 0.95

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -137,6 +138,13 @@ def scale_learning_rate(state: optax.OptState, factor: float) -> optax.OptState:
     clip, adam = state
     hyperparams = {**adam.hyperparams, "learning_rate": adam.hyperparams["learning_rate"] * factor}
     return clip, adam._replace(hyperparams=hyperparams)
+
+
+def with_target_kl(config: ResolvedPPOConfig, iteration: jax.Array) -> ResolvedPPOConfig:
+    """The settings of an iteration: target_kl halves in every target_kl_half_life iterations."""
+    if not is_enabled(config.target_kl_half_life):
+        return config
+    return dataclasses.replace(config, target_kl=config.target_kl * 0.5 ** (iteration / config.target_kl_half_life))
 
 
 def _steer_learning_rate(state: optax.OptState, kl: jax.Array, config: ResolvedPPOConfig) -> optax.OptState:

@@ -42,6 +42,7 @@ SWEEPABLE = (  # numbers that decide no size and nothing of what is computed
     "ppo.learning_rate",
     "ppo.learning_rate_range",
     "ppo.target_kl",
+    "ppo.target_kl_half_life",
     "ppo.gamma",
     "ppo.gae_lambda",
     "ppo.clip",
@@ -67,7 +68,11 @@ SWEEPABLE = (  # numbers that decide no size and nothing of what is computed
     "amp.control_range",
     "amp.target_accuracy",
 )
-OFF = {"amp.noise_half_life": math.inf, "ppo.target_kl": math.nan}  # what 0 means: never halves; no divergence compares
+OFF = {  # what 0 means: never halves; no divergence compares
+    "amp.noise_half_life": math.inf,
+    "ppo.target_kl_half_life": math.inf,
+    "ppo.target_kl": math.nan,
+}
 EXAMPLE = "--grid amp.r1_gamma=0.5,1,5"
 COMMA = re.compile(r",(?![^\[]*\])")  # that is in no [lowest, highest]
 
