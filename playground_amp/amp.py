@@ -205,8 +205,7 @@ class AMP:
         if config.mirror:
             batch = self.with_reflections(state, rollout, batch)
         batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
-        config = ppo.with_target_kl(config, state.iteration)
-        return ppo.update(state.policy, batch, key, self.actor.apply, self.critic.apply, config)
+        return ppo.update(state.policy, batch, key, self.actor.apply, self.critic.apply, config, state.iteration)
 
     def with_reflections(self, state: TrainState, rollout: Transition, batch: ppo.Batch) -> ppo.Batch:
         """The batch [T, B] and its mirror image, [T, 2 B]: the reflected action would have done as well.

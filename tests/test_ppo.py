@@ -156,15 +156,17 @@ def make_batch(params: ActorCriticParams, samples: int, seed: int = 0, drift: fl
 
 
 def update(
-    params: ActorCriticParams, data: ppo.Batch, config: PPOConfig, seed: int = 0
+    params: ActorCriticParams, data: ppo.Batch, config: PPOConfig, seed: int = 0, iteration: int = 0
 ) -> tuple[ppo.PolicyState, dict]:
     policy = ppo.PolicyState(params=params, opt_state=ppo.make_optimizer(config).init(params))
 
     @jax.jit
-    def run(policy: ppo.PolicyState, data: ppo.Batch, key: jax.Array) -> tuple[ppo.PolicyState, dict]:
-        return ppo.update(policy, data, key, linear_policy, linear_value, config)
+    def run(
+        policy: ppo.PolicyState, data: ppo.Batch, key: jax.Array, iteration: jax.Array
+    ) -> tuple[ppo.PolicyState, dict]:
+        return ppo.update(policy, data, key, linear_policy, linear_value, config, iteration)
 
-    return run(policy, data, jax.random.key(seed))
+    return run(policy, data, jax.random.key(seed), jnp.int32(iteration))
 
 
 def test_one_epoch_of_an_update_learns_from_every_sample() -> None:
@@ -288,13 +290,23 @@ def test_learning_rate_is_kept_without_a_target(kl: float) -> None:
 @pytest.mark.parametrize(("iteration", "expected"), [(0, 0.04), (10, 0.02), (25, 0.04 / 2**2.5)])
 def test_the_target_halves_at_its_half_life(iteration: int, expected: float) -> None:
     config = PPOConfig(target_kl=0.04, target_kl_half_life=10)
-    assert ppo.with_target_kl(config, jnp.int32(iteration)).target_kl == pytest.approx(expected, rel=1e-5)
-    assert ppo.with_target_kl(PPOConfig(target_kl=0.04), jnp.int32(iteration)).target_kl == 0.04
+    assert ppo.target_kl(config, jnp.int32(iteration)) == pytest.approx(expected, rel=1e-5)
+    assert ppo.target_kl(PPOConfig(target_kl=0.04), jnp.int32(iteration)) == 0.04
+
+
+def test_steps_shrink_as_the_target_does() -> None:
+    params = make_params(2, 3, 1)
+    config = PPOConfig(epochs=1, batch_size=4, target_kl=1.0, target_kl_half_life=1)
+    rates = [
+        float(update(params, make_batch(params, 32), config, iteration=iteration)[1]["learning_rate"])
+        for iteration in (0, 60)
+    ]
+    assert rates[1] < config.learning_rate < rates[0]
 
 
 def steered(config: PPOConfig, kl: float) -> float:
     state = ppo.make_optimizer(config).init({"w": jnp.zeros(2)})
-    return float(ppo.learning_rate(ppo._steer_learning_rate(state, jnp.float32(kl), config)))
+    return float(ppo.learning_rate(ppo._steer_learning_rate(state, jnp.float32(kl), config, config.target_kl)))
 
 
 def test_the_steered_learning_rate_is_the_one_used() -> None:
@@ -303,7 +315,7 @@ def test_the_steered_learning_rate_is_the_one_used() -> None:
     optimizer = ppo.make_optimizer(config)
     steps = []
     for kl in (1.0, 0.012):
-        state = ppo._steer_learning_rate(optimizer.init(params), jnp.float32(kl), config)
+        state = ppo._steer_learning_rate(optimizer.init(params), jnp.float32(kl), config, config.target_kl)
         steps.append(float(optimizer.update({"w": jnp.ones(2)}, state)[0]["w"][0]))
     assert steps[1] == pytest.approx(-1e-3, rel=1e-3)
     assert steps[0] == pytest.approx(steps[1] / 1.5, rel=1e-3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -100,10 +99,19 @@ def loss(
 
 
 def update(
-    policy_state: PolicyState, data: Batch, key: jax.Array, policy: Policy, value: Value, config: ResolvedPPOConfig
+    policy_state: PolicyState,
+    data: Batch,
+    key: jax.Array,
+    policy: Policy,
+    value: Value,
+    config: ResolvedPPOConfig,
+    iteration: jax.Array | int = 0,
 ) -> tuple[PolicyState, dict[str, jax.Array]]:
-    """All epochs of gradient steps over `data` [N]; each epoch sees every sample once. Metrics are means."""
-    optimizer = make_optimizer(config)
+    """All epochs of gradient steps over `data` [N]; each epoch sees every sample once. Metrics are means.
+
+    `iteration` is how many there were before: steps may shrink, see `target_kl`.
+    """
+    optimizer, target = make_optimizer(config), target_kl(config, iteration)
     _, old_log_std = policy(policy_state.params.actor, data.observation[:1])
 
     def gradient_step(policy_state: PolicyState, rows: jax.Array) -> tuple[PolicyState, dict[str, jax.Array]]:
@@ -111,7 +119,7 @@ def update(
         gradients, metrics = jax.grad(loss, has_aux=True)(
             policy_state.params, batch, old_log_std, policy, value, config
         )
-        opt_state = _steer_learning_rate(policy_state.opt_state, metrics["policy_kl"], config)
+        opt_state = _steer_learning_rate(policy_state.opt_state, metrics["policy_kl"], config, target)
         updates, opt_state = optimizer.update(gradients, opt_state)
         return PolicyState(params=optax.apply_updates(policy_state.params, updates), opt_state=opt_state), metrics
 
@@ -140,20 +148,22 @@ def scale_learning_rate(state: optax.OptState, factor: float) -> optax.OptState:
     return clip, adam._replace(hyperparams=hyperparams)
 
 
-def with_target_kl(config: ResolvedPPOConfig, iteration: jax.Array) -> ResolvedPPOConfig:
-    """The settings of an iteration: target_kl halves in every target_kl_half_life iterations."""
+def target_kl(config: ResolvedPPOConfig, iteration: jax.Array | int) -> jax.Array | float:
+    """The divergence that the learning rate is steered to: it halves in every target_kl_half_life iterations."""
     if not is_enabled(config.target_kl_half_life):
-        return config
-    return dataclasses.replace(config, target_kl=config.target_kl * 0.5 ** (iteration / config.target_kl_half_life))
+        return config.target_kl
+    return config.target_kl * 0.5 ** (iteration / config.target_kl_half_life)
 
 
-def _steer_learning_rate(state: optax.OptState, kl: jax.Array, config: ResolvedPPOConfig) -> optax.OptState:
+def _steer_learning_rate(
+    state: optax.OptState, kl: jax.Array, config: ResolvedPPOConfig, target: jax.Array | float
+) -> optax.OptState:
     """Lower the learning rate when the policy moved over twice the target divergence, raise it below half."""
     if not is_enabled(config.target_kl):
         return state
     clip, adam = state
     rate = adam.hyperparams["learning_rate"]
-    rate = jnp.where(kl > 2.0 * config.target_kl, rate / STEP_FACTOR, rate)
-    rate = jnp.where((kl < 0.5 * config.target_kl) & (kl > 0.0), rate * STEP_FACTOR, rate)
+    rate = jnp.where(kl > 2.0 * target, rate / STEP_FACTOR, rate)
+    rate = jnp.where((kl < 0.5 * target) & (kl > 0.0), rate * STEP_FACTOR, rate)
     rate = jnp.clip(rate, *config.learning_rate_range)
     return clip, adam._replace(hyperparams={**adam.hyperparams, "learning_rate": rate})
