@@ -99,7 +99,7 @@ def make_recorder(
     """`record` as a function of params, statistics and key, for one policy after the other: it compiles once."""
     limit = amp.env.config.episode_length
     never = dataclasses.replace(amp.env.config.command, resample=limit + 1)
-    env = amp.env.with_config(command=never)  # nothing but the schedule changes the command
+    env = amp.env.nominal.with_config(command=never)  # nothing but the schedule changes the command
     schedule = schedule or constant_schedule(amp, episodes)
     segments = segment_of_step(min(steps or limit, limit), len(schedule.label))
 

@@ -38,8 +38,8 @@ from playground_amp.runs.divergence import is_finite
 SCORE = "score"
 SEAL = "seal"  # in what is kept beside a state: the checksums of both, and the shapes of the state
 SIZES = (
-    "env.num_envs, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, amp.window, "
-    "amp.normalization and the like"
+    "env.num_envs, env.randomize, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, "
+    "amp.window, amp.normalization and the like"
 )
 UNFINISHED = "*.orbax-checkpoint-tmp*"  # what a kill leaves of a save
 
