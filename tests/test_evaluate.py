@@ -40,12 +40,13 @@ from playground_amp.evaluation import checkpoints as checkpoints_module
 from playground_amp.evaluation import command, style
 from playground_amp.evaluation import reference_pace as pace_module
 from playground_amp.evaluation.bounds import BOUNDS, bounds, faults, figures
-from playground_amp.evaluation.checkpoints import choose_iterations, evaluate_checkpoints
+from playground_amp.evaluation.checkpoints import CheckpointEvaluation, choose_iterations, evaluate_checkpoints
+from playground_amp.evaluation.columns import GROUPS
 from playground_amp.evaluation.evaluate import evaluate, speed_near
 from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.reference_pace import Pace, pace
 from playground_amp.evaluation.rollout import Recording, make_recorder
-from playground_amp.evaluation.tables import SHORT
+from playground_amp.evaluation.tables import SHORT, comparison_table
 from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.metrics.gait import (
     Footfalls,
@@ -564,6 +565,37 @@ def test_checkpoints_are_chosen_by_name() -> None:
     for wrong, what in {"150": "not there", "last": "no word for one", "²": "no word", "": "no word"}.items():
         with pytest.raises(InputError, match=rf"{what}.* keeps 100, 200, 300 \(newest\), the best of them is 200$"):
             choose_iterations(kept, wrong)
+
+
+def test_runs_are_compared_figure_by_figure_with_the_change_from_the_first() -> None:
+    names = [name for names in GROUPS.values() for name in names]
+
+    def judged(run: str, faults: list[str], **figures: float) -> CheckpointEvaluation:
+        values = dict.fromkeys([*names, "speed_at_0.6"], math.nan) | figures
+        return CheckpointEvaluation(run, 5, 1000, math.nan, None, values, {}, faults, None)  # ty: ignore
+
+    one = judged("one", [], velocity_error=0.08, survival=0.0, cadence=120.0)
+    two = judged("two", ["velocity_error"], velocity_error=0.1, survival=0.5, cadence=110.0)
+    table = comparison_table([one, two])
+    rows = {row[1]: row[2:] for row in zip(*(column.cells for column in table.columns), strict=True)}
+    assert [column.header.partition(",")[0] for column in table.columns[2:]] == ["one", "two"]
+    assert rows["velocity error"] == ("0.08", "[red]0.1 (+25 %)[/red]")
+    assert rows["cadence"] == ("120", "110 (-8 %)")
+    assert rows["survival"] == ("0", "0.5") and rows["phase"] == ("–", "–")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["a"], "--compare a: expected at least two runs"),
+        (["a", "b", "--grid"], "--compare does not go with --grid; leave one of them out"),
+        (["a", "b", "--checkpoint", "all"], "--compare does not go with --checkpoint all; leave one of them out"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        command.evaluate(["--compare", *arguments])
+    assert str(caught.value) == sentence
 
 
 def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ Nothing is written into the run.
 example:
   playground-amp evaluate runs/NAME
   playground-amp evaluate runs/NAME --checkpoint all
+  playground-amp evaluate --compare runs/A runs/B
   playground-amp evaluate runs/NAME --grid
   playground-amp evaluate runs/NAME --command 0.5 0 0.3
   playground-amp evaluate runs/A runs/B --speeds 0.5 0.5 --episodes 16 --json figures.json
@@ -48,6 +49,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         nargs=2,
         help="m/s to ask for (default: the run's range; not of a run of several gaits)",
     )
+    parser.add_argument("--compare", action="store_true", help="show the runs side by side, figure by figure")
     parser.add_argument("--grid", action="store_true", help="measure over a grid of the run's commands, and of changes")
     parser.add_argument(
         "--command",
@@ -59,12 +61,13 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the start states (default: 1)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
+    _check_comparison(options)
 
     from rich.console import Console  # imported late: --help answers at once
 
     from playground_amp.core.files import write_whole
     from playground_amp.evaluation.checkpoints import check_episodes, check_speeds, evaluate_checkpoints
-    from playground_amp.evaluation.tables import checkpoint_tables, history_tables
+    from playground_amp.evaluation.tables import checkpoint_tables, comparison_table, history_tables
     from playground_amp.runs.run_directory import find_run
 
     speeds = tuple(options.speeds) if options.speeds else None
@@ -88,10 +91,14 @@ def evaluate(arguments: Sequence[str]) -> None:
                 reporter=ConsoleReporter(),
             )
         )
+        found += evaluations
+        if options.compare:
+            continue
         whole_run = options.checkpoint == "all"
         for part in history_tables(evaluations) if whole_run else checkpoint_tables(evaluations[0]):
             console.print(part, highlight=False)
-        found += evaluations
+    if options.compare:
+        console.print(comparison_table(found), highlight=False)
     if options.json:
         write_whole(options.json, json.dumps([evaluation.to_json() for evaluation in found], indent=2) + "\n")
 
@@ -117,6 +124,17 @@ def _over_commands(options: argparse.Namespace, paths: Sequence[Path], console: 
         found.append({"run": str(path), "iteration": iteration} | grid.to_json())
     if options.json:
         write_whole(options.json, json.dumps(found, indent=2) + "\n")
+
+
+def _check_comparison(options: argparse.Namespace) -> None:
+    """Raise InputError for a comparison of one run, or of what has other figures."""
+    if not options.compare:
+        return
+    if len(options.runs) < 2:
+        raise InputError(f"--compare {options.runs[0]}: expected at least two runs")
+    others = {"--grid": options.grid, "--command": options.command, "--checkpoint all": options.checkpoint == "all"}
+    if taken := [name for name, given in others.items() if given]:
+        raise InputError(f"--compare does not go with {taken[0]}; leave one of them out")
 
 
 def _check_output(file: Path | None) -> None:

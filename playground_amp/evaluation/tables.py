@@ -60,6 +60,26 @@ def _cells(evaluation: CheckpointEvaluation, name: str) -> tuple[str, str, str]:
     return value, between(low, high), _pass_or_fail(name not in evaluation.faults)
 
 
+def comparison_table(evaluations: Sequence[CheckpointEvaluation]) -> Table:
+    """Every figure of several checkpoints side by side, the change from the first in brackets; red is out of bounds."""
+    heads = [Column(evaluation.title, justify="right", overflow="fold") for evaluation in evaluations]
+    table = Table("", Column("figure", no_wrap=True), *heads)
+    for group, names in (GROUPS | {"task": GROUPS["task"] | {"speed_at_0.6": ""}}).items():
+        for i, name in enumerate(names):
+            cells = [_compared(evaluation, evaluations[0], name) for evaluation in evaluations]
+            table.add_row("" if i else group, name.replace("_", " "), *cells)
+        table.add_section()
+    return table
+
+
+def _compared(evaluation: CheckpointEvaluation, first: CheckpointEvaluation, name: str) -> str:
+    value, before = evaluation.figures[name], first.figures[name]
+    text = number(value)
+    if evaluation is not first and math.isfinite(value) and math.isfinite(before) and before:
+        text += f" ({100.0 * (value - before) / abs(before):+.0f} %)"
+    return f"[red]{text}[/red]" if name in evaluation.faults else text
+
+
 def speed_table(evaluation: CheckpointEvaluation) -> Table:
     """One row for each part of the range of commands; the reference's figures in brackets."""
     table = _slim(SPEED_COLUMNS, "by the speed asked for (the reference's at the robot's speed)")
