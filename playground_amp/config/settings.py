@@ -342,6 +342,8 @@ class LoggingConfig:
     """Fresh episodes of the mean policy at the end; 0 skips evaluation, video and report."""
     video_seconds: NonNegative = 8.0
     """Length of the video at the end; 0 makes none."""
+    video_interval: Count = 0
+    """Iterations from one video of the policy while it trains to the next; 0 makes none."""
 
 
 @frozen
