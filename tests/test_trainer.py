@@ -193,6 +193,13 @@ def test_the_best_checkpoint_survives_those_after_it(tmp_path, capsys, instant):
     assert kept(folder) == ([2, 12], 2)
 
 
+def test_what_is_off_has_no_place_on_the_disk_so_that_older_checkpoints_load(finished):
+    stored = json.loads((finished / "checkpoints" / "4" / "state" / "_METADATA").read_text())["tree_metadata"]
+    names = {tuple(part["key"] for part in entry["key_metadata"]) for entry in stored.values()}
+    assert ("env", "physics", "qpos") in names and ("env", "steps") in names
+    assert not {name for name in names if name[-1] in ("dynamics", "sensors", "servos", "seen")}
+
+
 def test_checkpoints_without_a_score_load_and_make_room(finished, tmp_path, instant):
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
