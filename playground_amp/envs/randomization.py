@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from playground_amp.config import RandomizeConfig
+from playground_amp.config import RandomizeConfig, is_number
 from playground_amp.core import rotations
 from playground_amp.core.terms import Mirror, paired, signed, unchanged
 from playground_amp.core.types import Dynamics, PhysicsState
@@ -75,7 +75,9 @@ class Randomization:
         self.delays_actions = self._is_on("action_delay")
 
     def _is_on(self, name: str) -> bool:
-        return getattr(self.config, name) != getattr(OFF, name)
+        value = getattr(self.config, name)
+        traced = isinstance(value, tuple) and not all(map(is_number, value))
+        return traced or value != getattr(OFF, name)
 
     def dynamics(self, key: jax.Array, count: int) -> Dynamics | None:
         """Of `count` robots; consumes `key`."""

@@ -24,6 +24,7 @@ example:
   playground-amp evaluate runs/NAME --checkpoint all
   playground-amp evaluate --compare runs/A runs/B
   playground-amp evaluate runs/NAME --grid
+  playground-amp evaluate runs/NAME --pushes
   playground-amp evaluate runs/NAME --command 0.5 0 0.3
   playground-amp evaluate runs/A runs/B --speeds 0.5 0.5 --episodes 16 --json figures.json
 """
@@ -58,10 +59,11 @@ def evaluate(arguments: Sequence[str]) -> None:
         nargs=3,
         help="measure at one command: m/s, m/s, rad/s",
     )
+    parser.add_argument("--pushes", action="store_true", help="measure under pushes of growing size")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the start states (default: 1)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
-    _check_comparison(options)
+    _check_kind(options)
 
     from rich.console import Console  # imported late: --help answers at once
 
@@ -79,6 +81,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     console, found = Console(), []
     if options.grid or options.command:
         _over_commands(options, paths, console)
+        return
+    if options.pushes:
+        _under_pushes(options, paths, console)
         return
     for path in paths:
         evaluations = list(
@@ -126,15 +131,42 @@ def _over_commands(options: argparse.Namespace, paths: Sequence[Path], console: 
         write_whole(options.json, json.dumps(found, indent=2) + "\n")
 
 
-def _check_comparison(options: argparse.Namespace) -> None:
-    """Raise InputError for a comparison of one run, or of what has other figures."""
-    if not options.compare:
-        return
-    if len(options.runs) < 2:
+def _under_pushes(options: argparse.Namespace, paths: Sequence[Path], console: Console) -> None:
+    """Evaluate runs under pushes of growing size, and print a table of each."""
+    from playground_amp.core.files import write_whole
+    from playground_amp.evaluation.push_ladder import evaluate_run_under_pushes
+    from playground_amp.evaluation.tables import push_table
+
+    found = []
+    for path in paths:
+        iteration, rungs = evaluate_run_under_pushes(
+            path,
+            checkpoint=options.checkpoint,
+            episodes=options.episodes or 64,
+            seed=options.seed,
+            reporter=ConsoleReporter(),
+        )
+        console.print(push_table(rungs, f"{path}, iteration {iteration}"), highlight=False)
+        found.append({"run": str(path), "iteration": iteration, "pushes": [rung.to_json() for rung in rungs]})
+    if options.json:
+        write_whole(options.json, json.dumps(found, indent=2) + "\n")
+
+
+def _check_kind(options: argparse.Namespace) -> None:
+    """Raise InputError for two kinds of evaluation at once, and for a comparison of one run."""
+    if options.compare and len(options.runs) < 2:
         raise InputError(f"--compare {options.runs[0]}: expected at least two runs")
-    others = {"--grid": options.grid, "--command": options.command, "--checkpoint all": options.checkpoint == "all"}
-    if taken := [name for name, given in others.items() if given]:
-        raise InputError(f"--compare does not go with {taken[0]}; leave one of them out")
+    kinds = {
+        "--compare": options.compare,
+        "--pushes": options.pushes,
+        "--grid": options.grid,
+        "--command": options.command,
+        "--speeds": options.speeds and not options.compare,
+        "--checkpoint all": options.checkpoint == "all",
+    }
+    given = [name for name, value in kinds.items() if value]
+    if given[:1] in (["--compare"], ["--pushes"]) and len(given) > 1:
+        raise InputError(f"{given[0]} does not go with {given[1]}; leave one of them out")
 
 
 def _check_output(file: Path | None) -> None:

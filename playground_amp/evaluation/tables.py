@@ -13,6 +13,7 @@ from playground_amp.evaluation.checkpoints import CheckpointEvaluation
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS, between, number
 from playground_amp.evaluation.command_grid import GridEvaluation
 from playground_amp.evaluation.gait_labels import GaitEvaluation, switch_sentence
+from playground_amp.evaluation.push_ladder import Rung
 
 SHORT = {  # headings that let a line fit a terminal
     "episode_length": "length",
@@ -111,6 +112,17 @@ def grid_table(grid: GridEvaluation, title: str) -> list[RenderableType]:
         errors = [row.survival, row.velocity_error, row.turn_error, row.cadence, row.style, row.drift, row.late_steps]
         table.add_row(*(f"{value:g}" for value in row.command), *map(number, errors))
     return [table, *grid.sentences]
+
+
+def push_table(rungs: Sequence[Rung], title: str) -> Table:
+    """One row for each size of pushes, with intervals of 95 %."""
+    table = _slim(["push m/s", "no fall", "95 %", "error m/s", "95 %"], title)
+    for rung in rungs:
+        intervals = [
+            f"  {number(low)}-{number(high)}" for low, high in (rung.survival_interval, rung.velocity_interval)
+        ]
+        table.add_row(f"{rung.push:g}", number(rung.survival), intervals[0], number(rung.velocity_error), intervals[1])
+    return table
 
 
 def gait_table(gaits: GaitEvaluation) -> Table:
