@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,7 @@ class AMP:
         follow_command = config.reference.follow_command
         self.prior = MotionPrior(config.amp, env.reference, env.robot, follow_command=follow_command)
 
-    def with_hyperparams(self, numbers: Mapping[str, jax.Array]) -> AMP:
+    def with_hyperparams(self, numbers: Mapping[str, Any]) -> AMP:
         """The same algorithm with other values for numeric settings such as 'amp.r1_gamma', which may be traced."""
         changed = copy.copy(self)
         changed.config = with_hyperparams(self.config, numbers)

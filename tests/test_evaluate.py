@@ -37,15 +37,17 @@ from playground_amp.config import (
 from playground_amp.core.errors import InputError
 from playground_amp.core.reporter import Reporter
 from playground_amp.evaluation import checkpoints as checkpoints_module
-from playground_amp.evaluation import command, style
+from playground_amp.evaluation import command, push_ladder, style
 from playground_amp.evaluation import reference_pace as pace_module
 from playground_amp.evaluation.bounds import BOUNDS, bounds, faults, figures
-from playground_amp.evaluation.checkpoints import choose_iterations, evaluate_checkpoints
+from playground_amp.evaluation.checkpoints import CheckpointEvaluation, choose_iterations, evaluate_checkpoints
+from playground_amp.evaluation.columns import GROUPS
 from playground_amp.evaluation.evaluate import evaluate, speed_near
+from playground_amp.evaluation.intervals import wilson
 from playground_amp.evaluation.reference_cache import once_per_reference
 from playground_amp.evaluation.reference_pace import Pace, pace
 from playground_amp.evaluation.rollout import Recording, make_recorder
-from playground_amp.evaluation.tables import SHORT
+from playground_amp.evaluation.tables import SHORT, comparison_table
 from playground_amp.motion.clip import MotionClip, save_clip
 from playground_amp.motion.metrics.gait import (
     Footfalls,
@@ -564,6 +566,65 @@ def test_checkpoints_are_chosen_by_name() -> None:
     for wrong, what in {"150": "not there", "last": "no word for one", "²": "no word", "": "no word"}.items():
         with pytest.raises(InputError, match=rf"{what}.* keeps 100, 200, 300 \(newest\), the best of them is 200$"):
             choose_iterations(kept, wrong)
+
+
+def test_runs_are_compared_figure_by_figure_with_the_change_from_the_first() -> None:
+    names = [name for names in GROUPS.values() for name in names]
+
+    def judged(run: str, faults: list[str], **figures: float) -> CheckpointEvaluation:
+        values = dict.fromkeys([*names, "speed_at_0.6"], math.nan) | figures
+        return CheckpointEvaluation(run, 5, 1000, math.nan, None, values, {}, faults, None)  # ty: ignore
+
+    one = judged("one", [], velocity_error=0.08, survival=0.0, cadence=120.0)
+    two = judged("two", ["velocity_error"], velocity_error=0.1, survival=0.5, cadence=110.0)
+    table = comparison_table([one, two])
+    rows = {row[1]: row[2:] for row in zip(*(column.cells for column in table.columns), strict=True)}
+    assert [column.header.partition(",")[0] for column in table.columns[2:]] == ["one", "two"]
+    assert rows["velocity error"] == ("0.08", "[red]0.1 (+25 %)[/red]")
+    assert rows["cadence"] == ("120", "110 (-8 %)")
+    assert rows["survival"] == ("0", "0.5") and rows["phase"] == ("–", "–")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["a"], "--compare a: expected at least two runs"),
+        (["a", "b", "--pushes"], "--compare does not go with --pushes; leave one of them out"),
+        (["a", "b", "--grid"], "--compare does not go with --grid; leave one of them out"),
+        (["a", "b", "--checkpoint", "all"], "--compare does not go with --checkpoint all; leave one of them out"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        command.evaluate(["--compare", *arguments])
+    assert str(caught.value) == sentence
+
+
+def test_rungs_are_shares_and_means_with_their_intervals_by_hand(amp: AMP) -> None:
+    steps, alive = 100, np.ones((100, 4), bool)
+    alive[60:, 1], alive[30:, 2] = False, False  # the third falls before its first second is over
+    velocity = np.zeros((steps, 4, 3))
+    velocity[:, :, 0] = [0.5, 0.7, 0.0, 0.4]
+    velocity[:50, :, 0] = 9.0  # of the first second, which does not count
+    command = np.tile([0.5, 0.0, 0.0], (4, 1))
+    recording = SimpleNamespace(alive=alive, velocity=velocity, command=command, fell=np.array([0, 1, 1, 0], bool))
+    rung = push_ladder._rung(0.3, amp, recording, seed=0)  # ty: ignore
+    assert (rung.push, rung.episodes, rung.survival) == (0.3, 4, 0.5)
+    assert rung.survival_interval == wilson(2, 4)
+    assert rung.velocity_error == pytest.approx((0.0 + 0.2 + 0.1) / 3.0)
+    assert rung.velocity_interval[0] <= rung.velocity_error <= rung.velocity_interval[1]
+
+
+@pytest.mark.slow
+def test_harder_pushes_throw_more_robots_and_none_is_the_usual_evaluation(amp: AMP, run: Path) -> None:
+    with Checkpoints(run / "checkpoints", read_only=True) as kept:
+        state = kept.restore(amp)[0]
+    params, statistics = state.policy.params.actor, state.statistics
+    steps = 140  # the first push comes after 100
+    rungs = push_ladder.evaluate_pushes(amp, params, statistics, pushes=(0.0, 4.0), episodes=8, seed=3, steps=steps)
+    usual = make_recorder(amp, 8, steps=steps)(params, statistics, jax.random.key(3))
+    assert rungs[0].survival == float(1.0 - np.mean(usual.fell))
+    assert rungs[1].survival <= rungs[0].survival
 
 
 def test_mistakes_are_one_sentence(run: Path, tmp_path: Path) -> None:

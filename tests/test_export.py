@@ -22,8 +22,11 @@ from playground_amp.deploy import Deployment, Limits, Readings, Runner, gravity_
 from playground_amp.deploy.contract import ROBOT_KEYS
 from playground_amp.deploy.load import Policy
 from playground_amp.deploy.loop import run_loop
+from playground_amp.deploy.replay import read_trace
 from playground_amp.deploy.transport import parse_readings, serve_lines, serve_udp
 from playground_amp.export.export import export_run
+from playground_amp.export.transfer.conditions import conditions
+from playground_amp.export.transfer.walk import starts_of, walk
 
 ROOT = Path(__file__).parents[1]
 PERIOD = 0.02
@@ -103,6 +106,44 @@ def test_a_plain_policy_is_exported_too(tmp_path: Path) -> None:
     export = export_run(run, tmp_path / "exported", robots=8, steps=5)
     assert max(export.errors.values()) < 1e-5
     assert "action_partner" not in np.load(export.folder / "policy.npz")
+
+
+@pytest.mark.slow
+def test_a_policy_of_a_robust_run_is_exported_with_its_history_and_without_what_was_randomized(tmp_path: Path) -> None:
+    settings = ("env.history=3", "env.randomize.gyro_noise=0.5", "env.randomize.action_delay=[2,2]")
+    run = training_runs.train(tmp_path / "run", *settings, "env.randomize.slope=0.2", "env.episode_length=30")
+    exported = export_run(run, tmp_path / "exported", robots=8, steps=40)
+    assert max(exported.errors.values()) < 1e-5
+    for engine in ("onnx", "numpy"):
+        deployment = load(exported.folder, engine=engine)
+        contract = deployment.contract
+        assert contract.interface["history"] == 3 and contract.observation_size == 3 * contract.frame_size == 3 * 36
+        assert max(replay(deployment).values()) < 1e-5
+    assert "The frames of 3 control steps" in (exported.folder / "README.md").read_text()
+    starts = starts_of(contract, read_trace(exported.folder, contract), 4)
+    assert walk(deployment, conditions(mjx=False)[0], starts, 0.2, seed=1).survived.shape == (4,)
+
+
+def test_the_runner_gives_the_policy_the_last_frames_and_the_first_again_when_it_begins(deployment: Deployment) -> None:
+    seen: list[np.ndarray] = []
+
+    def policy(observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seen.append(observation[0])
+        return np.zeros((1, 9)), deployment.contract.of_joints("default")[None]
+
+    interface = {**deployment.contract.interface, "history": 3}
+    contract = dataclasses.replace(deployment.contract, values={**deployment.contract.values, "interface": interface})
+    runner = Runner(dataclasses.replace(deployment, contract=contract, policy=policy))
+    for _ in range(2):
+        runner.reset()
+        for ahead in (0.5, 0.6, 0.7, 0.8):
+            runner.act(standing(deployment, command=(ahead, 0.0, 0.0)))
+    frames = np.array(seen).reshape(8, 3, contract.frame_size)
+    commands = frames[:, :, contract.interface["observation"][-1]["offset"]]
+    low, high = contract.command_range[:, 0]
+    expected = np.array([[5, 5, 5], [5, 5, 6], [5, 6, 7], [6, 7, 8]])
+    np.testing.assert_allclose(commands, np.clip(0.1 * np.tile(expected, (2, 1)), low, high), atol=1e-6)
+    assert np.ptp(commands) > 0.05
 
 
 def test_a_symmetric_policy_is_symmetric(deployment: Deployment) -> None:

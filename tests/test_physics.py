@@ -44,8 +44,13 @@ def controls(robot: Robot, steps: int, count: int, scale: float = 0.2, seed: int
 
 
 def same_bits(a: PhysicsState, b: PhysicsState) -> None:
-    for name, x, y in zip(vars(a), jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+    for name, x, y in zip(arrays(a), jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         np.testing.assert_array_equal(x, y, err_msg=name)
+
+
+def arrays(state: PhysicsState) -> dict[str, np.ndarray]:
+    """Its fields by name; robots that are as the model is have no dynamics."""
+    return {name: np.asarray(value) for name, value in vars(state).items() if value is not None}
 
 
 def plain_step(robot: Robot, state: dict[str, np.ndarray], ctrl: np.ndarray) -> dict[str, np.ndarray]:
@@ -67,11 +72,11 @@ def plain_step(robot: Robot, state: dict[str, np.ndarray], ctrl: np.ndarray) -> 
 
 def test_native_equals_a_plain_mujoco_loop(robot: Robot, native: Physics, step: Callable) -> None:
     state = native.init(*starts(robot, 3))
-    plain = [{name: np.asarray(value)[i] for name, value in vars(state).items()} for i in range(3)]
+    plain = [{name: value[i] for name, value in arrays(state).items()} for i in range(3)]
     for ctrl in controls(robot, 25, 3):
         state = step(state, ctrl)
         plain = [plain_step(robot, row, target) for row, target in zip(plain, ctrl, strict=True)]
-        for name, value in vars(state).items():
+        for name, value in arrays(state).items():
             np.testing.assert_allclose(value, [row[name] for row in plain], rtol=1e-6, atol=1e-6, err_msg=name)
     assert (np.asarray(state.pad_height).min(axis=1) < 0.0).any()  # they stand: contacts were part of it
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -17,12 +18,12 @@ from training_runs import train as run
 from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import load_config
 from playground_amp.core.errors import DamagedCheckpoint, InputError, Interrupted, TrainingCollapsed, TrainingDiverged
-from playground_amp.evaluation.reporting import render
+from playground_amp.evaluation.reporting import film, render
 from playground_amp.runs import run_directory
 from playground_amp.runs.checkpoint import Checkpoints, score
 from playground_amp.runs.lock import locked
 from playground_amp.runs.metrics_log import Interval, MetricsFile
-from playground_amp.training import health, loop
+from playground_amp.training import health, loop, videos, wandb_logger
 from playground_amp.training.health import symptoms, verdict
 
 ROOT = Path(__file__).parents[1]
@@ -192,6 +193,13 @@ def test_the_best_checkpoint_survives_those_after_it(tmp_path, capsys, instant):
     assert kept(folder) == ([2, 12], 2)
 
 
+def test_what_is_off_has_no_place_on_the_disk_so_that_older_checkpoints_load(finished):
+    stored = json.loads((finished / "checkpoints" / "4" / "state" / "_METADATA").read_text())["tree_metadata"]
+    names = {tuple(part["key"] for part in entry["key_metadata"]) for entry in stored.values()}
+    assert ("env", "physics", "qpos") in names and ("env", "steps") in names
+    assert not {name for name in names if name[-1] in ("dynamics", "sensors", "servos", "seen")}
+
+
 def test_checkpoints_without_a_score_load_and_make_room(finished, tmp_path, instant):
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
@@ -272,6 +280,40 @@ def test_a_run_of_several_gaits_ends_with_a_video_of_each(tmp_path, monkeypatch,
     written = json.loads((folder / "evaluation.json").read_text())["gaits"]
     assert [(gait["label"], gait["episodes"]) for gait in written["gaits"]] == [("stand", 2), ("slow", 2), ("fast", 2)]
     assert "another gait asked for half-way" in capsys.readouterr().err
+
+
+def test_a_policy_is_filmed_while_it_trains_at_its_interval_and_sent_to_wandb(tmp_path, monkeypatch, instant):
+    sent = []
+    monkeypatch.setattr(videos, "make_recorder", lambda *_, **__: lambda *_: None)
+    monkeypatch.setattr(film, "film", lambda path, *_: sent.append(path.name))
+    folder = run(tmp_path / "filmed", "logging.video_interval=2", "logging.interval=1", "ppo.iterations=5")
+    assert sent == ["iteration-2.mp4", "iteration-4.mp4"]
+    logged = SimpleNamespace(log=lambda values, step: sent.append((values["video"], step)))
+    monkeypatch.setattr("wandb.Video", str)
+    wandb_logger.log_video(logged, folder / "a.mp4", 4)
+    assert sent[-1] == (str(folder / "a.mp4"), 4)
+
+
+def test_a_machine_that_cannot_draw_trains_without_videos_and_says_so_once(tmp_path, monkeypatch, instant, capsys):
+    def fail(*_):
+        raise RuntimeError("no display")
+
+    monkeypatch.setattr(videos, "make_recorder", lambda *_, **__: lambda *_: None)
+    monkeypatch.setattr(film, "film", fail)
+    run(tmp_path / "blind", "logging.video_interval=1", "logging.interval=1")
+    assert capsys.readouterr().err.count("no video while training: no display; on Debian") == 1
+
+
+def test_videos_without_a_length_are_refused():
+    with pytest.raises(InputError, match=r"video_interval is 5, but logging\.video_seconds is 0; give videos a length"):
+        load_config("ppo_amass_training", ["logging.video_interval=5", "logging.video_seconds=0"])
+
+
+@pytest.mark.slow
+def test_videos_while_training_can_be_watched_and_change_nothing_of_it(finished, tmp_path):
+    folder = run(tmp_path / "run", "logging.video_interval=4", "logging.video_seconds=0.1")
+    assert (folder / "videos" / "iteration-4.mp4").stat().st_size > 0
+    assert_same_training(finished, folder)
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(finished):

@@ -15,12 +15,13 @@ from playground_amp import InputError, load_robot
 from playground_amp.core.console import run
 from playground_amp.deploy import Deployment, gravity_of, load
 from playground_amp.deploy.replay import read_trace
+from playground_amp.evaluation.intervals import bootstrap, wilson
 from playground_amp.export.export import export_run
 from playground_amp.export.transfer import walk as walking
 from playground_amp.export.transfer.command import transfer as command
 from playground_amp.export.transfer.conditions import AS_TRAINED, Condition, choose, conditions
 from playground_amp.export.transfer.engines import make_engine
-from playground_amp.export.transfer.summary import bootstrap, summarise, wilson, worst_first
+from playground_amp.export.transfer.summary import summarise, worst_first
 from playground_amp.export.transfer.transfer import transfer
 from playground_amp.export.transfer.walk import Starts, Walks, starts_of, walk
 

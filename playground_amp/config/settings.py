@@ -31,6 +31,9 @@ Discount = Annotated[Number, Gt(0.0), Lt(1.0)]
 Fraction = Annotated[Number, Ge(0.0), Lt(1.0)]
 Range = Annotated[tuple[Number, Number], LowestFirst]
 PositiveRange = Annotated[tuple[Positive, Positive], LowestFirst]
+NonNegativeRange = Annotated[tuple[NonNegative, NonNegative], LowestFirst]
+Delay = Annotated[Whole, Ge(0), Le(10)]
+DelayRange = Annotated[tuple[Delay, Delay], LowestFirst]
 Widths = Annotated[tuple[PositiveInt, ...], Len(1)]
 Speed = Annotated[Number, Ge(-20.0), Le(20.0)]
 
@@ -88,6 +91,52 @@ class CommandConfig:
 
 
 @frozen
+class RandomizeConfig:
+    """Domain randomization: what differs from robot to robot, drawn evenly at every restart; nothing by default."""
+
+    friction: PositiveRange = (1.0, 1.0)
+    """Factor on the sliding friction of ground and feet."""
+    mass: PositiveRange = (1.0, 1.0)
+    """Factor on mass and inertia of all bodies, one for the whole robot."""
+    center_of_mass: NonNegative = 0.0
+    """Largest shift of the centre of mass of the heaviest body along each of its axes, m."""
+    stiffness: PositiveRange = (1.0, 1.0)
+    """Factor on the stiffness of the servos, one for each joint."""
+    damping: PositiveRange = (1.0, 1.0)
+    """Factor on the damping of the servos, one for each joint."""
+    armature: PositiveRange = (1.0, 1.0)
+    """Factor on the rotor inertia of the servos, one for each joint."""
+    torque_limit: PositiveRange = (1.0, 1.0)
+    """Factor on the largest torque of the servos, one for the whole robot, as its battery would have it."""
+    slope: Annotated[Number, Ge(0.0), Le(0.5)] = 0.0
+    """Steepest slope of the ground, in any direction, rad; gravity is tilted instead, which is the same."""
+    push: NonNegativeRange = (0.0, 0.0)
+    """Lowest and highest change of the root's velocity by a push in a random horizontal direction, m/s."""
+    push_interval: PositiveInt = 100
+    """Control steps from one push of an episode to the next."""
+    action_delay: DelayRange = (0, 0)
+    """Fewest and most control steps from an action to the servos."""
+    observation_delay: DelayRange = (0, 0)
+    """Fewest and most control steps from the sensors to the policy."""
+    gravity_noise: NonNegative = 0.0
+    """Standard deviation of the direction of gravity about each axis at every step, rad."""
+    gravity_bias: NonNegative = 0.0
+    """Largest constant error of the direction of gravity about each axis, rad."""
+    gyro_noise: NonNegative = 0.0
+    """Standard deviation of the angular velocity at every step, rad/s."""
+    gyro_bias: NonNegative = 0.0
+    """Largest constant error of the angular velocity, rad/s."""
+    encoder_noise: NonNegative = 0.0
+    """Standard deviation of the joint positions at every step, rad."""
+    encoder_bias: NonNegative = 0.0
+    """Largest constant error of the joint positions, rad."""
+    joint_velocity_noise: NonNegative = 0.0
+    """Standard deviation of the joint velocities at every step, rad/s."""
+    joint_velocity_bias: NonNegative = 0.0
+    """Largest constant error of the joint velocities, rad/s."""
+
+
+@frozen
 class EnvConfig:
     """The robot, its physics, the task and how episodes start and end."""
 
@@ -121,6 +170,10 @@ class EnvConfig:
     """Variance s of the reward exp(-(w - command)^2 / s) for the mean turning, (rad/s)^2."""
     action_rate_cost: NonNegative = 0.02
     """Weight of the squared change of the action from step to step."""
+    history: Annotated[Whole, Ge(1), Le(32)] = 1
+    """Observations that the actor sees at once, of this control step and those before it."""
+    randomize: RandomizeConfig = RandomizeConfig()
+    """What differs from robot to robot."""
 
 
 @frozen
@@ -293,6 +346,8 @@ class LoggingConfig:
     """Fresh episodes of the mean policy at the end; 0 skips evaluation, video and report."""
     video_seconds: NonNegative = 8.0
     """Length of the video at the end; 0 makes none."""
+    video_interval: Count = 0
+    """Iterations from one video of the policy while it trains to the next; 0 makes none."""
 
 
 @frozen

@@ -49,6 +49,17 @@ def contradictions(config: Config) -> Iterator[str]:
             "ppo.mirror needs networks.symmetric true: a policy without symmetry may all but never take the mirror "
             "image of its own action, and the ratio of such probabilities grows without end"
         )
+    if config.logging.video_interval and not config.logging.video_seconds:
+        yield (
+            f"logging.video_interval is {config.logging.video_interval}, but logging.video_seconds is 0; give videos a "
+            f"length, or set logging.video_interval 0"
+        )
+    randomize = config.env.randomize
+    if randomize.push[1] and randomize.push_interval >= config.env.episode_length:
+        yield (
+            f"env.randomize.push_interval is {randomize.push_interval}, so that no push of env.randomize.push comes "
+            f"before the end of an episode; expected less than env.episode_length ({config.env.episode_length})"
+        )
 
 
 def _reward(amp: AMPConfig) -> Iterator[str]:

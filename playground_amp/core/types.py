@@ -19,6 +19,19 @@ class Frame(struct.PyTreeNode):
     pad_height: jax.Array  # [..., P] m, lowest point of each foot pad above the ground
 
 
+class Dynamics(struct.PyTreeNode):
+    """In what the robots and the world under them differ from the model; factors unless a unit is named."""
+
+    friction: jax.Array  # [..., 1] on sliding friction
+    mass: jax.Array  # [..., 1] on mass and inertia of all bodies
+    center_of_mass: jax.Array  # [..., 3] m, shift of that of the heaviest body, in the body's frame
+    stiffness: jax.Array  # [..., A] of the servos
+    damping: jax.Array  # [..., A] of the servos
+    armature: jax.Array  # [..., A] of the joints
+    torque_limit: jax.Array  # [..., 1] of all servos
+    gravity: jax.Array  # [..., 3] direction of gravity, a unit vector in the world: z is perpendicular to the ground
+
+
 class PhysicsState(struct.PyTreeNode):
     """All that a physics step reads and writes, and what it derives at the new state."""
 
@@ -27,6 +40,7 @@ class PhysicsState(struct.PyTreeNode):
     warmstart: jax.Array  # [B, nv] acceleration the constraint solver starts from
     pad_height: jax.Array  # [B, P] m, at qpos
     torque: jax.Array  # [B, A] N m, actuator torque over the last substep
+    dynamics: Dynamics | None = None  # of each robot; None: all are as the model is
 
 
 class Outcome(struct.PyTreeNode):

@@ -100,9 +100,14 @@ class Contract:
         return self.interface["gaits"]
 
     @property
-    def observation_size(self) -> int:
-        """Numbers O of an observation."""
+    def frame_size(self) -> int:
+        """Numbers F of what is observed in one control step."""
         return sum(term["size"] for term in self.interface["observation"])
+
+    @property
+    def observation_size(self) -> int:
+        """Numbers O of an observation: a frame for each control step of the history."""
+        return self.interface["history"] * self.frame_size
 
     @property
     def command_range(self) -> np.ndarray:
@@ -252,6 +257,8 @@ def _check_sense(contract: Contract, file: Path) -> None:
         )
     if interface["rate"] <= 0.0:
         raise InputError(f"{file}: interface.rate is {interface['rate']}; expected Hz, above 0")
+    if interface["history"] < 1:
+        raise InputError(f"{file}: interface.history is {interface['history']}; expected control steps, at least 1")
     if not joints or len(set(joints)) != len(joints):
         raise InputError(f"{file}: interface.joints names no joint, or one twice: {', '.join(joints)}")
     if len(interface["command"]) != 3:

@@ -35,7 +35,10 @@ def gravity_of(quaternion: ArrayLike) -> np.ndarray:
 
 
 def observe(contract: Contract, readings: Mapping[str, ArrayLike], previous_action: ArrayLike) -> np.ndarray:
-    """The observation [..., O] float32 of readings by their names in the contract; the gait is a one-hot [..., L]."""
+    """A frame [..., F] float32 of readings by their names in the contract; the gait is a one-hot [..., L].
+
+    `History` makes the observation of it.
+    """
     default = contract.of_joints("default").astype(np.float32)
     parts = []
     for term in contract.interface["observation"]:
@@ -43,6 +46,23 @@ def observe(contract: Contract, readings: Mapping[str, ArrayLike], previous_acti
         value = np.asarray(value, np.float32)
         parts.append(value - default if term["rule"] == "minus default" else value)
     return np.concatenate(parts, axis=-1)
+
+
+class History:
+    """The last frames of a contract's history; after a start or `clear` the first frame stands for all before it."""
+
+    def __init__(self, contract: Contract):
+        self._length = contract.interface["history"]
+        self._frames: list[np.ndarray] = []
+
+    def clear(self) -> None:
+        """Forget all frames."""
+        self._frames = []
+
+    def add(self, frame: np.ndarray) -> np.ndarray:
+        """The observation [..., O] at a frame [..., F]: all frames, oldest first."""
+        self._frames = [*(self._frames or [frame] * self._length)[1:], frame]
+        return np.concatenate(self._frames, axis=-1)
 
 
 def by_name(contract: Contract, readings: Readings) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from playground_amp.deploy.limits import Limits, fault_of, limit_targets
 from playground_amp.deploy.load import Deployment
-from playground_amp.deploy.observations import Readings, by_name, observe
+from playground_amp.deploy.observations import History, Readings, by_name, observe
 
 Phase = Literal["ramp", "hold", "run", "stopped"]
 
@@ -26,7 +26,7 @@ class Output:
 
 
 class Runner:
-    """Holds what is remembered between steps: the phase, the last target, the previous action.
+    """Holds what is remembered between steps: the phase, the last target, the previous action, earlier frames.
 
     ramp     from the pose that is read first to the standing pose, along a half cosine
     hold     the standing pose, until `readings.run` is true
@@ -38,6 +38,7 @@ class Runner:
         self.contract, self.policy, self.limits = deployment.contract, deployment.policy, limits
         self._kp, self._kd = self.contract.of_joints("kp"), self.contract.of_joints("kd")
         self._home = self.contract.of_joints("home")
+        self._history = History(self.contract)
         self.reset()
 
     def reset(self) -> None:
@@ -47,7 +48,12 @@ class Runner:
         self._start: np.ndarray | None = None  # where the ramp starts
         self._ramp_steps = 0
         self._target = np.zeros(len(self._home))
+        self._forget()
+
+    def _forget(self) -> None:
+        """As at the start of an episode."""
         self._previous_action = np.zeros(len(self._home), np.float32)
+        self._history.clear()
 
     def stop(self, reason: str) -> None:
         """No stiffness from here on; the first reason is kept."""
@@ -65,7 +71,8 @@ class Runner:
         if self.phase == "ramp":
             self._ramp(readings)
         elif self.phase == "hold" and readings.run:
-            self.phase, self._previous_action = "run", np.zeros_like(self._previous_action)
+            self.phase = "run"
+            self._forget()
         if self.phase == "run":
             _, _, target = self.act(readings)
             self._target = limit_targets(self.contract, self.limits, target, self._target)
@@ -77,7 +84,8 @@ class Runner:
 
     def act(self, readings: Readings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Observation [O], action [J] and target [J] rad of the policy as it is, which is remembered as the last."""
-        observation = observe(self.contract, by_name(self.contract, readings), self._previous_action)
+        frame = observe(self.contract, by_name(self.contract, readings), self._previous_action)
+        observation = self._history.add(frame)
         action, target = (values[0] for values in self.policy(observation[None]))
         self._previous_action = action
         return observation, action, np.asarray(target, np.float64)

@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from playground_amp.config import EnvConfig, FittedEnvConfig, asks_for_every_way, is_enabled
+from playground_amp.config import EnvConfig, FittedEnvConfig, RandomizeConfig, asks_for_every_way, is_enabled
 from playground_amp.core import rotations
 from playground_amp.core.errors import InputError
 from playground_amp.core.terms import mirror_of
 from playground_amp.core.types import Frame, Outcome, PhysicsState
 from playground_amp.envs.observations import View, actor_terms, critic_terms, label_terms, observe
 from playground_amp.envs.physics import Physics
+from playground_amp.envs.randomization import SENSORS, Randomization, Sensors, Servos
 from playground_amp.envs.robot_settings import action_scale, fit_to_robot
 from playground_amp.envs.task import TaskFactory, TaskStep, WalkingTask
 from playground_amp.motion.features import amp_features
@@ -26,6 +27,7 @@ from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
 
 FARTHEST, FASTEST = 1e4, 1e3  # m or rad, and m/s or rad/s: beyond them a simulation has blown up
+RANDOMIZE = 0x5EED  # folded into a key for what is randomized, so that no other number changes with it
 MEMORY = 0.5  # s of the running mean of the velocity, about a step of the feet
 
 
@@ -41,6 +43,9 @@ class EnvState(struct.PyTreeNode):
     steps: jax.Array  # [B] int32, control steps since the reset
     returns: jax.Array  # [B] task reward summed since the reset
     key: jax.Array  # random key
+    sensors: Sensors | None = None  # where they are randomized
+    servos: Servos | None = None  # where actions are delayed
+    seen: jax.Array | None = None  # [B, K - 1, O] what the actor saw before, oldest first; the first at the start
 
 
 class Env:
@@ -71,9 +76,12 @@ class Env:
         self.num_labels = len(labels)
         near = asks_for_every_way(self.config.command) and not labelled  # then the starts are near the command
         self._starts = reference.as_one_gait() if near else None
+        self.randomization = Randomization(self.config.randomize, robot)
         self.actor_terms = [*actor_terms(robot), *label_terms(labels), *self.task.observation_terms()]
-        self.critic_terms = [*self.actor_terms, *critic_terms(robot)]
-        self._actor_mirror, self._critic_mirror = mirror_of(self.actor_terms), mirror_of(self.critic_terms)
+        self._sensor_terms = self.actor_terms[: len(SENSORS)]
+        self.critic_terms = [*self.actor_terms, *critic_terms(robot), *self.randomization.critic_terms()]
+        self.actor_mirror = mirror_of(self.actor_terms * self.config.history)  # of the observation [O] of the actor
+        self._critic_mirror = mirror_of(self.critic_terms)
 
     @property
     def speed_range(self) -> tuple[float, float]:
@@ -82,6 +90,11 @@ class Env:
             return self.config.command.forward
         speeds = self.reference.gaits.speed_range
         return float(speeds.min()), float(speeds.max())
+
+    @property
+    def nominal(self) -> Env:
+        """The same environment without randomization: the model as it is, sensors that are exact and at once."""
+        return self if self.config.randomize == RandomizeConfig() else self.with_config(randomize=RandomizeConfig())
 
     def with_config(self, **changes: object) -> Env:
         """The same environment under other settings."""
@@ -104,9 +117,10 @@ class Env:
                 f"velocity ahead, velocity to the left, turning; see docs/tasks.md"
             )
         physics, history, velocity = self._start(start_key, label, command)
+        dynamics_key, sensor_key, servo_key = jax.random.split(jax.random.fold_in(start_key, RANDOMIZE), 3)
         zeros = jnp.zeros(num_envs)
-        return EnvState(
-            physics=physics,
+        state = EnvState(
+            physics=physics.replace(dynamics=self.randomization.dynamics(dynamics_key, num_envs)),
             history=history,
             previous_action=jnp.zeros((num_envs, self.num_actions)),
             command=command,
@@ -115,17 +129,43 @@ class Env:
             steps=jnp.zeros(num_envs, jnp.int32),
             returns=zeros,
             key=key,
+            servos=self.randomization.start_servos(servo_key, physics.qpos[:, 7:]),
         )
+        state = state.replace(sensors=self.randomization.start_sensors(sensor_key, self._truth(state)))
+        if self.config.history == 1:
+            return state
+        return state.replace(seen=jnp.repeat(self._see(state)[:, None], self.config.history - 1, axis=1))
 
     def observe(self, state: EnvState) -> tuple[jax.Array, jax.Array]:
-        """What the actor sees [B, O] and what the critic sees [B, C] (that and the simulator's knowledge)."""
-        mean_pose = self.reference.mean_pose
-        view = View(state.physics, state.previous_action, state.command, state.label, mean_pose)
-        return observe(self.actor_terms, view), observe(self.critic_terms, view)
+        """What the actor sees [B, O] and what the critic sees [B, C].
+
+        The actor sees `env.history` observations, oldest first, of what the sensors tell; the critic the last of them
+        as it truly is, and what only the simulator knows.
+        """
+        seen = self._see(state)
+        if state.seen is not None:
+            seen = jnp.concatenate([state.seen.reshape(len(seen), -1), seen], axis=-1)
+        return seen, observe(self.critic_terms, self._view(state))
+
+    def _view(self, state: EnvState) -> View:
+        asked = (state.command, state.label)
+        return View(state.physics, state.previous_action, *asked, self.reference.mean_pose, state.sensors, state.servos)
+
+    def _truth(self, state: EnvState) -> jax.Array:
+        """What sensors would tell at once and exactly, [B, S]."""
+        return observe(self._sensor_terms, self._view(state))
+
+    def _see(self, state: EnvState) -> jax.Array:
+        """The newest observation of the actor, [B, O / K]."""
+        truth = observe(self.actor_terms, self._view(state))
+        if state.sensors is None:
+            return truth
+        told = state.sensors.told
+        return jnp.concatenate([told, truth[:, told.shape[-1] :]], axis=-1)
 
     def mirror(self, observation: jax.Array) -> jax.Array:
         """What the actor [..., O] would see of the robot's reflection through its own sagittal plane."""
-        partner, sign = self._actor_mirror
+        partner, sign = self.actor_mirror
         return observation[..., partner] * sign
 
     def mirror_privileged(self, privileged: jax.Array) -> jax.Array:
@@ -139,8 +179,12 @@ class Env:
         A robot whose physics diverges stays where it was and starts anew, marked as `diverged`.
         """
         config = self.config
-        target = self.reference.mean_pose + self.action_scale * action
-        physics = self.physics.step(state.physics, jnp.clip(target, *self.joint_range.T))
+        target = jnp.clip(self.reference.mean_pose + self.action_scale * action, *self.joint_range.T)
+        servos = state.servos
+        if servos is not None:
+            target, servos = self.randomization.send(servos, target)
+        push_key, noise_key = jax.random.split(jax.random.fold_in(state.key, RANDOMIZE))
+        physics = self.physics.step(self.randomization.push(push_key, state.physics, state.steps), target)
         sound = is_sound(physics)
         physics = jax.tree.map(lambda new, old: select(sound, new, old), physics, state.physics)
         previous, current = frame_of(state.physics), frame_of(physics)
@@ -168,7 +212,13 @@ class Env:
             steps=state.steps + 1,
             returns=state.returns + task_reward,
             key=key,
+            servos=servos,
         )
+        if state.seen is not None:
+            seen = jnp.concatenate([state.seen[:, 1:], self._see(state)[:, None]], axis=1)
+            moved = moved.replace(seen=seen)
+        if state.sensors is not None:
+            moved = moved.replace(sensors=self.randomization.measure(noise_key, state.sensors, self._truth(moved)))
         terminated = self.task.terminated(step) | ~sound
         truncated = (moved.steps >= config.episode_length) & ~terminated
         outcome = Outcome(

@@ -2,22 +2,26 @@
 
 Names, sizes and reflections of observations, the documentation and the layout of a checkpoint follow from the tables.
 The actor sees ACTOR, what the task adds, and the label of the gait where there are several; the critic sees that and
-CRITIC, what only a simulator knows.
+CRITIC, what only a simulator knows, the randomized parameters among it (envs/randomization.py). The critic sees the
+truth, the actor what its sensors tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from playground_amp.core import commands, rotations
 from playground_amp.core.terms import Mirror, paired, signed, unchanged
-from playground_amp.core.types import PhysicsState
+from playground_amp.core.types import Dynamics, PhysicsState
 from playground_amp.robots import Robot
+
+if TYPE_CHECKING:
+    from playground_amp.envs.randomization import Sensors, Servos
 
 
 class View(NamedTuple):
@@ -28,6 +32,14 @@ class View(NamedTuple):
     command: jax.Array  # [B, 3] m/s, m/s, rad/s
     label: jax.Array  # [B] int32, gait asked for
     mean_pose: jax.Array  # [J] rad, mean joint positions of the reference
+    sensors: Sensors | None = None  # where they are randomized
+    servos: Servos | None = None  # where they are randomized
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """Of each robot, where they are randomized."""
+        assert self.physics.dynamics is not None
+        return self.physics.dynamics
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,4 +161,7 @@ def observe(terms: Sequence[ObservationTerm], view: View) -> jax.Array:
 
 
 def _gravity(view: View) -> jax.Array:
-    return rotations.rotate_inverse(view.physics.qpos[:, 3:7], jnp.array([0.0, 0.0, -1.0]))
+    down = jnp.array([0.0, 0.0, -1.0])
+    if (dynamics := view.physics.dynamics) is not None:  # as an IMU feels it: the ground may slope
+        down = dynamics.gravity
+    return rotations.rotate_inverse(view.physics.qpos[:, 3:7], down)

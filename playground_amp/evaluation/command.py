@@ -22,7 +22,9 @@ Nothing is written into the run.
 example:
   playground-amp evaluate runs/NAME
   playground-amp evaluate runs/NAME --checkpoint all
+  playground-amp evaluate --compare runs/A runs/B
   playground-amp evaluate runs/NAME --grid
+  playground-amp evaluate runs/NAME --pushes
   playground-amp evaluate runs/NAME --command 0.5 0 0.3
   playground-amp evaluate runs/A runs/B --speeds 0.5 0.5 --episodes 16 --json figures.json
 """
@@ -48,6 +50,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         nargs=2,
         help="m/s to ask for (default: the run's range; not of a run of several gaits)",
     )
+    parser.add_argument("--compare", action="store_true", help="show the runs side by side, figure by figure")
     parser.add_argument("--grid", action="store_true", help="measure over a grid of the run's commands, and of changes")
     parser.add_argument(
         "--command",
@@ -56,15 +59,17 @@ def evaluate(arguments: Sequence[str]) -> None:
         nargs=3,
         help="measure at one command: m/s, m/s, rad/s",
     )
+    parser.add_argument("--pushes", action="store_true", help="measure under pushes of growing size")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the start states (default: 1)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
+    _check_kind(options)
 
     from rich.console import Console  # imported late: --help answers at once
 
     from playground_amp.core.files import write_whole
     from playground_amp.evaluation.checkpoints import check_episodes, check_speeds, evaluate_checkpoints
-    from playground_amp.evaluation.tables import checkpoint_tables, history_tables
+    from playground_amp.evaluation.tables import checkpoint_tables, comparison_table, history_tables
     from playground_amp.runs.run_directory import find_run
 
     speeds = tuple(options.speeds) if options.speeds else None
@@ -77,6 +82,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     if options.grid or options.command:
         _over_commands(options, paths, console)
         return
+    if options.pushes:
+        _under_pushes(options, paths, console)
+        return
     for path in paths:
         evaluations = list(
             evaluate_checkpoints(
@@ -88,10 +96,14 @@ def evaluate(arguments: Sequence[str]) -> None:
                 reporter=ConsoleReporter(),
             )
         )
+        found += evaluations
+        if options.compare:
+            continue
         whole_run = options.checkpoint == "all"
         for part in history_tables(evaluations) if whole_run else checkpoint_tables(evaluations[0]):
             console.print(part, highlight=False)
-        found += evaluations
+    if options.compare:
+        console.print(comparison_table(found), highlight=False)
     if options.json:
         write_whole(options.json, json.dumps([evaluation.to_json() for evaluation in found], indent=2) + "\n")
 
@@ -117,6 +129,44 @@ def _over_commands(options: argparse.Namespace, paths: Sequence[Path], console: 
         found.append({"run": str(path), "iteration": iteration} | grid.to_json())
     if options.json:
         write_whole(options.json, json.dumps(found, indent=2) + "\n")
+
+
+def _under_pushes(options: argparse.Namespace, paths: Sequence[Path], console: Console) -> None:
+    """Evaluate runs under pushes of growing size, and print a table of each."""
+    from playground_amp.core.files import write_whole
+    from playground_amp.evaluation.push_ladder import evaluate_run_under_pushes
+    from playground_amp.evaluation.tables import push_table
+
+    found = []
+    for path in paths:
+        iteration, rungs = evaluate_run_under_pushes(
+            path,
+            checkpoint=options.checkpoint,
+            episodes=options.episodes or 64,
+            seed=options.seed,
+            reporter=ConsoleReporter(),
+        )
+        console.print(push_table(rungs, f"{path}, iteration {iteration}"), highlight=False)
+        found.append({"run": str(path), "iteration": iteration, "pushes": [rung.to_json() for rung in rungs]})
+    if options.json:
+        write_whole(options.json, json.dumps(found, indent=2) + "\n")
+
+
+def _check_kind(options: argparse.Namespace) -> None:
+    """Raise InputError for two kinds of evaluation at once, and for a comparison of one run."""
+    if options.compare and len(options.runs) < 2:
+        raise InputError(f"--compare {options.runs[0]}: expected at least two runs")
+    kinds = {
+        "--compare": options.compare,
+        "--pushes": options.pushes,
+        "--grid": options.grid,
+        "--command": options.command,
+        "--speeds": options.speeds and not options.compare,
+        "--checkpoint all": options.checkpoint == "all",
+    }
+    given = [name for name, value in kinds.items() if value]
+    if given[:1] in (["--compare"], ["--pushes"]) and len(given) > 1:
+        raise InputError(f"{given[0]} does not go with {given[1]}; leave one of them out")
 
 
 def _check_output(file: Path | None) -> None:

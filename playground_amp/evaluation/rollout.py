@@ -94,12 +94,21 @@ def record(
 
 
 def make_recorder(
-    amp: AMP, episodes: int, schedule: CommandSchedule | None = None, steps: int | None = None
+    amp: AMP,
+    episodes: int,
+    schedule: CommandSchedule | None = None,
+    steps: int | None = None,
+    *,
+    nominal: bool = True,
 ) -> Callable[[dict, Statistics, jax.Array], Recording]:
-    """`record` as a function of params, statistics and key, for one policy after the other: it compiles once."""
+    """`record` as a function of params, statistics and key, for one policy after the other: it compiles once.
+
+    Without `nominal` what is randomized in training is here, too.
+    """
     limit = amp.env.config.episode_length
     never = dataclasses.replace(amp.env.config.command, resample=limit + 1)
-    env = amp.env.with_config(command=never)  # nothing but the schedule changes the command
+    env = amp.env.nominal if nominal else amp.env
+    env = env.with_config(command=never)  # nothing but the schedule changes the command
     schedule = schedule or constant_schedule(amp, episodes)
     segments = segment_of_step(min(steps or limit, limit), len(schedule.label))
 

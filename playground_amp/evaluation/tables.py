@@ -13,6 +13,7 @@ from playground_amp.evaluation.checkpoints import CheckpointEvaluation
 from playground_amp.evaluation.columns import GROUPS, SPEED_COLUMNS, between, number
 from playground_amp.evaluation.command_grid import GridEvaluation
 from playground_amp.evaluation.gait_labels import GaitEvaluation, switch_sentence
+from playground_amp.evaluation.push_ladder import Rung
 
 SHORT = {  # headings that let a line fit a terminal
     "episode_length": "length",
@@ -60,6 +61,26 @@ def _cells(evaluation: CheckpointEvaluation, name: str) -> tuple[str, str, str]:
     return value, between(low, high), _pass_or_fail(name not in evaluation.faults)
 
 
+def comparison_table(evaluations: Sequence[CheckpointEvaluation]) -> Table:
+    """Every figure of several checkpoints side by side, the change from the first in brackets; red is out of bounds."""
+    heads = [Column(evaluation.title, justify="right", overflow="fold") for evaluation in evaluations]
+    table = Table("", Column("figure", no_wrap=True), *heads)
+    for group, names in (GROUPS | {"task": GROUPS["task"] | {"speed_at_0.6": ""}}).items():
+        for i, name in enumerate(names):
+            cells = [_compared(evaluation, evaluations[0], name) for evaluation in evaluations]
+            table.add_row("" if i else group, name.replace("_", " "), *cells)
+        table.add_section()
+    return table
+
+
+def _compared(evaluation: CheckpointEvaluation, first: CheckpointEvaluation, name: str) -> str:
+    value, before = evaluation.figures[name], first.figures[name]
+    text = number(value)
+    if evaluation is not first and math.isfinite(value) and math.isfinite(before) and before:
+        text += f" ({100.0 * (value - before) / abs(before):+.0f} %)"
+    return f"[red]{text}[/red]" if name in evaluation.faults else text
+
+
 def speed_table(evaluation: CheckpointEvaluation) -> Table:
     """One row for each part of the range of commands; the reference's figures in brackets."""
     table = _slim(SPEED_COLUMNS, "by the speed asked for (the reference's at the robot's speed)")
@@ -91,6 +112,17 @@ def grid_table(grid: GridEvaluation, title: str) -> list[RenderableType]:
         errors = [row.survival, row.velocity_error, row.turn_error, row.cadence, row.style, row.drift, row.late_steps]
         table.add_row(*(f"{value:g}" for value in row.command), *map(number, errors))
     return [table, *grid.sentences]
+
+
+def push_table(rungs: Sequence[Rung], title: str) -> Table:
+    """One row for each size of pushes, with intervals of 95 %."""
+    table = _slim(["push m/s", "no fall", "95 %", "error m/s", "95 %"], title)
+    for rung in rungs:
+        intervals = [
+            f"  {number(low)}-{number(high)}" for low, high in (rung.survival_interval, rung.velocity_interval)
+        ]
+        table.add_row(f"{rung.push:g}", number(rung.survival), intervals[0], number(rung.velocity_error), intervals[1])
+    return table
 
 
 def gait_table(gaits: GaitEvaluation) -> Table:

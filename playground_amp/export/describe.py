@@ -41,7 +41,7 @@ def interface_of(amp: AMP, arrays: PolicyArrays, episodes: Episodes) -> dict[str
         "features_sha256": hashlib.sha256(json.dumps(feature_names(robot)).encode()).hexdigest(),
         "observation_version": OBSERVATION_VERSION,
         "rate": round(1.0 / config.control_dt, 9),
-        "history": 1,
+        "history": int(config.history),
         "joints": _joints(amp, arrays, episodes),
         "observation": _terms(env.actor_terms),
         "readings": _readings(env.actor_terms),

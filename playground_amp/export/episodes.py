@@ -20,7 +20,7 @@ class Episodes:
     command: np.ndarray  # [T, B, 3]
     label: np.ndarray  # [T, B] int32
     first: np.ndarray  # [T, B] bool, first step of an episode
-    observation: np.ndarray  # [T, B, O]
+    observation: np.ndarray  # [T, B, O], the whole history
     action: np.ndarray  # [T, B, J]
     target: np.ndarray  # [T, B, J] rad
 
@@ -31,8 +31,8 @@ class Episodes:
 
 
 def roll(amp: AMP, state: TrainState, *, robots: int, steps: int, seed: int) -> Episodes:
-    """Episodes of `robots` robots; those that end start anew."""
-    env = amp.env
+    """Episodes of `robots` robots without randomization; those that end start anew."""
+    env = amp.env.nominal
     lower, upper = env.joint_range.T
     params, statistics = state.policy.params.actor, state.statistics
 

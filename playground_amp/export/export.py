@@ -124,7 +124,8 @@ def trace_of(episodes: Episodes, interface: dict[str, Any]) -> dict[str, Any]:
         "command": flat["command"],
     }
     others = {reading["name"] for reading in interface["readings"]} - set(own)
-    own |= {name: flat["observation"][:, slice(places[name][0], sum(places[name]))] for name in others}
+    newest = flat["observation"][:, -sum(term["size"] for term in interface["observation"]) :]
+    own |= {name: newest[:, slice(places[name][0], sum(places[name]))] for name in others}
     starts = {f"start_{name}": vars(episodes)[name][0] for name in ("qpos", "qvel", "command", "label")}
     results = {name: flat[name] for name in ("observation", "action", "target")}
     return own | results | {"first": flat["first"].reshape(-1)} | starts

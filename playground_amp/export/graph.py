@@ -10,7 +10,6 @@ import numpy as np
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.core.errors import InputError
-from playground_amp.core.terms import mirror_of
 from playground_amp.learning.networks import OBSERVATION_CLIP
 
 OPSET, IR_VERSION = 17, 8  # read by onnxruntime 1.12 (2022) and newer
@@ -40,7 +39,7 @@ def policy_arrays(amp: AMP, state: TrainState) -> PolicyArrays:
     lower, upper = env.robot.joint_range.T
     mirror = None
     if amp.config.networks.symmetric:
-        partner, sign = mirror_of(env.actor_terms)
+        partner, sign = env.actor_mirror
         action_partner, action_sign = env.robot.mirror_joints
         mirror = (partner.astype(np.int64), _float(sign), np.array(action_partner, np.int64), _float(action_sign))
     return PolicyArrays(

@@ -37,6 +37,8 @@ All vectors are in the frame of the body `{root}`: x ahead, y to the left, z up.
 
 ## The observation
 
+{history}
+
 {terms}
 
 ## The servos
@@ -80,7 +82,8 @@ def readme(interface: Mapping[str, Any], source: Mapping[str, Any], errors: Mapp
         robot=interface["robot"],
         run=source["run"],
         iteration=source["iteration"],
-        size=sum(term["size"] for term in interface["observation"]),
+        size=interface["history"] * sum(term["size"] for term in interface["observation"]),
+        history=_history(interface),
         rate=interface["rate"],
         joints=len(interface["joints"]),
         opset=OPSET,
@@ -96,6 +99,16 @@ def readme(interface: Mapping[str, Any], source: Mapping[str, Any], errors: Mapp
         period=1e3 / interface["rate"],
         joint_table=joints,
         stale=2.5e3 / interface["rate"],
+    )
+
+
+def _history(interface: Mapping[str, Any]) -> str:
+    frame, length = sum(term["size"] for term in interface["observation"]), interface["history"]
+    if length == 1:
+        return f"{frame} numbers of the control step:"
+    return (
+        f"The frames of {length} control steps, oldest first and the newest last, {frame} numbers each. When the "
+        "policy begins, its first frame stands for those before it. A frame:"
     )
 
 

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from flax import struct
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from playground_amp.amp import AMP, TrainState
@@ -38,8 +39,8 @@ from playground_amp.runs.divergence import is_finite
 SCORE = "score"
 SEAL = "seal"  # in what is kept beside a state: the checksums of both, and the shapes of the state
 SIZES = (
-    "env.num_envs, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, amp.window, "
-    "amp.normalization and the like"
+    "env.num_envs, env.randomize, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, "
+    "amp.window, amp.normalization and the like"
 )
 UNFINISHED = "*.orbax-checkpoint-tmp*"  # what a kill leaves of a save
 
@@ -166,7 +167,7 @@ class Checkpoints:
         if iteration in self._manager.all_steps():
             return
         about = sealed(about, state)
-        arguments = ocp.args.Composite(state=ocp.args.StandardSave(state), about=ocp.args.JsonSave(about))
+        arguments = ocp.args.Composite(state=ocp.args.StandardSave(_stored(state)), about=ocp.args.JsonSave(about))
         metrics = None if score is None else {SCORE: score}
         try:
             with _quiet():
@@ -202,8 +203,9 @@ class Checkpoints:
             raise InputError(f"{place} cannot be read: sizes were changed since ({SIZES}); undo the change")
         try:
             with _quiet():
-                arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template))
+                arguments = ocp.args.Composite(state=ocp.args.StandardRestore(_stored(template)))
                 state = self._manager.restore(iteration, args=arguments)["state"]
+            state = state.replace(env=_filled(state.env, template.env))
         except Exception:  # Orbax raises a different type for every kind of damage
             _hush_dropped_reads()
             if seal:
@@ -273,6 +275,27 @@ def _checksum(state: TrainState) -> str:
         key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         found.update(np.asarray(jax.random.key_data(leaf) if key else leaf).tobytes())
     return found.hexdigest()
+
+
+def _stored(state: TrainState) -> TrainState:
+    """As it lies on the disk: what is off in the environment has no place there, as in versions that do not know it."""
+    return state.replace(env=_without_nones(state.env))
+
+
+def _without_nones(node: Any) -> Any:
+    """A node as it is, or as a dictionary of the fields that it has."""
+    if not isinstance(node, struct.PyTreeNode):
+        return node
+    fields = {name: _without_nones(value) for name, value in vars(node).items() if value is not None}
+    return fields if len(fields) < len(vars(node)) else node.replace(**fields)
+
+
+def _filled(stored: Any, like: Any) -> Any:
+    """What `_without_nones` was given; `like` has the same fields."""
+    if not isinstance(like, struct.PyTreeNode):
+        return stored
+    values = stored if isinstance(stored, dict) else vars(stored)
+    return like.replace(**{name: _filled(values[name], was) for name, was in vars(like).items() if was is not None})
 
 
 def _shapes(state: TrainState) -> dict[str, str]:

@@ -42,6 +42,7 @@ def check_layout(
             f"{place} was made for the gaits {_quoted(before)}, in this order, but reference.clips now gives "
             f"{_quoted(gaits)}; label the clips as they were, or start a new run"
         )
+    _check_history(about.get("config", {}), config, place)
     if "observations" in about:
         _check_observations(about["observations"], observations, config, place)
 
@@ -57,6 +58,15 @@ def check_command(values: Mapping[str, Any], place: str) -> None:
         )
 
 
+def _check_history(old: Mapping[str, Any], config: Config, place: str) -> None:
+    before = _setting(old, "env.history", 1)
+    if before != config.env.history:
+        raise InputError(
+            f"{place} was made for an actor that sees {before} observations at once, env.history is now "
+            f"{config.env.history}; set it back, or start a new run"
+        )
+
+
 def _check_observations(old: Sequence[str], new: Sequence[str], config: Config, place: str) -> None:
     if list(old) == list(new):
         return
@@ -65,7 +75,7 @@ def _check_observations(old: Sequence[str], new: Sequence[str], config: Config, 
     words += [f"with {_some(list(come))}"] if come else []
     raise InputError(
         f"{place} was made for other observations: they are {' and '.join(words) or 'in another order'}; env.task is "
-        f"'{config.env.task}': set it back, or start a new run"
+        f"'{config.env.task}', and env.randomize adds what it draws: set them back, or start a new run"
     )
 
 

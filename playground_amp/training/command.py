@@ -43,7 +43,9 @@ def train(arguments: Sequence[str]) -> None:
     """Start a run, or go on with one."""
     parser = make_parser("train", TRAIN)
     parser.add_argument("--config", metavar="NAME_OR_PATH", help=CONFIG_HELP)
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override section.key")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="extend", nargs="+", default=[], help="override section.key; also several"
+    )
     parser.add_argument("--run-dir", metavar="DIR", type=Path, help="folder of a new run (default: runs/NAME-TIME)")
     parser.add_argument(
         "--resume",

@@ -29,6 +29,7 @@ from playground_amp.runs.metrics_log import Interval, MetricsFile
 from playground_amp.training import health, wandb_logger
 from playground_amp.training.final_evaluation import evaluate_and_show
 from playground_amp.training.progress import summary
+from playground_amp.training.videos import TrainingVideos
 
 REMEDY = "lower the upper end of ppo.learning_rate_range or amp.discriminator_lr"
 
@@ -90,6 +91,7 @@ class TrainingLoop:
         self.health = health.assess_health([], amp.config)
         self.scores: list[float] = []  # of the iterations since the last checkpoint
         self.wandb = None
+        self.videos = TrainingVideos(amp, path)
 
     def run(self, state: TrainState | None) -> None:
         """Train from a restored state, or from the start, to the report.
@@ -137,6 +139,7 @@ class TrainingLoop:
                 if self._judge(rows):
                     say(f"health: {self.health.state}: {self.health.sentence}")
                 bar.show(iteration, summary(rows[-1], self.health.state))
+                self._film(state, before)
                 enough = self._call_back(rows)
                 if stop or enough or _is_due(logging.checkpoint_interval, before, iteration, saved):
                     self._save(state)
@@ -196,6 +199,15 @@ class TrainingLoop:
         if self.wandb:
             for row in rows:
                 self.wandb.log(row, step=row["iteration"])
+
+    def _film(self, state: TrainState, before: int) -> None:
+        """A video, where one is due since the iteration `before`; also to wandb."""
+        interval = self.config.logging.video_interval
+        if not interval or not _is_due(interval, before, int(state.iteration), 0.0):
+            return
+        path = self.videos.film(state)
+        if path and self.wandb:
+            wandb_logger.log_video(self.wandb, path, int(state.iteration))
 
     def _call_back(self, rows: Sequence[Mapping[str, float]]) -> bool:
         """Whether the caller has seen enough; it is shown every row."""

@@ -50,6 +50,13 @@ def start(mode: str, run_dir: Path, project: str, config: dict[str, Any]) -> wan
         return _init("offline", run_dir, project, config, run_id)
 
 
+def log_video(run: wandb.Run, path: Path, iteration: int) -> None:
+    """Send a video, beside the metrics of its iteration."""
+    import wandb
+
+    run.log({"video": wandb.Video(str(path))}, step=iteration)
+
+
 def _init(mode: str, run_dir: Path, project: str, config: dict[str, Any], run_id: str) -> wandb.Run:
     import wandb
 

@@ -11,7 +11,8 @@ import mujoco
 
 from playground_amp.core.errors import InputError
 from playground_amp.core.quiet_imports import mjx
-from playground_amp.core.types import PhysicsState
+from playground_amp.core.types import Dynamics, PhysicsState
+from playground_amp.envs.physics.dynamics import model_fields
 from playground_amp.robots import Robot
 
 CONTACTS = 24  # of a robot at once, for which Warp keeps room: 8 pads, and a heap of limbs that ends the episode
@@ -49,10 +50,11 @@ class MjxPhysics:
         return mjx.make_data(_for_warp(self._robot.model), impl="warp", naconmax=robots * CONTACTS, njmax=rows)
 
     def _step_one(self, blank: mjx.Data, state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+        model = self._model if state.dynamics is None else self._model_of(state.dynamics)
         data = blank.replace(qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.warmstart, ctrl=ctrl)
 
         def substep(data: mjx.Data, _: None) -> tuple[mjx.Data, None]:
-            return mjx.step(self._model, data), None
+            return mjx.step(model, data), None
 
         data, _ = jax.lax.scan(substep, data, None, self._substeps)
         return PhysicsState(
@@ -61,7 +63,13 @@ class MjxPhysics:
             warmstart=data.qacc_warmstart,
             pad_height=self._pad_heights(blank, data.qpos),
             torque=data.actuator_force,
+            dynamics=state.dynamics,
         )
+
+    def _model_of(self, dynamics: Dynamics) -> mjx.Model:
+        """The model of one robot."""
+        fields = model_fields(self._robot.model, dynamics)
+        return self._model.tree_replace({name: jnp.asarray(value, jnp.float32) for name, value in fields.items()})
 
     def _pad_heights(self, blank: mjx.Data, qpos: jax.Array) -> jax.Array:
         data = mjx.kinematics(self._model, blank.replace(qpos=qpos))

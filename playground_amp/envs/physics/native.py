@@ -12,7 +12,8 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from playground_amp.core.types import PhysicsState
+from playground_amp.core.types import Dynamics, PhysicsState
+from playground_amp.envs.physics.dynamics import model_fields
 from playground_amp.robots import Robot
 
 
@@ -27,6 +28,7 @@ class NativePhysics:
         self._robot = robot
         self._substeps = substeps
         self._batches: dict[int, Batch] = {}
+        self._randomized: dict[int, Batch] = {}  # whose robots have models of their own
         self._lock = threading.Lock()  # a batch is shared by all calls of one size, and steps without the GIL
 
     def init(self, qpos: jax.Array, qvel: jax.Array) -> PhysicsState:
@@ -40,15 +42,29 @@ class NativePhysics:
         """State one control step later under the servo targets `ctrl` [B, A]."""
         results = (state.qpos, state.qvel, state.warmstart, state.pad_height, state.torque)
         shapes = tuple(jax.ShapeDtypeStruct(result.shape, jnp.float32) for result in results)
-        inputs = (state.qpos, state.qvel, state.warmstart, ctrl)
-        return PhysicsState(*jax.pure_callback(self._host_step, shapes, *inputs, vmap_method="broadcast_all"))
+        inputs = (state.qpos, state.qvel, state.warmstart, ctrl, state.dynamics)
+        after = PhysicsState(*jax.pure_callback(self._host_step, shapes, *inputs, vmap_method="broadcast_all"))
+        return after.replace(dynamics=state.dynamics)
 
     def _batch(self, size: int) -> Batch:
         if size not in self._batches:
-            batch = self._batches[size] = Batch(self._robot.model, nsim=size, nthread=_cores())
-            batch.bind("geom_xpos")  # a derived field is only filled by the calls after it is bound
-            batch.bind("actuator_force")
+            self._batches[size] = self._make_batch(size)
         return self._batches[size]
+
+    def _batch_of(self, dynamics: Dynamics, size: int) -> Batch:
+        """A batch whose robots have the dynamics [..., B, n] given."""
+        if size not in self._randomized:
+            self._randomized[size] = self._make_batch(size)
+        batch, rows = self._randomized[size], jax.tree.map(lambda x: _rows(x).astype(np.float64), dynamics)
+        for name, values in model_fields(self._robot.model, rows).items():
+            batch.expand(name)[:] = values
+        return batch
+
+    def _make_batch(self, size: int) -> Batch:
+        batch = Batch(self._robot.model, nsim=size, nthread=_cores())
+        batch.bind("geom_xpos")  # a derived field is only filled by the calls after it is bound
+        batch.bind("actuator_force")
+        return batch
 
     def _host_pad_heights(self, qpos: jax.Array) -> np.ndarray:
         leading = qpos.shape[:-1]
@@ -59,12 +75,13 @@ class NativePhysics:
             return _unfold(self._pad_heights(batch), leading)
 
     def _host_step(
-        self, qpos: jax.Array, qvel: jax.Array, warmstart: jax.Array, ctrl: jax.Array
+        self, qpos: jax.Array, qvel: jax.Array, warmstart: jax.Array, ctrl: jax.Array, dynamics: Dynamics | None
     ) -> tuple[np.ndarray, ...]:
-        """The fields of the next PhysicsState, in their order."""
+        """The fields of the next PhysicsState, in their order, without the dynamics."""
         leading = qpos.shape[:-1]
+        size = math.prod(leading)
         with self._lock:
-            batch = self._batch(math.prod(leading))
+            batch = self._batch(size) if dynamics is None else self._batch_of(dynamics, size)
             batch.qpos[:] = _rows(qpos)
             batch.qvel[:] = _rows(qvel)
             batch.qacc_warmstart[:] = _rows(warmstart)

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from playground_amp.evaluation.intervals import Interval
 from playground_amp.export.transfer.conditions import AS_TRAINED
-from playground_amp.export.transfer.summary import Interval, Row
+from playground_amp.export.transfer.summary import Row
 
 GROUPS = {"engine": "#4c78a8", "ground": "#72b7b2", "robot": "#e4a73b", "delay": "#b279a2", "push": "#e45756"}
 

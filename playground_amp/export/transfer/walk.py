@@ -11,7 +11,7 @@ from playground_amp.core.errors import InputError
 from playground_amp.deploy.contract import Contract
 from playground_amp.deploy.limits import Limits, limit_targets
 from playground_amp.deploy.load import Deployment
-from playground_amp.deploy.observations import observe
+from playground_amp.deploy.observations import History, observe
 from playground_amp.export.transfer.conditions import Condition
 from playground_amp.export.transfer.engines import Engine, make_engine
 
@@ -70,14 +70,14 @@ def walk(deployment: Deployment, condition: Condition, starts: Starts, seconds: 
     servos = _Servos(engine, contract.period, condition.delay, starts.qpos[:, 7:])
     rng, steps = np.random.default_rng(seed), round(seconds / contract.period)
     previous_action = np.zeros((count, len(contract.joints)), np.float32)
-    target, mean = None, np.zeros((count, 3))
+    history, target, mean = History(contract), None, np.zeros((count, 3))
     mean[:, :2] = _to_heading(engine.qpos[:, 3:7], engine.qvel)
     alive, lived, errors = np.ones(count, bool), np.zeros(count), []
     for step in range(steps):
         if condition.push and step and step % round(PUSH_EVERY / contract.period) == 0:
             engine.qvel[:, :2] += condition.push * _directions(rng, count)
-        readings = _readings(engine, starts)
-        previous_action, wanted = deployment.policy(observe(contract, readings, previous_action))
+        frame = observe(contract, _readings(engine, starts), previous_action)
+        previous_action, wanted = deployment.policy(history.add(frame))
         target = wanted if target is None else limit_targets(contract, LIMITS, wanted, target)
         before = engine.qpos.copy()
         servos.step(target)

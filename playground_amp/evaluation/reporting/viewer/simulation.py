@@ -53,7 +53,7 @@ class Simulation:
         self.amp, self.control_dt = amp, amp.env.config.control_dt
         self.has_discriminator = is_enabled(amp.config.amp.style_weight)
         never = dataclasses.replace(amp.env.config.command, resample=ENDLESS)
-        self.env = amp.env.with_config(command=never, episode_length=ENDLESS)
+        self.env = amp.env.nominal.with_config(command=never, episode_length=ENDLESS)
         self._reset = jax.jit(lambda key, label, command: self.env.reset(key, 1, (label, command)))
         self._step, self._compare = jax.jit(self._pure_step), jax.jit(self._pure_compare)
 
