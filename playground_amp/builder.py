@@ -15,7 +15,7 @@ from playground_amp.envs.physics import make_physics
 from playground_amp.envs.robot_settings import fit_to_robot, in_words, is_auto, speeds_of_clips
 from playground_amp.envs.task import find_task
 from playground_amp.motion.reference import Reference
-from playground_amp.motion.reference_builder import held_out_clips, load_clips, make_reference
+from playground_amp.motion.reference_builder import held_out_clips, hold_fixed, load_clips, make_reference
 from playground_amp.robots import Robot, load_robot
 
 
@@ -25,7 +25,9 @@ def make_amp(config: Config) -> AMP:
     One that is not resolved yet gets the numbers of this machine; the algorithm's own has those of the robot, too.
     """
     config = config if isinstance(config, ResolvedConfig) else resolve_here(config)
-    task, robot = find_task(config.env.task), load_robot(config.env.robot)
+    task, robot = find_task(config.env.task), robot_of(config)
+    if robot.held:
+        say(f"held at the clips' mean: {listed(f'{joint} {one.angle:.2f} rad' for joint, one in robot.held.items())}")
     physics = make_physics(config.env.physics, robot, control_dt=config.env.control_dt)
     reference = load_reference(config, robot)
     labelled = asks_for_gaits(config.amp)
@@ -36,6 +38,12 @@ def make_amp(config: Config) -> AMP:
         say(f"by robot and clips: {numbers}")
     config = dataclasses.replace(config, env=env)
     return AMP(config, Env(env, robot, physics, reference, labelled=labelled, task=task))
+
+
+def robot_of(config: Config) -> Robot:
+    """The robot that is trained: that of `env.robot`, its fixed joints held at the mean of the clips."""
+    robot = load_robot(config.env.robot)
+    return hold_fixed(robot, config.reference.clips, control_dt=config.env.control_dt)
 
 
 def resolve_here(config: Config) -> ResolvedConfig:

@@ -259,7 +259,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "another hash": (lambda v: v["files"].update({"policy.onnx": "0" * 64}), r"policy.onnx: is not the file"),
     "another robot": (lambda v: v["interface"].update(robot="g1"), 'interface.robot is "g1"'),
     "other features": (lambda v: v["interface"].update(features_sha256="0"), "interface.features_sha256 is"),
-    "another format": (lambda v: v.update(format=2), "format is 2, this version reads 1"),
+    "another format": (lambda v: v.update(format=1), "format is 1, this version reads 2"),
     "another version of the observation": (
         lambda v: v["interface"].update(observation_version=2),
         "observation_version is 2, this version makes observations of version 1",

@@ -160,6 +160,18 @@ def test_a_sure_discriminator_is_no_trouble_at_first_nor_while_it_pays_or_pays_m
     assert health.assess_health(rows(150, BY_JOINTS), amp_config(warm_up=1100)).state == "learning"
 
 
+def test_a_robot_that_walks_and_is_known_without_fail_is_told_though_the_midpoint_lies_off_the_scores():
+    """Scores 0.5 and 0.9 are on the same side of the midpoint 0.5 half of the time: the accuracy is 0.75, the AUC 1."""
+    walks = HEALTHY | {"disc_acc": 0.7, "disc_acc_clean": 0.75, "amp_reward": 0.2, "amp_reward_reference": 0.9}
+    assert state(walks | {"disc_auc_clean": 0.999}) == "reference suspicious"
+    assert (
+        "0.75 (disc_auc_clean 0.999)"
+        in health.assess_health(rows(200, walks | {"disc_auc_clean": 0.999}), CONFIG).sentence
+    )
+    for sound in ({"disc_auc_clean": 0.97}, {"disc_auc_clean": 0.9999, "amp_reward": 0.4}):
+        assert state(walks | sound) == "learning"
+
+
 def test_feet_that_no_robot_can_have_are_told_soon_and_whatever_the_reward_does():
     rising = [row | {"amp_reward": 0.1 + 0.0007 * i} for i, row in enumerate(rows(110, CERTAIN))]
     verdict = health.assess_health(rising, CONFIG)

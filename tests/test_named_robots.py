@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 from bipeds import JOINTS, biped, write
 
 from playground_amp.core.errors import InputError
 from playground_amp.robots import load_robot
+from playground_amp.robots.load import FOLDER
+from playground_amp.robots.model_zoos import find_by_name
 from playground_amp.robots.proposal.known_motors import known_gains
 from playground_amp.robots.proposal.propose import propose, write_proposal
+from playground_amp.robots.proposal.remarks import trial
+from playground_amp.robots.record import read_record
+from playground_amp.robots.symmetry import find_symmetry
 
 LEGS = [f"{side}_{joint}_joint" for side in ("left", "right") for joint in (*JOINTS, "hip_yaw", "ankle_roll")]
 
@@ -90,8 +99,8 @@ def test_without_a_package_its_installation_is_said(tmp_path: Path, monkeypatch:
     for package in ("mujoco_menagerie", "robot_descriptions"):
         monkeypatch.setitem(sys.modules, package, None)
     for take in (load_robot, propose):
-        with pytest.raises(InputError, match=r"such as unitree_g1, come with pip install 'playground_amp\[robots\]'$"):
-            take("unitree_g1")
+        with pytest.raises(InputError, match=r"such as unitree_h1, come with pip install 'playground_amp\[robots\]'$"):
+            take("unitree_h1")
 
 
 @pytest.mark.parametrize("name", ["biped_mj_description", "biped", "maker_biped"])
@@ -103,6 +112,73 @@ def test_robot_descriptions_serve_too(name: str, tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, package.__name__, package)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert load_robot(name).name == name
+
+
+# Where an MJCF is
+
+
+def test_a_robot_is_where_its_environment_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, biped()).rename(tmp_path / "biped.xml")
+    for given in (path, tmp_path):
+        monkeypatch.setenv("MAKER_BIPED_MJCF", str(given))
+        assert find_by_name("maker_biped") == path
+    monkeypatch.setenv("MAKER_BIPED_MJCF", str(tmp_path / "none"))
+    with pytest.raises(
+        InputError, match=r"MAKER_BIPED_MJCF is .*none', .* no folder with maker_biped.xml or biped.xml"
+    ):
+        find_by_name("maker_biped")
+
+
+def test_a_robot_inside_mjlab_is_found_without_importing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "mjlab" / "asset_zoo" / "robots" / "maker_biped" / "xmls"
+    folder.mkdir(parents=True)
+    (tmp_path / "mjlab" / "__init__.py").write_text("raise RuntimeError('imported')")
+    path = write(folder, biped())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_by_name("maker_biped") == path
+
+
+# The G1 that ships
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNITREE_G1_MJCF", raising=False)
+    for package in ("mjlab", "mujoco_menagerie", "robot_descriptions"):
+        monkeypatch.setitem(sys.modules, package, None)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mjlab" else find_spec(name))
+
+
+def test_a_g1_that_is_nowhere_is_one_sentence_with_the_ways_to_get_it(nowhere: None) -> None:
+    with pytest.raises(InputError, match=r"robot.yaml: mjcf is 'robot:unitree_g1', but no installed") as error:
+        load_robot("unitree_g1")
+    said = str(error.value)
+    assert "\n" not in said
+    for way in ("pip install --no-deps mjlab", "'playground_amp[robots]'", "UNITREE_G1_MJCF"):
+        assert way in said
+
+
+def test_the_g1_has_unitrees_motors() -> None:
+    """The gains of the record are those of the table of motors, by armature x (20 pi)^2."""
+    record = read_record(FOLDER / "unitree_g1" / "robot.yaml")
+    _, known = known_gains(["unitree_g1"], record.joints)
+    for joint in record.joints:
+        (gains,) = [gains for pattern, gains in record.gains.items() if fnmatchcase(joint, pattern)]
+        assert gains == known[joint], joint
+
+
+G1_MJCF = os.environ.get("UNITREE_G1_MJCF", "")
+
+
+@pytest.mark.skipif(not G1_MJCF, reason="UNITREE_G1_MJCF names no robot")
+def test_the_g1_stands_on_its_soles_left_and_right_alike() -> None:
+    robot = load_robot("unitree_g1")
+    assert (robot.num_joints, len(robot.fixed)) == (29, 6)
+    assert robot.home_qpos[2] == pytest.approx(0.784, abs=1e-3)  # mjlab's HOME_KEYFRAME
+    assert np.ptp(robot.pad_heights(robot.home_qpos[None])) < 1e-9
+    assert find_symmetry(robot.model, robot.joints).joints == robot.record.mirror.joints
+    assert trial(robot) == []
 
 
 # Known motors

@@ -262,6 +262,6 @@ def test_pad_height_is_the_lowest_point_of_the_pad(robot: Robot) -> None:
 
 
 def test_unknown_robot_names_the_nearest() -> None:
-    assert available() == ["humanoid", "wildrobot"]
+    assert available() == ["humanoid", "unitree_g1", "wildrobot"]
     with pytest.raises(InputError, match=r"'wildrobt'.*'wildrobot'"):
         load_robot("wildrobt")

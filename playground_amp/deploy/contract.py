@@ -18,7 +18,7 @@ import numpy as np
 
 from playground_amp.core.errors import InputError
 
-NAME, FORMAT = "contract.json", 1
+NAME, FORMAT = "contract.json", 2
 FILES = ("policy.onnx", "policy.npz", "trace.npz", "robot.xml")  # what the contract holds the SHA-256 of
 
 NUMBER, WHOLE, TEXT, FLAG = (int, float), (int,), (str,), (bool,)
@@ -35,6 +35,7 @@ JOINT = {
     "largest_step": NUMBER,
     "largest_speed": NUMBER,
 }
+HELD = {"name": TEXT, "angle": NUMBER, "kp": NUMBER, "kd": NUMBER, "torque_limit": NUMBER}
 TERM = {
     "name": TEXT,
     "offset": WHOLE,
@@ -54,6 +55,7 @@ INTERFACE = {
     "rate": NUMBER,
     "history": WHOLE,
     "joints": [JOINT],
+    "held": [HELD],
     "observation": [TERM],
     "readings": [READING],
     "command": [{"name": TEXT, "unit": TEXT, "low": NUMBER, "high": NUMBER}],

@@ -105,7 +105,8 @@ def examine_clips(
     ]
     named = {found.clip for found in spoiling}
     sound = [report for report in reports if report.name not in named]
-    return [*_merged(spoiling), *_blemishes(sound), *_too_strong(sound)]
+    fast = too_fast([clip for clip in clips if clip.name not in named], robot)
+    return [*_merged(spoiling), *_blemishes(sound), *_too_strong(sound), *fast]
 
 
 def examine_speeds(reports: list[ClipReport], forward: tuple[float, float]) -> Iterator[Finding]:
@@ -304,3 +305,22 @@ def _too_strong(reports: list[ClipReport]) -> Iterator[Finding]:
             f"them a little differently; or leave them out"
         )
         yield Finding("warning", "torque", sentence, clip=worst.name)
+
+
+def too_fast(clips: list[MotionClip], robot: Robot) -> Iterator[Finding]:
+    """Joints that turn faster than their motors, where the record says how fast these are: told of the worst clip."""
+    found = []
+    for clip in clips:
+        speeds = np.abs(np.diff(clip.qpos[:, 7:], axis=0)).max(axis=0) * clip.frequency
+        worst = int((speeds / robot.speed_limits).argmax())
+        found.append((speeds[worst] / robot.speed_limits[worst], float(speeds[worst]), robot.joints[worst], clip.name))
+    share, speed, joint, name = max(found, default=(0.0, 0.0, "", ""))
+    if share > 1.0:
+        yield Finding(
+            "warning",
+            "fast",
+            f"clip '{name}': {joint} turns at {speed:.1f} rad/s, its motor at {speed / share:.1f} at most "
+            f"(gains.speed); the policy will have to do it slower",
+            (f"{joint} velocity",),
+            clip=name,
+        )

@@ -29,6 +29,7 @@ USED = (0.02, 0.98)  # share of a motion a pad may touch the ground
 WALKS = 0.02  # share of a reference's frames in which its root moves, below which it stands
 LOPSIDED = 0.5  # standard deviations between a joint's mean and its mirror image's
 LYING = 0.3  # share of its standing height at which a root may lie on the ground
+MOVES = 0.2  # rad, standard deviation in the clips of a joint that had better not be held
 DEEP, HIGH = -0.02, 0.06  # m, lowest pad of a robot at its start
 
 
@@ -48,6 +49,7 @@ def examine_reference(
         *_symmetry(features, robot, mirrored=mirrored),
         *_starts(starts, robot),
         *_servos(robot),
+        *examine_held(robot),
     ]
 
 
@@ -183,4 +185,16 @@ def _servos(robot: Robot) -> Iterator[Finding]:
             f"{[model.joint(joint).name for joint in driven]}; reorder 'joints' in the robot's record or the MJCF",
             tuple(f"{name} position" for name in robot.joints),
             "policy",
+        )
+
+
+def examine_held(robot: Robot) -> Iterator[Finding]:
+    """Joints that the robot holds and the clips move: what they do is lost to the policy."""
+    moving = {joint: one.spread for joint, one in robot.held.items() if one.spread > MOVES}
+    if moving:
+        yield Finding(
+            "warning",
+            "held",
+            f"{listed(moving)} move by up to {max(moving.values()):.2f} rad (standard deviation) in the clips, and the "
+            f"robot's record holds them; take them out of joints.fixed, if the policy is to move them",
         )

@@ -16,6 +16,7 @@ from playground_amp.envs.observations import ObservationTerm
 from playground_amp.export.episodes import Episodes
 from playground_amp.export.graph import PolicyArrays
 from playground_amp.motion.features import feature_names
+from playground_amp.robots import Robot
 
 LEAST_SPEED = 5.0  # rad/s, of a joint that hardly moved at the export
 LEAST_STEP = 0.02  # rad, of a target that hardly moved
@@ -43,6 +44,7 @@ def interface_of(amp: AMP, arrays: PolicyArrays, episodes: Episodes) -> dict[str
         "rate": round(1.0 / config.control_dt, 9),
         "history": int(config.history),
         "joints": _joints(amp, arrays, episodes),
+        "held": _held(amp.env.robot),
         "observation": _terms(env.actor_terms),
         "readings": _readings(env.actor_terms),
         "command": _commands(amp),
@@ -71,6 +73,14 @@ def _joints(amp: AMP, arrays: PolicyArrays, episodes: Episodes) -> list[dict[str
         {"name": joint}
         | {key: float(values[i]) if key in exact else float(f"{values[i]:.6g}") for key, values in columns.items()}
         for i, joint in enumerate(robot.joints)
+    ]
+
+
+def _held(robot: Robot) -> list[dict[str, Any]]:
+    """Joints that the policy knows nothing of, and the robot's own servos hold."""
+    return [
+        {"name": joint} | {"angle": one.angle, "kp": one.servo.kp, "kd": one.servo.kv, "torque_limit": one.servo.torque}
+        for joint, one in robot.held.items()
     ]
 
 
@@ -108,6 +118,18 @@ def _commands(amp: AMP) -> list[dict[str, Any]]:
         {"name": name, "unit": unit, "low": float(low), "high": float(high)}
         for name, unit, (low, high) in zip(commands.NAMES, commands.UNITS, ranges, strict=True)
     ]
+
+
+def markdown_of_held(interface: Mapping[str, Any]) -> str:
+    """The README's table of the joints that are held; nothing where there are none."""
+    if not interface["held"]:
+        return ""
+    rows = ["| joint held | at, rad | kp | kd | torque, N m |", "|---|---|---|---|---|"]
+    rows += [
+        f"| {one['name']} | {one['angle']:.4f} | {one['kp']:g} | {one['kd']:g} | {one['torque_limit']:g} |"
+        for one in interface["held"]
+    ]
+    return "\n".join(rows)
 
 
 def markdown_tables(interface: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from playground_amp.export.describe import markdown_tables
+from playground_amp.export.describe import markdown_of_held, markdown_tables
 from playground_amp.export.graph import IR_VERSION, OPSET
 
 TEXT = """# A walking policy for {robot}
@@ -48,7 +48,7 @@ the limit, for the {period:g} ms until the next step; kp in N m/rad, kd in N m s
 policy was trained with these.
 
 {joint_table}
-
+{held}
 ## First steps
 
 1. On the robot's computer, without JAX:
@@ -98,6 +98,7 @@ def readme(interface: Mapping[str, Any], source: Mapping[str, Any], errors: Mapp
         terms=terms,
         period=1e3 / interface["rate"],
         joint_table=joints,
+        held=_held(interface),
         stale=2.5e3 / interface["rate"],
     )
 
@@ -110,6 +111,14 @@ def _history(interface: Mapping[str, Any]) -> str:
         f"The frames of {length} control steps, oldest first and the newest last, {frame} numbers each. When the "
         "policy begins, its first frame stands for those before it. A frame:"
     )
+
+
+def _held(interface: Mapping[str, Any]) -> str:
+    """A paragraph on joints that the policy does not move, or nothing."""
+    if not (table := markdown_of_held(interface)):
+        return ""
+    text = "These joints are no targets of the policy and not in its observation; hold them where it was trained:"
+    return f"\n{text}\n\n{table}\n"
 
 
 def _estimator(names: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +73,13 @@ def save_clip(path: Path, clip: MotionClip) -> None:
 def load_clip(path: str | Path, robot: Robot) -> MotionClip:
     """Read a clip and check it against `robot`; raises InputError naming the file and what is wrong.
 
-    It is looked up in the working directory first, then among those that ship.
+    It is looked up in the working directory first, then among those that ship. What joints do that the robot holds is
+    left out.
     """
     path = find_path(str(path))
     if not path.is_file():
         raise InputError(f"there is no clip '{path}'; make one with playground-amp retarget")
-    clip = _read(path)
+    clip = _without_held(_read(path), robot)
     _validate(clip, path, robot)
     return clip
 
@@ -110,6 +111,14 @@ def _read(path: Path) -> MotionClip:
         ) from None
     except Exception:  # NumPy and zipfile raise a different type for every kind of damage
         raise InputError(f"'{path}' is not a readable .npz file (truncated or damaged); make it again") from None
+
+
+def _without_held(clip: MotionClip, robot: Robot) -> MotionClip:
+    """A clip of all joints, as clips are made, with those of a robot that holds some."""
+    if not robot.held or clip.joints != robot.record.joints or clip.qpos.shape[1:] != (7 + len(clip.joints),):
+        return clip
+    columns = [*range(7), *(7 + clip.joints.index(joint) for joint in robot.joints)]
+    return replace(clip, joints=robot.joints, qpos=clip.qpos[:, columns])
 
 
 def _validate(clip: MotionClip, path: Path, robot: Robot) -> None:

@@ -46,6 +46,25 @@ def held_out_clips(sources: Sequence[ClipSource], robot: Robot, *, control_dt: f
     return _load([path for path in found if path.resolve() not in known], robot, control_dt)
 
 
+def hold_fixed(robot: Robot, sources: Sequence[ClipSource], *, control_dt: float) -> Robot:
+    """`robot` with its `fixed` joints welded at their mean in the clips, weights counted, left and right alike.
+
+    The mean is what holds them nearest to the clips, in the least squares of the angles. A robot without fixed joints
+    is left as it is, and its clips unread.
+    """
+    if not robot.fixed:
+        return robot
+    clips = load_clips(sources, robot, control_dt=control_dt)
+    weight = np.concatenate([np.full(len(clip.qpos), clip.weight) for clip in clips])
+    motion = np.concatenate([clip.qpos[:, 7:] for clip in clips])
+    partner, sign = (np.array(table) for table in robot.mirror_joints)
+    mean = np.average(motion, axis=0, weights=weight)
+    mean = np.clip(0.5 * (mean + sign * mean[partner]), *robot.joint_range.T)
+    spread = np.sqrt(np.average((motion - mean) ** 2, axis=0, weights=weight))
+    places = {joint: robot.joints.index(joint) for joint in robot.fixed}
+    return robot.holding({joint: (float(mean[i]), float(spread[i])) for joint, i in places.items()})
+
+
 def _load(paths: Sequence[Path], robot: Robot, control_dt: float) -> list[MotionClip]:
     clips = [load_clip(path, robot) for path in paths]
     for clip in clips:

@@ -17,7 +17,7 @@ from playground_amp.robots.kinematic_tree import position_of
 
 IK_STEPS = 6  # iterations a frame
 LIMIT_MARGIN = 0.02  # rad kept from every joint limit
-POSTURE, ARM_POSTURE = 1e-4, 0.16  # cost of leaving the home pose; an arm would rather swing less than hit its limits
+POSTURE = 1e-4  # cost of leaving the home pose; an arm's is in the record: it rather swings less than hits its limits
 STRAIGHT_COST = 0.5  # of a shank without a foot turned from straight ahead
 TWIST_COST = 0.09  # of a foot turned on the ground by a leg that cannot yaw: the pelvis gives way a little
 ARM_COST = 0.3  # of an elbow or hand out of its place
@@ -127,7 +127,7 @@ def _tasks(robot: Robot, geometry: RobotGeometry) -> _Tasks:
     if geometry.chest:
         turns = _costs(geometry.chest_turns, geometry.rotations[geometry.chest])
         chest = mink.RelativeFrameTask(geometry.chest, "body", geometry.pelvis, "body", 0.0, turns)
-    posture = mink.PostureTask(robot.model, cost=np.where(geometry.of_arms, ARM_POSTURE, POSTURE))
+    posture = mink.PostureTask(robot.model, cost=np.where(geometry.of_arms, robot.retarget.arm_posture, POSTURE))
     posture.set_target(robot.home_qpos)
     return _Tasks(
         pelvis=mink.FrameTask(geometry.pelvis, "body", [0.5, 0.5, 0.5], 0.2),

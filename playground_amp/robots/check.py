@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 
 import mujoco
 
 from playground_amp.core.errors import InputError, nearest
+from playground_amp.robots.kinematic_tree import ancestors
 from playground_amp.robots.robot import Robot
 
 SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
@@ -14,7 +16,7 @@ SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
 
 def check_robot(robot: Robot, source: str) -> None:
     """Raise InputError for the first key of the record that does not fit, naming `source`, the key and what would."""
-    for mistakes in (_of_home, _of_pads, _of_mirror, _of_bodies):  # the first compiles the model
+    for mistakes in (_of_home, _of_pads, _of_mirror, _of_bodies, _of_fixed):  # the first compiles the model
         for mistake in mistakes(robot):
             raise InputError(f"{source}: {mistake}")
 
@@ -72,6 +74,24 @@ def _of_bodies(robot: Robot) -> Iterator[str]:
         names = [value] if isinstance(value, str) else value or ()
         known, what = (places, "body, site or geom") if key == "hands" else (bodies, "body")
         yield from _unknown(f"bodies.{key}", names, [name for name in known if name], what)
+
+
+def _of_fixed(robot: Robot) -> Iterator[str]:
+    """Joints that are held must leave a walk as it is: they move no foot, and both sides have them."""
+    model, joints = robot.model, robot.record.joints
+    for pattern in robot.record.fixed:
+        if not any(fnmatchcase(joint, pattern) for joint in joints):
+            yield f"joints.fixed: '{pattern}' fits no joint; {nearest(pattern, joints)}"
+    carriers = {pad: int(model.geom_bodyid[geoms[0]]) for pad, geoms in zip(robot.pads, robot.pad_geoms, strict=True)}
+    for joint in robot.fixed:
+        body, partner = int(model.joint(joint).bodyid[0]), robot.record.mirror.joints[joint][0]
+        if pad := next((pad for pad, carrier in carriers.items() if body in ancestors(model, carrier)), None):
+            yield f"joints.fixed: '{joint}' moves the pad '{pad}'; only joints that move no foot can be held"
+        if partner not in robot.fixed:
+            yield f"joints.fixed: '{joint}' is held and its partner '{partner}' is not; list both"
+        others = [other for other in joints if int(model.joint(other).bodyid[0]) == body and other not in robot.fixed]
+        if others:
+            yield f"joints.fixed: '{joint}' is at the same body as '{others[0]}', which is not held; list both"
 
 
 def _unknown(key: str, names: Iterable[str], known: Sequence[str], what: str) -> Iterator[str]:

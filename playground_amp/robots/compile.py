@@ -6,7 +6,7 @@ the episode, and every contact slot costs time. What the record says no word of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import mujoco
@@ -15,6 +15,7 @@ import numpy as np
 from playground_amp.core.errors import InputError, nearest
 from playground_amp.robots.closed_chains import check_legs, cut_chains, passive_notes
 from playground_amp.robots.files import compile_spec, read_spec
+from playground_amp.robots.fixed import weld_at
 from playground_amp.robots.gears import Gear, take_in_gears
 from playground_amp.robots.record import PhysicsOptions, RobotDescription, Sphere
 from playground_amp.robots.servos import complete, replace_actuators, servos_of
@@ -31,9 +32,12 @@ SOLVERS = {"newton": mujoco.mjtSolver.mjSOL_NEWTON, "cg": mujoco.mjtSolver.mjSOL
 WITHOUT_LIMITS = (-np.pi, np.pi)  # rad, for hinges that the MJCF gives no range
 
 
-def make_spec(record: RobotDescription, mjcf: Path, source: str) -> tuple[mujoco.MjSpec, list[str]]:
+def make_spec(
+    record: RobotDescription, mjcf: Path, source: str, held: Mapping[str, float]
+) -> tuple[mujoco.MjSpec, list[str]]:
     """The MjSpec of a record and its MJCF, compiled once, and a sentence for each thing of the MJCF left out.
 
+    Joints that are `held` (name: rad) are welded at their angles.
     Raises InputError, which names `source` and the key, for what does not fit or does not compile.
     """
     spec, notes = read_spec(mjcf)
@@ -53,7 +57,10 @@ def make_spec(record: RobotDescription, mjcf: Path, source: str) -> tuple[mujoco
     _add_scene(spec)
     _collide(spec, {geom for geoms in record.pads.values() for geom in geoms})
     _set_options(spec, record.options)
-    compile_spec(spec, mjcf)
+    model = compile_spec(spec, mjcf)
+    if held:
+        weld_at(spec, model, held)
+        weld_others(spec, {model.joint(i).name for i in range(model.njnt)} - set(held))
     return spec, notes
 
 

@@ -10,21 +10,36 @@ from pathlib import Path
 import mujoco
 
 from playground_amp.core.errors import InputError
+from playground_amp.robots import model_zoos
 from playground_amp.robots.dangling import drop_dangling
 from playground_amp.robots.places import check_places
 
-PACKAGE = "package:"
+PACKAGE, NAMED = "package:", "robot:"
 SHOWN = 4  # names in one sentence
 VISUAL_GROUP = 2  # MuJoCo's convention: what is only looked at
 
 
 def find_mjcf(mjcf: str, folder: Path, source: str) -> Path:
-    """Path of an MJCF: relative to `folder`, absolute, or 'package:NAME/path' of an installed Python package."""
+    """Path of an MJCF: relative to `folder`, absolute, 'package:NAME/path' of an installed package, or 'robot:NAME'.
+
+    The last is what `model_zoos.find_by_name` finds. Raises InputError, which names `source`, where there is none.
+    """
+    if mjcf.startswith(NAMED):
+        return _by_name(mjcf.removeprefix(NAMED), source)
     path = _in_package(mjcf.removeprefix(PACKAGE), source) if mjcf.startswith(PACKAGE) else Path(mjcf).expanduser()
     path = folder / path
     if not os.path.isfile(path):
         raise InputError(f"{source}: mjcf is '{mjcf}', but there is no file {path}")
     return path
+
+
+def _by_name(name: str, source: str) -> Path:
+    if path := model_zoos.find_by_name(name):
+        return path
+    raise InputError(
+        f"{source}: mjcf is '{NAMED}{name}', but no installed package has the robot '{name}'; "
+        f"{model_zoos.how_to_get(name)}"
+    )
 
 
 def _in_package(inside: str, source: str) -> Path:

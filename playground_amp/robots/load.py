@@ -13,6 +13,7 @@ from playground_amp.core.reporter import say
 from playground_amp.robots import model_zoos
 from playground_amp.robots.check import check_robot
 from playground_amp.robots.files import find_mjcf
+from playground_amp.robots.fixed import fixed_joints
 from playground_amp.robots.record import RobotDescription, read_record
 from playground_amp.robots.robot import Robot
 
@@ -62,6 +63,7 @@ def make_robot(record: RobotDescription, folder: Path, source: str) -> Robot:
         source=source,
         bodies=record.bodies,
         retarget=record.retarget,
+        fixed=fixed_joints(record),
     )
     check_robot(robot, source)
     return robot

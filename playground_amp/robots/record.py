@@ -23,6 +23,7 @@ Count = Annotated[Whole, Gt(0)]
 Pair = tuple[str, str]
 Point = tuple[Number, Number, Number]
 Partner = tuple[str, Literal[1, -1]]
+SECTION = {"names": "joints", "fixed": "fixed"}  # keys of the section `joints` -> of the record
 WORDS = {Pair: "[left, right], two names", Partner: "[partner, 1] or [partner, -1]", Point: "[x, y, z], three numbers"}
 
 frozen = dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -54,6 +55,8 @@ class Gains:
     """Largest torque, N m."""
     armature: NonNegative | None = None
     """Inertia of the motor's rotor as the joint feels it, kg m^2; a drive with gears has one, many an MJCF has none."""
+    speed: Positive | None = None
+    """Largest speed of the motor, rad/s: not simulated; the doctor holds clips to it."""
 
 
 @frozen
@@ -114,6 +117,8 @@ class RetargetTable:
     """Lateral place of the zero moment point in single support, as a share of foot_line."""
     pelvis_gain: Annotated[tuple[Number, Number, Number], Len(3, 3)] = (1.0, 1.0, 1.0)
     """Share of the person's pelvis yaw, pitch and roll; less where the legs cannot turn their feet back."""
+    arm_posture: NonNegative = 0.16
+    """Cost of an arm's joint out of the home pose, 1/rad, beside 0.3/m of elbow and hand out of their places."""
 
 
 @frozen
@@ -137,7 +142,10 @@ class RobotDescription:
     root: str
     """Body with the free joint; it gets one if it has no joint."""
     joints: Annotated[tuple[str, ...], Len(1)]
-    """Actuated hinge joints in the order of the model; other joints are welded at zero."""
+    """Actuated hinge joints in the order of the model; other joints are welded at zero.
+
+    In the file `joints` is this list, or a section with it in `names` and what follows in `fixed`.
+    """
     pads: dict[str, Annotated[tuple[str, ...], Len(1)]]
     """Foot pads in the order of the contact features, the left foot's first: names of the spheres at their corners."""
     mirror: Mirror
@@ -158,6 +166,8 @@ class RobotDescription:
     """Bodies that a person's motion is carried over to."""
     retarget: RetargetTable = dataclasses.field(default_factory=RetargetTable)
     """For making clips from people's motion; training does without."""
+    fixed: tuple[str, ...] = ()
+    """Those of the joints, by name or pattern with *, that are held at the clips' mean and are no policy's."""
 
 
 def read_record(path: Path) -> RobotDescription:
@@ -167,12 +177,30 @@ def read_record(path: Path) -> RobotDescription:
 
 def parse_record(values: dict[str, Any], source: str) -> RobotDescription:
     """The record of plain values; `source` is where they come from."""
+    values, paths = _without_section(values, source)
     try:
         return TypeAdapter(RobotDescription).validate_python(values)
     except ValidationError as error:
         places = {_location(mistake["loc"]): mistake["type"] for mistake in error.errors()}
-        sentences = [f"{source}: {_mistake(values, place, kind)}" for place, kind in places.items()]
+        sentences = [f"{source}: {_mistake(values, place, kind, paths)}" for place, kind in places.items()]
         raise InputError("\n".join(dict.fromkeys(sentences))) from None
+
+
+def _without_section(values: dict[str, Any], source: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values with `joints: {names, fixed}` as two keys of the record, and how the file calls those two."""
+    if not isinstance(values, dict):
+        return values, {}
+    if "fixed" in values:
+        raise InputError(f"{source}: there is no key 'fixed'; write 'joints: {{names: [...], fixed: [...]}}'")
+    section = values.get("joints")
+    if not isinstance(section, dict):
+        return values, {}
+    if unknown := next((key for key in section if key not in SECTION), None):
+        raise InputError(f"{source}: there is no key 'joints.{unknown}'; {nearest(str(unknown), list(SECTION))}")
+    if "names" not in section:
+        raise InputError(f"{source}: the key 'joints.names' is missing; expected {_words(_kind(('joints',)))}")
+    flat = {SECTION[key]: value for key, value in section.items()}
+    return values | flat, {name: f"joints.{key}" for key, name in SECTION.items()}
 
 
 def _location(location: tuple) -> tuple:
@@ -183,8 +211,8 @@ def _location(location: tuple) -> tuple:
     return place
 
 
-def _mistake(values: dict[str, Any], place: tuple, kind: str) -> str:
-    path, words = ".".join(map(str, place)), _words(_kind(place))
+def _mistake(values: dict[str, Any], place: tuple, kind: str, paths: dict[str, str]) -> str:
+    path, words = ".".join(map(str, (paths.get(place[0], place[0]), *place[1:]))), _words(_kind(place))
     value: Any = values
     for part in place:
         if isinstance(value, dict) and part not in value:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from playground_amp.robots.compile import joint_range, make_spec
 from playground_amp.robots.files import compile_spec
+from playground_amp.robots.fixed import HeldJoint, servo_of
 from playground_amp.robots.record import KeyBodies, RetargetTable, RobotDescription
 
 FALLEN = 0.74  # share of the height at which it stands below which a root has fallen
@@ -37,10 +39,12 @@ class Robot:
     source: str = ""  # file of the record
     bodies: KeyBodies | None = None  # what a person's motion is carried over to
     retarget: RetargetTable = field(default_factory=RetargetTable)  # for making clips from people's motion
+    fixed: tuple[str, ...] = ()  # of the joints, those that a policy is to be without: see `holding`
+    held: Mapping[str, HeldJoint] = field(default_factory=dict)  # joints that are welded, and no longer among `joints`
 
     @cached_property
     def _compiled(self) -> tuple[mujoco.MjModel, list[str]]:
-        spec, notes = make_spec(self.record, self.mjcf, self.source)
+        spec, notes = make_spec(self.record, self.mjcf, self.source, self._held_angles)
         return compile_spec(spec, self.mjcf), notes
 
     @property
@@ -55,7 +59,27 @@ class Robot:
 
     def spec(self) -> mujoco.MjSpec:
         """What the model is compiled from, anew: for scenes with more than the robot."""
-        return make_spec(self.record, self.mjcf, self.source)[0]
+        return make_spec(self.record, self.mjcf, self.source, self._held_angles)[0]
+
+    @property
+    def _held_angles(self) -> dict[str, float]:
+        return {joint: held.angle for joint, held in self.held.items()}
+
+    def holding(self, angles: Mapping[str, tuple[float, float]]) -> Robot:
+        """The robot whose joints `fixed` are welded: joint -> its angle, and its spread in what it is taken from, rad.
+
+        Its `joints` are the others, in the same order, and so is everything that follows from them.
+        """
+        kept = [i for i, joint in enumerate(self.joints) if joint not in angles]
+        partner, sign = self.mirror_joints
+        return replace(
+            self,
+            joints=tuple(self.joints[i] for i in kept),
+            home=tuple(self.home[i] for i in kept),
+            mirror_joints=(tuple(kept.index(partner[i]) for i in kept), tuple(sign[i] for i in kept)),
+            fixed=(),
+            held={joint: HeldJoint(*angle, servo_of(self.model, joint)) for joint, angle in angles.items()},
+        )
 
     @property
     def num_joints(self) -> int:
@@ -76,6 +100,12 @@ class Robot:
     def joint_range(self) -> np.ndarray:
         """Lower and upper limit of every joint, [J, 2] rad."""
         return np.array([joint_range(self.model, joint) for joint in self.joints])
+
+    @cached_property
+    def speed_limits(self) -> np.ndarray:
+        """Largest speed of every joint's motor, [J] rad/s; infinite where the record does not say it."""
+        fitting = [[g.speed for p, g in self.record.gains.items() if fnmatchcase(joint, p)] for joint in self.joints]
+        return np.array([next((speed for speed in speeds[::-1] if speed), np.inf) for speeds in fitting])
 
     def beyond_limits(self, joint_pos: np.ndarray) -> np.ndarray:
         """How far each joint of a motion [N, J] rad goes beyond its limits at the most, [J] rad; negative within."""

@@ -24,11 +24,10 @@ from mujoco.batch import Batch
 from rich.table import Table
 
 from playground_amp.amp import AMP
-from playground_amp.builder import make_amp
+from playground_amp.builder import make_amp, robot_of
 from playground_amp.config import ResolvedConfig
 from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.envs.robot_settings import action_scale
-from playground_amp.robots import load_robot
 
 WARM_UPS = 3  # calls before the clock runs; robots start together and need a second to fall out of step
 MJX_REPEATS = 3  # at most, where it is slow
@@ -103,7 +102,7 @@ def make_case(name: str, config: ResolvedConfig, repeats: int) -> Case:
 
 def engine_case(name: str, config: ResolvedConfig) -> Case:
     """MuJoCo's batched engine alone: robots at home under random targets as wide as the untrained policy's."""
-    robot = load_robot(config.env.robot)
+    robot = robot_of(config)
     batch = Batch(robot.model, nsim=config.env.num_envs)
     substeps = round(config.env.control_dt / robot.model.opt.timestep)
     spread = action_scale(config.env, robot) * np.exp(config.networks.initial_log_std)

@@ -20,15 +20,17 @@ class Motor:
 
     armature: float  # kg m^2, of the rotor as the joint feels it
     torque: float  # N m
+    speed: float  # rad/s
 
     def gains(self) -> Gains:
         """The servo that the maker's own controllers have: stiffness by FREQUENCY, damping by RATIO."""
         stiffness, damping = self.armature * FREQUENCY**2, 2.0 * RATIO * self.armature * FREQUENCY
-        return Gains(float(f"{stiffness:.3g}"), float(f"{damping:.3g}"), self.torque, self.armature)
+        return Gains(float(f"{stiffness:.3g}"), float(f"{damping:.3g}"), self.torque, self.armature, self.speed)
 
 
-HIP, KNEE = Motor(0.01018, 88.0), Motor(0.0251, 139.0)  # Unitree's 7520-14 and 7520-22
-ANKLE, ARM, WRIST = Motor(0.00722, 50.0), Motor(0.00361, 25.0), Motor(0.00425, 5.0)  # two 5020, a 5020, a 4010
+HIP, KNEE = Motor(0.01018, 88.0, 32.0), Motor(0.0251, 139.0, 20.0)  # Unitree's 7520-14 and 7520-22
+ANKLE, ARM = Motor(0.00722, 50.0, 37.0), Motor(0.00361, 25.0, 37.0)  # two 5020, and one
+WRIST = Motor(0.00425, 5.0, 22.0)  # 4010
 G1 = {
     "*_hip_pitch_joint": HIP,
     "*_hip_yaw_joint": HIP,

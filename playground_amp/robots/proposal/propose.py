@@ -18,7 +18,7 @@ from playground_amp.robots.proposal.anatomy import LegAnatomy
 from playground_amp.robots.proposal.contact_points import find_foot_contacts
 from playground_amp.robots.proposal.known_motors import known_gains
 from playground_amp.robots.proposal.proposal import Proposal
-from playground_amp.robots.proposal.remarks import lacking, remarks, trial
+from playground_amp.robots.proposal.remarks import lacking, on_wrists, remarks, trial
 from playground_amp.robots.proposal.skeleton import find_skeleton
 from playground_amp.robots.proposal.standing_pose import bent_knees, keyframe_pose
 from playground_amp.robots.proposal.yaml_writer import write_record
@@ -93,6 +93,7 @@ def find_proposal(path: Path, mjcf: str, name: str = "") -> Proposal:
     gains = lacking(model, guess_gains(model, servos_of(model), symmetry, anatomy, leg))
     guesses = {joint: guess for joint, guess in gains.items() if joint not in known}
     said = remarks(model, symmetry, found.welded, key, guesses)
+    said += on_wrists(model, list(symmetry.joints), anatomy.bodies)
     if known:
         said.append(f"kp, kv, torque and armature of {len(known)} joints are those of the motors of {family}")
     return Proposal(

@@ -11,7 +11,7 @@ from playground_amp.core.errors import listed
 from playground_amp.robots import Robot
 from playground_amp.robots.compile import joint_range
 from playground_amp.robots.kinematic_tree import ALONG, ancestors
-from playground_amp.robots.record import Gains
+from playground_amp.robots.record import Gains, KeyBodies
 from playground_amp.robots.servos import KEYS, servos_of
 from playground_amp.robots.symmetry import Symmetry
 
@@ -78,6 +78,18 @@ def _on_gains(gains: Mapping[str, Gains]) -> list[str]:
     if guessed := [joint for joint, guess in gains.items() if guess.torque]:
         sentences.append(f"torque is guessed from weights, put the data sheet's into 'gains': {listed(guessed)}")
     return sentences
+
+
+def on_wrists(model: mujoco.MjModel, joints: Sequence[str], bodies: KeyBodies) -> list[str]:
+    """That joints beyond the elbows may be held, where there are any: a walk needs none of them."""
+    elbows = {model.body(name).id for name in bodies.elbows or ()}
+    beyond = [joint for joint in joints if elbows & set(ancestors(model, int(model.joint(joint).bodyid[0]))[1:])]
+    if not beyond:
+        return []
+    return [
+        f"joints beyond the elbows can be held at the clips' mean, for the policy to be without them: write joints as "
+        f"{{names: [...], fixed: [{', '.join(beyond)}]}}"
+    ]
 
 
 def trial(robot: Robot) -> list[str]:

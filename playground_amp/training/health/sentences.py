@@ -137,10 +137,15 @@ def _say_too_weak(row: Row, config: Config) -> str:
     )
 
 
+def _auc(row: Row) -> str:
+    """The AUC, where the run has measured it."""
+    return f" (disc_auc_clean {row['disc_auc_clean']:.3f})" if "disc_auc_clean" in row else ""
+
+
 def _say_suspicious(row: Row, config: Config) -> str:
     return (
-        f"the robot stays up for {_episodes(row, config)}, yet accuracy without noise is {row['disc_acc_clean']:.2f} "
-        f"and the style reward {row['amp_reward']:.2f}: {_told_by(row)}the motion of "
+        f"the robot stays up for {_episodes(row, config)}, yet accuracy without noise is {row['disc_acc_clean']:.2f}"
+        f"{_auc(row)} and the style reward {row['amp_reward']:.2f}: {_told_by(row)}the motion of "
         f"reference.clips may be beyond this robot, sunk, floating or at speeds outside env.command; ask "
         f"playground-amp doctor, and look at the video"
     )

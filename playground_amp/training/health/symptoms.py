@@ -160,11 +160,14 @@ def _earns_little(row: Row, config: Config) -> bool:
 def _suspicious(row: Row, config: Config) -> bool:
     """The robot walks, so it is no beginner, and is told from the reference all the same.
 
-    Without noise on its inputs a discriminator may well be right and pay: there the reward alone counts.
+    Without noise on its inputs a discriminator may well be right and pay: there the reward alone counts. With it,
+    scores of inputs without noise lie off the midpoint that it learned, both on the same side: their accuracy may be
+    0.7 where every one of the reference's is above every one of the robot's. There the AUC counts, with what the robot
+    is paid of the reference's reward: alone it is above 0.999 in sound runs, too.
     """
     if "disc_acc" not in row or row["episode_length"] <= WALKS * config.env.episode_length:
         return False
-    hidden = config.amp.input_noise >= HIDING and row["disc_acc_clean"] > SEEN_THROUGH
+    hidden = config.amp.input_noise >= HIDING and (row["disc_acc_clean"] > SEEN_THROUGH or _earns_little(row, config))
     return hidden or _too_strong(row, config)
 
 
