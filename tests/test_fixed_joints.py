@@ -216,7 +216,9 @@ def test_the_doctor_names_joints_that_are_held_and_move_in_the_clips(load: Calla
 def test_the_doctor_names_a_joint_that_is_faster_than_its_motor(load: Callable[..., Robot]) -> None:
     robot = load()
     slow = dataclasses.replace(robot.record.gains["left_wrist_joint"], speed=2.0)
-    robot = dataclasses.replace(robot, record=dataclasses.replace(robot.record, gains={"left_wrist_joint": slow}))
+    robot = dataclasses.replace(
+        robot, record=dataclasses.replace(robot.record, gains={**robot.record.gains, "left_wrist_joint": slow})
+    )
     qpos = np.tile(robot.home_qpos, (50, 1))
     qpos[:, 7 + robot.joints.index("left_wrist_joint")] = 0.1 * np.arange(50)  # 5 rad/s
     clip = MotionClip("a", robot.name, robot.joints, qpos, 50.0, "made")
