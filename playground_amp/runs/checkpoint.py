@@ -172,6 +172,7 @@ class Checkpoints:
             with _quiet():
                 self._manager.save(iteration, args=arguments, metrics=metrics, force=True)
         except ValueError as error:  # TensorStore's, which wraps the operating system's
+            _hush_dropped_work()
             raise _of_the_disk(error) from None
         folder = self.folder / str(iteration)
         for path in [*folder.rglob("*"), folder, self.folder]:
@@ -205,7 +206,7 @@ class Checkpoints:
                 arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template))
                 state = self._manager.restore(iteration, args=arguments)["state"]
         except Exception:  # Orbax raises a different type for every kind of damage
-            _hush_dropped_reads()
+            _hush_dropped_work()
             if seal:
                 raise self._damaged(iteration) from None
             raise InputError(
@@ -242,8 +243,8 @@ class Checkpoints:
 
 
 @functools.cache
-def _hush_dropped_reads() -> None:
-    """Nothing is printed, from now on, of the reads that Orbax drops when one fails: their threads complain late."""
+def _hush_dropped_work() -> None:
+    """Nothing is printed, from now on, of what Orbax drops when a read or write fails: its threads complain late."""
     tell = sys.unraisablehook
 
     def hush(args: sys.UnraisableHookArgs) -> None:

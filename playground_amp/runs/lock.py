@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from playground_amp.core.errors import InputError
@@ -24,7 +24,8 @@ def locked(run_dir: Path) -> Generator[None]:
     try:
         yield
     finally:
-        (run_dir / FILE).unlink(missing_ok=True)  # before the lock is let go of: see `_lock`
+        with suppress(OSError):  # as where the disk is read-only by now: a file that stays locks nothing
+            (run_dir / FILE).unlink()  # before the lock is let go of: see `_lock`
         os.close(descriptor)
 
 
