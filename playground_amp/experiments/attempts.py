@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from unittest import mock
@@ -22,6 +23,7 @@ from playground_amp.core.types import PhysicsState
 from playground_amp.robots import Robot
 from playground_amp.training.loop import Chunk, make_chunk
 
+CHECKPOINTS = "/checkpoints/"  # in the path of every file of them
 LAST = 500  # characters that are shown of what a process said
 # What is compiled is small and run a few times: see tests/conftest.py.
 QUICK_XLA = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
@@ -77,11 +79,13 @@ def start_command(arguments: list[str], log: Path) -> Attempt:
 class ForkedAttempt:
     """The same command in a fork of this process, which has imported everything; see `make_quick_start`."""
 
-    def __init__(self, arguments: list[str], log: Path, cache: Path):
+    def __init__(self, arguments: list[str], log: Path, cache: Path, dies_at: int):
         self._log = log
         with warnings.catch_warnings():  # of JAX's threads: there are none before its first computation
             warnings.simplefilter("ignore", RuntimeWarning)
-            self._process = multiprocessing.get_context("fork").Process(target=_train, args=(arguments, log, cache))
+            self._process = multiprocessing.get_context("fork").Process(
+                target=_train, args=(arguments, log, cache, dies_at)
+            )
             self._process.start()
 
     def poll(self) -> int | None:
@@ -98,7 +102,7 @@ class ForkedAttempt:
         return self._log.read_text(errors="replace")[-LAST:]
 
 
-def make_quick_start(cache: Path) -> Callable[[list[str], Path], Attempt]:
+def make_quick_start(cache: Path) -> QuickStart:
     """How to start processes that take a few CPU seconds each, for hundreds of kills.
 
     They are forks of this process, which imports all that a training needs and must not compute in JAX before; what one
@@ -118,16 +122,42 @@ def make_quick_start(cache: Path) -> Callable[[list[str], Path], Attempt]:
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    return lambda arguments, log: ForkedAttempt(arguments, log, cache)
+    return QuickStart(cache)
 
 
-def _train(arguments: list[str], log: Path, cache: Path) -> None:
+@dataclass(frozen=True)
+class QuickStart:
+    """Starts processes as `make_quick_start` says."""
+
+    cache: Path
+
+    def __call__(self, arguments: list[str], log: Path, *, dies_at: int = 0) -> Attempt:
+        """A process; with `dies_at` it kills itself the so many-th time that it touches a file of its checkpoints."""
+        return ForkedAttempt(arguments, log, self.cache, dies_at)
+
+
+def _die_at(touches: int) -> None:
+    left = touches
+
+    def hook(event: str, arguments: tuple) -> None:
+        nonlocal left
+        if event.startswith(("open", "os.", "shutil.")) and arguments and CHECKPOINTS in str(arguments[0]):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+
+
+def _train(arguments: list[str], log: Path, cache: Path, dies_at: int) -> None:
     from playground_amp import builder
     from playground_amp.core.console import run
     from playground_amp.training import loop
     from playground_amp.training.command import train
 
     os.setsid()
+    if dies_at:
+        _die_at(dies_at)
     with log.open("w") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

@@ -35,8 +35,8 @@ def look(iteration: int) -> Look:
 
 
 def measure(run_dir: Path, iterations: int, watch: Callable[[str], None] = print) -> list[Look]:
-    """Looks at a small training of `iterations` in `run_dir`, a checkpoint every ten iterations."""
-    settings = SMALL | {"ppo.iterations": iterations, "logging.interval": 1, "logging.checkpoint_interval": 10}
+    """Looks at a small training of `iterations` in `run_dir`, a checkpoint every fifty iterations."""
+    settings = SMALL | {"ppo.iterations": iterations, "logging.interval": 1, "logging.checkpoint_interval": 50}
     settings["logging.evaluation_episodes"] = 0
     looks: list[Look] = []
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playground_amp.experiments.attempts import Attempt, start_command
+from playground_amp.experiments.attempts import Attempt, QuickStart, start_command
 
 SMALL = {
     "env.num_envs": 8,
@@ -40,6 +40,7 @@ BEFORE_END, AT_END = ("start", "compiling", "row", "save", "evaluation", "report
 PAUSES = {"start": 0.3, "compiling": 0.4, "evaluation": 0.2}  # after a moment at most, as a share of a whole run
 DAMAGE = ("none", "none", "none", "cut", "bit", "row")  # done to what a killed process left
 LONGEST = 900.0  # s a process may take without being killed
+TOUCHES = 200  # of files of the checkpoints, of which one is the last
 PER_RUN = 8  # faults before a run is left to its end
 WHERE = (
     "before the first checkpoint",
@@ -144,18 +145,21 @@ def disturb(folder: Path, rng: random.Random, tally: Tally, took: float, start: 
     moment = rng.choice(AT_END if is_trained(folder) else BEFORE_END)
     number = rng.choice((signal.SIGKILL,) * 9 + (signal.SIGTERM,))
     rows, limit, parts = len(read_rows(folder)), time.monotonic() + LONGEST, unfinished(folder)
-    attempt = start(settings_of(folder), folder.with_suffix(".log"))
+    arguments, log = settings_of(folder), folder.with_suffix(".log")
+    dies = isinstance(start, QuickStart) and moment == "save"  # by itself: from outside, most saves are over too soon
+    attempt = start(arguments, log, dies_at=rng.randint(1, TOUCHES)) if dies else start(arguments, log)
     wanted = rows + rng.randint(1, 6)
-    while attempt.poll() is None and time.monotonic() < limit and not reached(moment, folder, wanted, parts):
-        time.sleep(0.002)
+    while attempt.poll() is None and time.monotonic() < limit and (dies or not reached(moment, folder, wanted, parts)):
+        time.sleep(0.003)
     time.sleep(rng.uniform(0.0, PAUSES.get(moment, 0.0) * took + 0.02))
-    if time.monotonic() < limit and attempt.poll() is None:
+    if not dies and time.monotonic() < limit and attempt.poll() is None:
         attempt.signal(number)
         while attempt.poll() is None and time.monotonic() < limit:
             time.sleep(0.01)
     code = ended(attempt, tally)
     if code == 0:
         return False
+    number = signal.SIGKILL if dies else number
     if code not in (-number, 128 + number) or time.monotonic() > limit:
         tally.lost.append(f"{folder} ended with code {code}: {attempt.said()}")
         return False

@@ -165,6 +165,7 @@ class Checkpoints:
         """Write a checkpoint; an interrupted save leaves the earlier ones as they were. OSError when it cannot."""
         if iteration in self._manager.all_steps():
             return
+        _hush_dropped_work()  # before it fails: threads complain at once
         about = sealed(about, state)
         arguments = ocp.args.Composite(state=ocp.args.StandardSave(state), about=ocp.args.JsonSave(about))
         metrics = None if score is None else {SCORE: score}
@@ -172,7 +173,6 @@ class Checkpoints:
             with _quiet():
                 self._manager.save(iteration, args=arguments, metrics=metrics, force=True)
         except ValueError as error:  # TensorStore's, which wraps the operating system's
-            _hush_dropped_work()
             raise _of_the_disk(error) from None
         folder = self.folder / str(iteration)
         for path in [*folder.rglob("*"), folder, self.folder]:

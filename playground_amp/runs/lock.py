@@ -48,8 +48,9 @@ def _lock(run_dir: Path) -> int:
                 raise
             say(f"the file system of '{run_dir}' knows no locks: see to it that nothing else trains there")
         if _is_named(descriptor, path):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            with suppress(OSError):  # as where the disk is full: it is locked all the same, by somebody unknown
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
             return descriptor
         os.close(descriptor)
 
