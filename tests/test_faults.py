@@ -402,6 +402,14 @@ def do_damage(checkpoint: Path, steps: list) -> None:
             file.write_bytes(what if kind == "replace" else content[:offset] + what + content[offset:])
 
 
+@pytest.mark.parametrize("text", ["[]", "7", '{"commit_timestamp_nsecs": "x"}'])
+def test_dates_of_a_checkpoint_that_are_none_cost_the_dates_alone(whole_run, tmp_path, amp, text):
+    copy = shutil.copytree(whole_run / "checkpoints", tmp_path / "checkpoints")
+    (copy / "4" / "_CHECKPOINT_METADATA").write_text(text)
+    with Checkpoints(copy, read_only=True) as found:
+        assert found.restore(amp, 4)[1]["iteration"] == 4
+
+
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "derandomize": True}
 
 

@@ -41,6 +41,7 @@ SIZES = (
     "env.num_envs, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, amp.window, "
     "amp.normalization and the like"
 )
+DATES = "_CHECKPOINT_METADATA"  # when a checkpoint was made, and by what: nothing that is needed to read it
 UNFINISHED = "*.orbax-checkpoint-tmp*"  # what a kill leaves of a save
 
 
@@ -94,14 +95,31 @@ class Checkpoints:
                 read_only=read_only,
                 enable_async_checkpointing=False,
             )
-        with _quiet():
-            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        self._manager = self._open(options)
 
     def __enter__(self) -> Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._manager.close()
+
+    def _open(self, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+        """Orbax's manager, which reads the dates of all checkpoints at once: those that stop it are renamed."""
+        dates = sorted(self.folder.glob(f"[0-9]*/{DATES}"))
+        while True:
+            try:
+                with _quiet():
+                    return ocp.CheckpointManager(self.folder.absolute(), options=options)
+            except OSError:
+                raise
+            except Exception:  # a different type for every kind of damage
+                if not dates:
+                    raise
+                file = dates.pop()
+                try:
+                    file.rename(_free(file.with_name(f"{DATES}.damaged")))
+                except OSError as error:
+                    raise InputError(f"'{file}' cannot be read, nor moved: {error.strerror}") from None
 
     def _lay_scores_aside(self) -> None:
         """Scores that cannot be read are renamed, and those checkpoints have none: Orbax reads all of them at once."""
@@ -223,7 +241,7 @@ class Checkpoints:
             with _quiet():
                 arguments = ocp.args.Composite(about=ocp.args.JsonRestore())
                 about = self._manager.restore(iteration, args=arguments)["about"]
-            if about.get("iteration", iteration) == iteration and (
+            if about["iteration"] == iteration and (
                 SEAL not in about or about[SEAL]["about"] == checksum_of_about(about)
             ):
                 return about
