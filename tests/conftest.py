@@ -223,6 +223,17 @@ def make_env(robot: Robot, native: Physics, reference_of: Callable[[int], Refere
     return make
 
 
+@pytest.fixture
+def instant(monkeypatch):
+    """Training that counts iterations and computes nothing, for tests of what happens around it."""
+    from training_runs import make_instant_chunk
+
+    from playground_amp.training import loop
+
+    monkeypatch.setattr(loop, "make_chunk", make_instant_chunk)
+    return make_instant_chunk
+
+
 def roll(physics: Physics, qpos: np.ndarray, qvel: np.ndarray, targets: np.ndarray) -> PhysicsState:
     """States [T, B, ...] of a rollout."""
 

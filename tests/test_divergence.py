@@ -128,6 +128,10 @@ def in_discriminator(state):
     return state.replace(discriminator=state.discriminator.replace(params=with_nan(state.discriminator.params)))
 
 
+def in_statistics(state):
+    return state.replace(statistics=with_nan(state.statistics))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "part"),
@@ -135,9 +139,12 @@ def in_discriminator(state):
         (in_actor, "the actor's weights"),
         (in_critic, "the critic's weights"),
         (in_discriminator, "discriminator's weights"),
+        (in_statistics, "the running statistics of the observations"),
     ],
 )
-def test_a_nan_in_a_network_is_recovered_from_and_explained(tmp_path, monkeypatch, capsys, spoil, part):
+def test_a_nan_in_a_network_or_its_statistics_is_recovered_from_and_explained(
+    tmp_path, monkeypatch, capsys, spoil, part
+):
     spoil_once(monkeypatch, spoil)
     folder = run(tmp_path / "run")
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

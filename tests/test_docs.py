@@ -147,7 +147,7 @@ def test_options_that_are_spoken_of_exist() -> None:
         "train": ["--config", "a"],
         "doctor": ["--config", "a"],
     }
-    needed |= {"retarget": ["take", "--out", "a"], "results": ["run"]}
+    needed |= {"retarget": ["take", "--out", "a"], "results": ["run"], "soak": ["kills"]}
     needed |= {"export": ["run", "--out", "a"], "deploy": ["a"], "transfer": ["run"]}
     names = {*command_line.COMMANDS, *(path.stem for path in (ROOT / "scripts").glob("*.py"))}
     parsers = [read_arguments(name, needed.get(name, []))[0] for name in names]

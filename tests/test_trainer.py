@@ -74,26 +74,6 @@ def finished(tmp_path_factory) -> Path:
     return run(tmp_path_factory.mktemp("runs") / "finished", "logging.wandb=offline")
 
 
-@pytest.fixture
-def instant(monkeypatch):
-    """Training that counts iterations and computes nothing, for tests of what happens around it."""
-
-    def make_chunk(amp, length):
-        def chunk(state, count):
-            metrics = {
-                "loss": np.zeros(length),
-                "episode_length": np.full(length, 6.0),
-                "forward_velocity": np.zeros(length),
-                "task_reward": np.full(length, 1.0 / (1 + state.iteration)),  # the first checkpoint is the best
-            }
-            return state.replace(iteration=state.iteration + count), metrics
-
-        return chunk
-
-    monkeypatch.setattr(loop, "make_chunk", make_chunk)
-    return make_chunk
-
-
 def test_every_iteration_is_logged_once_with_the_discriminator_means(finished):
     assert [row["iteration"] for row in rows(finished)] == [1, 2, 3, 4]
     assert all(np.isfinite([row["disc_real_mean"], row["disc_fake_mean"]]).all() for row in rows(finished))

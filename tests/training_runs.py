@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from playground_amp.amp import AMP
@@ -43,6 +44,21 @@ def program_of(amp: AMP) -> Hashable:
     ppo = dataclasses.replace(amp.config.ppo, iterations=1)
     settings = dataclasses.replace(amp.config, logging=LoggingConfig(), ppo=ppo)
     return repr(settings), amp.env.reference.clip_set.sha256, type(amp.env.task)
+
+
+def make_instant_chunk(amp: AMP, length: int) -> loop.Chunk:
+    """Iterations that are counted and compute nothing, for tests of what happens around them."""
+
+    def chunk(state, count):
+        metrics = {
+            "loss": np.zeros(length),
+            "episode_length": np.full(length, 6.0),
+            "forward_velocity": np.zeros(length),
+            "task_reward": np.full(length, 1.0 / (1 + state.iteration)),  # the first checkpoint is the best
+        }
+        return state.replace(iteration=state.iteration + count), metrics
+
+    return chunk
 
 
 @contextmanager

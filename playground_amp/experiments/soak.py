@@ -7,22 +7,23 @@ killed, stopped and damaged on the way: its rows and final numbers must be those
 from __future__ import annotations
 
 import json
-import os
 import random
+import resource
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from playground_amp.experiments.attempts import Attempt, QuickStart, start_command
 
 SMALL = {
     "env.num_envs": 8,
     "env.episode_length": 6,
     "ppo.rollout_length": 4,
     "ppo.epochs": 2,
-    "ppo.iterations": 40,
+    "ppo.iterations": 16,
     "networks.actor": [16],
     "networks.critic": [16],
     "amp.hidden": [16],
@@ -35,11 +36,23 @@ SMALL = {
     "logging.video_seconds": 0,
 }
 CLOCK = ("seconds", "env_steps_per_second")  # of a row, which no two runs share
-MOMENTS = ("start", "compiling", "row", "save", "evaluation")  # a process is killed at
-PAUSES = {"start": 0.2, "compiling": 0.4, "evaluation": 0.2}  # after it at most, as a share of an undisturbed run
+BEFORE_END, AT_END = ("start", "compiling", "row", "save", "evaluation", "report"), ("start", "evaluation", "report")
+PAUSES = {"start": 0.3, "compiling": 0.4, "evaluation": 0.2}  # after a moment at most, as a share of a whole run
 DAMAGE = ("none", "none", "none", "cut", "bit", "row")  # done to what a killed process left
-LONGEST = 600.0  # s a process may take without being killed
-PER_RUN = 6  # faults before a run is left to its end
+LONGEST = 900.0  # s a process may take without being killed
+TOUCHES = 200  # of files of the checkpoints, of which one is the last
+PER_RUN = 8  # faults before a run is left to its end
+WHERE = (
+    "before the first checkpoint",
+    "while saving the first checkpoint",
+    "between two checkpoints",
+    "while saving",
+    "in the final evaluation",
+    "in the report",
+    "after the end",
+)  # a kill may fall
+
+Start = Callable[[list[str], Path], Attempt]  # the arguments of `playground-amp train`, and a file for what it says
 
 
 @dataclass
@@ -47,78 +60,151 @@ class Tally:
     """What was tried, and what was lost."""
 
     tried: Counter = field(default_factory=Counter)
+    fell: Counter = field(default_factory=Counter)  # kills, by what the run was doing: WHERE
     lost: list[str] = field(default_factory=list)
     runs: int = 0
+    attempts: int = 0  # processes started
+    cpu: float = 0.0  # s they took, all together
 
     def lines(self) -> list[str]:
         """For people."""
         counts = [f"  {count:5}  {what}" for what, count in sorted(self.tried.items())]
+        fell = [f"  {self.fell[where]:5}  {where}" for where in WHERE]
         lost = [f"  lost: {one}" for one in self.lost] or ["  nothing was lost"]
-        return [f"{self.runs} runs to their end, {self.tried.total()} faults:", *counts, *lost]
+        each = self.cpu / max(self.attempts, 1)
+        return [
+            f"{self.runs} runs to their end, {self.tried.total()} faults, {each:.1f} CPU s a process:",
+            *counts,
+            f"{self.fell.total()} of them kills, which fell:",
+            *fell,
+            *lost,
+        ]
 
 
-def command(run_dir: Path) -> list[str]:
-    """The one command that starts the run, and goes on with it."""
+def settings_of(run_dir: Path) -> list[str]:
+    """Arguments of the one command that starts the run, and goes on with it."""
     settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    start = [sys.executable, "-m", "playground_amp", "train", "--config", "ppo_amass_training"]
-    return [*start, "--resume", "auto", "--run-dir", str(run_dir), *settings]
+    return ["--config", "ppo_amass_training", "--resume", "auto", "--run-dir", str(run_dir), *settings]
 
 
-def soak(out: Path, *, seconds: float, kills: int, seed: int = 0) -> Tally:
-    """Train under faults for `seconds` or until `kills` faults, in the folder `out`."""
+def soak(
+    out: Path, *, seconds: float, kills: int, seed: int = 0, start: Start = start_command, watch: Callable | None = None
+) -> Tally:
+    """Train under faults for `seconds` or until `kills` times SIGKILL, in the folder `out`.
+
+    `start` starts a process that trains; `watch` is called with the tally after every run.
+    """
     rng, tally, end = random.Random(seed), Tally(), time.monotonic() + seconds
-    began = time.monotonic()
-    if code := subprocess.run(command(out / "undisturbed"), stderr=subprocess.DEVNULL, check=False).returncode:
-        tally.lost.append(f"the undisturbed run itself ended with code {code}")
-        return tally
-    took = time.monotonic() - began
-    while time.monotonic() < end and tally.tried.total() < kills:
-        folder = out / f"run-{tally.runs}"
-        before = tally.tried.total()
-        while tally.tried.total() < min(kills, before + PER_RUN) and time.monotonic() < end:
-            if not disturb(folder, rng, tally, took):
+    took = 0.0
+    for name in ("undisturbed", "again"):  # the first one may compile what the others find compiled
+        began = time.monotonic()
+        code, said = to_its_end(out / name, tally, start)
+        if code:
+            tally.lost.append(f"the undisturbed run itself ended with code {code}: {said}")
+            return tally
+        took = time.monotonic() - began
+    tally.lost += [f"again: {what}" for what in differences(out / "undisturbed", out / "again")]
+    while time.monotonic() < end and tally.fell.total() < kills:
+        folder, faults = out / f"run-{tally.runs}", 0
+        while faults < PER_RUN and time.monotonic() < end and tally.fell.total() < kills:
+            if not disturb(folder, rng, tally, took, start):
                 break
-        process = subprocess.run(command(folder), stderr=subprocess.PIPE, text=True, check=False)
-        if process.returncode:
-            tally.lost.append(f"{folder} ended with code {process.returncode}: {process.stderr[-500:]}")
+            faults += 1
+        code, said = to_its_end(folder, tally, start)
+        if code:
+            tally.lost.append(f"{folder} ended with code {code}: {said}")
         else:
             tally.lost += [f"{folder}: {what}" for what in differences(out / "undisturbed", folder)]
         tally.runs += 1
+        if watch:
+            watch(tally)
     return tally
 
 
-def disturb(folder: Path, rng: random.Random, tally: Tally, took: float) -> bool:
+def to_its_end(folder: Path, tally: Tally, start: Start) -> tuple[int, str]:
+    """Exit code of the run left alone, and the end of what it said."""
+    attempt = start(settings_of(folder), folder.with_suffix(".log"))
+    limit = time.monotonic() + LONGEST
+    while attempt.poll() is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    return ended(attempt, tally), attempt.said()
+
+
+def ended(attempt: Attempt, tally: Tally) -> int:
+    """Exit code of a process that has ended, or that is ended here for it hangs; it enters the tally."""
+    if attempt.poll() is None:
+        attempt.signal(signal.SIGKILL)
+    code = attempt.wait()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    tally.attempts, tally.cpu = tally.attempts + 1, used.ru_utime + used.ru_stime
+    return code
+
+
+def disturb(folder: Path, rng: random.Random, tally: Tally, took: float, start: Start) -> bool:
     """Start the run, stop it at a random moment, and damage what it left; False when it came to its end before."""
-    moment, number = rng.choice(MOMENTS), rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
-    process = subprocess.Popen(command(folder), stderr=subprocess.PIPE, text=True, start_new_session=True)
-    rows, limit = len(read_rows(folder)), time.monotonic() + LONGEST
-    wanted = rows + rng.randint(1, 12)
-    while process.poll() is None and time.monotonic() < limit and not reached(moment, folder, wanted):
-        time.sleep(0.002)
+    moment = rng.choice(AT_END if is_trained(folder) else BEFORE_END)
+    number = rng.choice((signal.SIGKILL,) * 9 + (signal.SIGTERM,))
+    rows, limit, parts = len(read_rows(folder)), time.monotonic() + LONGEST, unfinished(folder)
+    arguments, log = settings_of(folder), folder.with_suffix(".log")
+    dies = isinstance(start, QuickStart) and moment == "save"  # by itself: from outside, most saves are over too soon
+    attempt = start(arguments, log, dies_at=rng.randint(1, TOUCHES)) if dies else start(arguments, log)
+    wanted = rows + rng.randint(1, 6)
+    while attempt.poll() is None and time.monotonic() < limit and (dies or not reached(moment, folder, wanted, parts)):
+        time.sleep(0.003)
     time.sleep(rng.uniform(0.0, PAUSES.get(moment, 0.0) * took + 0.02))
-    if process.poll() is None:
-        os.killpg(process.pid, number)
-    said = process.communicate()[1]
-    if process.returncode == 0:
+    if not dies and time.monotonic() < limit and attempt.poll() is None:
+        attempt.signal(number)
+        while attempt.poll() is None and time.monotonic() < limit:
+            time.sleep(0.01)
+    code = ended(attempt, tally)
+    if code == 0:
         return False
-    if process.returncode not in (-number, 128 + number):
-        tally.lost.append(f"{folder} ended with code {process.returncode}: {said[-500:]}")
+    number = signal.SIGKILL if dies else number
+    if code not in (-number, 128 + number) or time.monotonic() > limit:
+        tally.lost.append(f"{folder} ended with code {code}: {attempt.said()}")
         return False
+    if code == -signal.SIGKILL:
+        tally.fell[where_it_fell(folder, parts)] += 1
     damage = rng.choice(DAMAGE)
     done = damaged(folder, damage, rng) if damage != "none" else ""
     tally.tried[f"{signal.Signals(number).name} at {moment}{done}"] += 1
     return True
 
 
-def reached(moment: str, folder: Path, rows: int) -> bool:
-    """Whether a run is where it is to be stopped."""
-    checkpoints = folder / "checkpoints"
+def where_it_fell(folder: Path, before: set[Path]) -> str:
+    """What a run that was killed had been doing: one of WHERE; `before` is what earlier kills left of saves."""
+    saved = any(path.name.isdigit() for path in (folder / "checkpoints").glob("*"))
+    if unfinished(folder) - before:
+        return "while saving" if saved else "while saving the first checkpoint"
+    if not saved:
+        return "before the first checkpoint"
+    if not is_trained(folder):
+        return "between two checkpoints"
+    if (folder / "report.html").exists():
+        return "after the end"
+    return "in the report" if (folder / "evaluation.json").exists() else "in the final evaluation"
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether a run has its last checkpoint."""
+    return (folder / "checkpoints" / str(SMALL["ppo.iterations"])).exists()
+
+
+def unfinished(folder: Path) -> set[Path]:
+    """Saves under way, or what a kill left of them."""
+    return set((folder / "checkpoints").glob("*.orbax-checkpoint-tmp*"))
+
+
+def reached(moment: str, folder: Path, rows: int, before: set[Path]) -> bool:
+    """Whether a run is where it is to be stopped; `before` is what earlier kills left of saves."""
     if moment == "row":
         return len(read_rows(folder)) >= rows
     if moment == "save":
-        return any(checkpoints.glob("*.orbax-checkpoint-tmp*"))
+        return bool(unfinished(folder) - before)
     if moment == "evaluation":
-        return (checkpoints / str(SMALL["ppo.iterations"])).exists()
+        return is_trained(folder)
+    if moment == "report":
+        return is_trained(folder) and (folder / "evaluation.json").exists()
     return moment == "start" or (folder / "config.yaml").exists()
 
 

@@ -42,6 +42,7 @@ SIZES = (
     "env.num_envs, env.randomize, networks, amp.replay_size, or the discriminator's shape: amp.hidden, amp.trunk, "
     "amp.window, amp.normalization and the like"
 )
+DATES = "_CHECKPOINT_METADATA"  # when a checkpoint was made, and by what: nothing that is needed to read it
 UNFINISHED = "*.orbax-checkpoint-tmp*"  # what a kill leaves of a save
 
 
@@ -95,14 +96,31 @@ class Checkpoints:
                 read_only=read_only,
                 enable_async_checkpointing=False,
             )
-        with _quiet():
-            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        self._manager = self._open(options)
 
     def __enter__(self) -> Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._manager.close()
+
+    def _open(self, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+        """Orbax's manager, which reads the dates of all checkpoints at once: those that stop it are renamed."""
+        dates = sorted(self.folder.glob(f"[0-9]*/{DATES}"))
+        while True:
+            try:
+                with _quiet():
+                    return ocp.CheckpointManager(self.folder.absolute(), options=options)
+            except OSError:
+                raise
+            except Exception:  # a different type for every kind of damage
+                if not dates:
+                    raise
+                file = dates.pop()
+                try:
+                    file.rename(_free(file.with_name(f"{DATES}.damaged")))
+                except OSError as error:
+                    raise InputError(f"'{file}' cannot be read, nor moved: {error.strerror}") from None
 
     def _lay_scores_aside(self) -> None:
         """Scores that cannot be read are renamed, and those checkpoints have none: Orbax reads all of them at once."""
@@ -166,6 +184,7 @@ class Checkpoints:
         """Write a checkpoint; an interrupted save leaves the earlier ones as they were. OSError when it cannot."""
         if iteration in self._manager.all_steps():
             return
+        _hush_dropped_work()  # before it fails: threads complain at once
         about = sealed(about, state)
         arguments = ocp.args.Composite(state=ocp.args.StandardSave(_stored(state)), about=ocp.args.JsonSave(about))
         metrics = None if score is None else {SCORE: score}
@@ -207,7 +226,7 @@ class Checkpoints:
                 state = self._manager.restore(iteration, args=arguments)["state"]
             state = state.replace(env=_filled(state.env, template.env))
         except Exception:  # Orbax raises a different type for every kind of damage
-            _hush_dropped_reads()
+            _hush_dropped_work()
             if seal:
                 raise self._damaged(iteration) from None
             raise InputError(
@@ -224,7 +243,7 @@ class Checkpoints:
             with _quiet():
                 arguments = ocp.args.Composite(about=ocp.args.JsonRestore())
                 about = self._manager.restore(iteration, args=arguments)["about"]
-            if about.get("iteration", iteration) == iteration and (
+            if about["iteration"] == iteration and (
                 SEAL not in about or about[SEAL]["about"] == checksum_of_about(about)
             ):
                 return about
@@ -244,8 +263,8 @@ class Checkpoints:
 
 
 @functools.cache
-def _hush_dropped_reads() -> None:
-    """Nothing is printed, from now on, of the reads that Orbax drops when one fails: their threads complain late."""
+def _hush_dropped_work() -> None:
+    """Nothing is printed, from now on, of what Orbax drops when a read or write fails: its threads complain late."""
     tell = sys.unraisablehook
 
     def hush(args: sys.UnraisableHookArgs) -> None:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from playground_amp.core.errors import InputError
@@ -24,7 +24,8 @@ def locked(run_dir: Path) -> Generator[None]:
     try:
         yield
     finally:
-        (run_dir / FILE).unlink(missing_ok=True)  # before the lock is let go of: see `_lock`
+        with suppress(OSError):  # as where the disk is read-only by now: a file that stays locks nothing
+            (run_dir / FILE).unlink()  # before the lock is let go of: see `_lock`
         os.close(descriptor)
 
 
@@ -47,8 +48,9 @@ def _lock(run_dir: Path) -> int:
                 raise
             say(f"the file system of '{run_dir}' knows no locks: see to it that nothing else trains there")
         if _is_named(descriptor, path):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            with suppress(OSError):  # as where the disk is full: it is locked all the same, by somebody unknown
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
             return descriptor
         os.close(descriptor)
 
