@@ -11,6 +11,7 @@ import numpy as np
 from playground_amp.amp import AMP, TrainState
 from playground_amp.builder import make_amp, resolve_here
 from playground_amp.config import load_config
+from playground_amp.core.types import Dynamics
 from playground_amp.envs.physics.native import NativePhysics
 from playground_amp.experiments.seed_tables import markdown, spread
 from playground_amp.robots import Robot
@@ -31,9 +32,9 @@ class ExplodingPhysics(NativePhysics):
         self.share, self.rng, self.blasts = 0.0, np.random.default_rng(0), 0
 
     def _host_step(
-        self, qpos: jax.Array, qvel: jax.Array, warmstart: jax.Array, ctrl: jax.Array
+        self, qpos: jax.Array, qvel: jax.Array, warmstart: jax.Array, ctrl: jax.Array, dynamics: Dynamics | None
     ) -> tuple[np.ndarray, ...]:
-        after = super()._host_step(qpos, qvel, warmstart, ctrl)
+        after = super()._host_step(qpos, qvel, warmstart, ctrl, dynamics)
         hit = np.argwhere(self.rng.random(after[1].shape[:-1]) < self.share)
         for robot in hit:
             after[1][(*robot, self.rng.integers(after[1].shape[-1]))] = self.rng.choice(BLASTS)
