@@ -18,7 +18,14 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from playground_amp.core.errors import InputError, Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core.errors import (
+    Followed,
+    InputError,
+    Interrupted,
+    OtherProcessLost,
+    TrainingCollapsed,
+    TrainingDiverged,
+)
 from playground_amp.core.reporter import LOGGER, Bar, Reporter
 
 if TYPE_CHECKING:
@@ -48,6 +55,10 @@ def run(main: Callable[[], int | None]) -> None:
         _say_and_exit(str(error), COLLAPSED)
     except Interrupted as error:
         _say_and_exit(str(error), 128 + error.signal)
+    except Followed as error:
+        sys.exit(error.code)
+    except OtherProcessLost as error:
+        _leave(f"error: {error}", FAILED)
     except KeyboardInterrupt:
         _leave()
     except BrokenPipeError:  # whoever read our output has left, for example `| head`
@@ -56,7 +67,7 @@ def run(main: Callable[[], int | None]) -> None:
         if isinstance(error, OSError) and error.errno in DISK:
             _refuse(f"cannot write '{error.filename or 'the output'}': {error.strerror}")
         if "RESOURCE_EXHAUSTED" in str(error):
-            _refuse("out of memory; lower env.num_envs, ppo.rollout_length, amp.batch_size or amp.replay_size")
+            _refuse("out of memory; lower env.num_envs, ppo.batch_size, amp.batch_size or amp.replay_size")
         if "KeyboardInterrupt" in str(error) and type(error).__name__ == "JaxRuntimeError":
             _leave()  # Ctrl-C came while JAX was calling back
         raise
@@ -184,8 +195,11 @@ def _hush() -> None:
     logging.disable(logging.CRITICAL)
 
 
-def _leave() -> NoReturn:
-    """End at once: computations under way in JAX's threads crash a Python that shuts down under them."""
-    print("stopped by Ctrl-C", file=sys.stderr, flush=True)
+def _leave(message: str = "stopped by Ctrl-C", code: int = INTERRUPTED) -> NoReturn:
+    """End at once: computations under way in JAX's threads crash a Python that shuts down under them.
+
+    Nor are processes waited for that are gone, or wait for this one.
+    """
+    print(message, file=sys.stderr, flush=True)
     sys.stdout.flush()
-    os._exit(INTERRUPTED)
+    os._exit(code)

@@ -14,6 +14,7 @@ from flax import struct
 
 from playground_amp.config import EnvConfig, FittedEnvConfig, asks_for_every_way
 from playground_amp.core import rotations
+from playground_amp.core.devices import per_device
 from playground_amp.core.errors import InputError
 from playground_amp.core.terms import mirror_of
 from playground_amp.core.types import Frame, Outcome, PhysicsState
@@ -140,7 +141,7 @@ class Env:
         """
         config = self.config
         target = self.reference.mean_pose + self.action_scale * action
-        physics = self.physics.step(state.physics, jnp.clip(target, *self.joint_range.T))
+        physics = per_device(self.physics.step)(state.physics, jnp.clip(target, *self.joint_range.T))
         sound = is_sound(physics)
         physics = jax.tree.map(lambda new, old: select(sound, new, old), physics, state.physics)
         previous, current = frame_of(state.physics), frame_of(physics)
@@ -213,7 +214,7 @@ class Env:
         qvel = jnp.where(at_home, 0.0, self.reference.qvel[indices])
         noise = self.config.start_noise * jax.random.uniform(noise_key, (count, self.num_actions), minval=-1.0)
         qpos = qpos.at[:, 7:].set(jnp.clip(qpos[:, 7:] + noise, *self.joint_range.T))
-        physics = _lift(self.physics.init(qpos, qvel))
+        physics = _lift(per_device(self.physics.init)(qpos, qvel))
         standing = self.features(frame_of(physics), frame_of(physics))
         velocity = jnp.where(at_home, 0.0, reference.command[indices])
         return physics, jnp.where(at_home[..., None], standing[:, None], reference.windows[indices]), velocity
