@@ -179,7 +179,7 @@ def test_a_process_that_is_killed_ends_the_others_and_all_go_on_by_the_same_line
     (code, said) = ended(both)[1 - killed]
     assert code != 0
     if killed == 1:
-        assert "another process of this training is gone" in said
+        assert "another process of this training is gone" in said, said
         assert "Traceback" not in said
     both = ended(start_two(run_dir))
     assert [code for code, _ in both] == [0, 0], both

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -65,11 +66,14 @@ def run(main: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK:
-            _refuse(f"cannot write '{error.filename or 'the output'}': {error.strerror}")
+            _break_off(f"cannot write '{error.filename or 'the output'}': {error.strerror}")
         if "RESOURCE_EXHAUSTED" in str(error):
             _refuse("out of memory; lower env.num_envs, ppo.batch_size, amp.batch_size or amp.replay_size")
         if "KeyboardInterrupt" in str(error) and type(error).__name__ == "JaxRuntimeError":
             _leave()  # Ctrl-C came while JAX was calling back
+        if _is_one_of_several():
+            traceback.print_exc()
+            _break_off("this process of a training in several ends with what stands above", FAILED)
         raise
 
 
@@ -180,6 +184,18 @@ class ConsoleBar(Bar):
 
 def _refuse(message: str, code: int = BAD_INPUT) -> NoReturn:
     _say_and_exit(f"error: {message}", code)
+
+
+def _break_off(message: str, code: int = BAD_INPUT) -> NoReturn:
+    """Refuse in the middle of a training: other processes, which wait for this one, are not waited for."""
+    if _is_one_of_several():
+        _leave(f"error: {message}", code)
+    _refuse(message, code)
+
+
+def _is_one_of_several() -> bool:
+    jax = sys.modules.get("jax")  # --help answers without it
+    return jax is not None and jax.distributed.is_initialized()
 
 
 def _say_and_exit(message: str, code: int) -> NoReturn:

@@ -35,6 +35,7 @@ from playground_amp.training.final_evaluation import evaluate_and_show
 from playground_amp.training.footprint import out_of_memory
 from playground_amp.training.progress import summary
 
+LOST = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "heartbeat")  # what JAX says of a process gone
 REMEDY = "lower the upper end of ppo.learning_rate_range or amp.discriminator_lr"
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
@@ -112,7 +113,7 @@ class TrainingLoop:
                 mode = wandb_logger.choose_mode(logging.wandb)
                 self.wandb = wandb_logger.start(mode, self.path, logging.wandb_project, to_dict(self.config))
             try:
-                with devices.on_all_devices():
+                with devices.on_all_devices(), _failures_told(self.amp, self.path):
                     state = devices.local(devices.gather(self._train(state)))
                 if self.leads:
                     self._finish(state)
@@ -182,9 +183,8 @@ class TrainingLoop:
         began, before, series = time.perf_counter(), self.seconds, []
         while len(series) < count and not (series and any(devices.largest([_first(stop)]))):
             previous = state
-            with _failures_told(self.amp, self.path):
-                state, metrics = chunk(state, 1)
-                row = {name: float(values[0]) for name, values in jax.device_get(metrics).items()}
+            state, metrics = chunk(state, 1)
+            row = {name: float(values[0]) for name, values in jax.device_get(metrics).items()}
             self._check_numbers({"iteration": iteration + len(series) + 1, **row}, previous, state)
             series.append(row)
         self.seconds = before + (time.perf_counter() - began)
@@ -286,10 +286,10 @@ def _failures_told(amp: AMP, path: Path) -> Generator[None]:
     """What fails on the devices, told: InputError where memory ran out, OtherProcessLost where a process is gone."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
         if "RESOURCE_EXHAUSTED" in str(error):
             raise out_of_memory(amp) from None
-        if jax.process_count() == 1:
+        if jax.process_count() == 1 or not any(sign in str(error) for sign in LOST):
             raise
         reason = str(error).splitlines()[0][:120]
         raise OtherProcessLost(
