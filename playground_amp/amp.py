@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from playground_amp.config import ResolvedConfig, is_enabled, with_hyperparams
+from playground_amp.core.devices import replicate, shard
 from playground_amp.core.quiet_imports import running_statistics
 from playground_amp.core.types import Outcome, Transition
 from playground_amp.discriminator.motion_prior import DiscriminatorState, Metrics, MotionPrior
@@ -84,7 +85,7 @@ class AMP:
             actor=self.actor.init(actor_key, self.actor_input(observation)),
             critic=self.critic.init(critic_key, privileged),
         )
-        return TrainState(
+        state = TrainState(
             policy=ppo.PolicyState(params=params, opt_state=ppo.make_optimizer(self.config.ppo).init(params)),
             statistics=Statistics(
                 observation=running_statistics.init_state(observation[0]),
@@ -97,6 +98,7 @@ class AMP:
             iteration=jnp.int32(0),
             key=key,
         )
+        return laid_out(state)
 
     def train_iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
         """Collect, score with the discriminator as it was, update the discriminator, update the policy."""
@@ -110,21 +112,23 @@ class AMP:
             style = self.prior.style(state.discriminator, scores, state.iteration)
             clean = self.prior.clean_metrics(state.discriminator, inputs, scores, clean_key)
             metrics = {"amp_reward": jnp.mean(style)} | clean
-            state, disc_metrics = self.update_discriminator(state, inputs.reshape(-1, inputs.shape[-1]), disc_key)
+            fresh = replicate(inputs.reshape(-1, inputs.shape[-1]))
+            state, disc_metrics = self.update_discriminator(state, fresh, disc_key)
             metrics |= disc_metrics
         reward = self.reward(rollout.outcome, style)
         policy, ppo_metrics = self.update_policy(state, rollout, reward, ppo_key)
         episodes = count_episodes(state.episodes, rollout.outcome)
         metrics |= ppo_metrics | task_metrics(sound.outcome, episodes)
         metrics["diverged_rate"] = jnp.mean(rollout.outcome.diverged.astype(jnp.float32))
-        return state.replace(
+        state = state.replace(
             policy=policy,
             statistics=update_statistics(state.statistics, sound),
             env=env,
             episodes=episodes,
             iteration=state.iteration + 1,
             key=key,
-        ), metrics
+        )
+        return laid_out(state), replicate(metrics)
 
     def collect(self, state: TrainState, key: jax.Array) -> tuple[EnvState, Transition]:
         """One rollout [T, B] with the policy of `state`."""
@@ -134,7 +138,7 @@ class AMP:
             mean, log_std = self.policy(state.policy.params.actor, state.statistics, observation)
             action = mean + jnp.exp(log_std) * jax.random.normal(key, mean.shape)
             env, outcome = self.env.step(env, action)
-            return env, Transition(
+            return shard(env), Transition(
                 observation=observation,
                 privileged=privileged,
                 action=action,
@@ -204,7 +208,7 @@ class AMP:
         )
         if config.mirror:
             batch = self.with_reflections(state, rollout, batch)
-        batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
+        batch = replicate(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch))
         return ppo.update(state.policy, batch, key, self.actor.apply, self.critic.apply, config, state.iteration)
 
     def with_reflections(self, state: TrainState, rollout: Transition, batch: ppo.Batch) -> ppo.Batch:
@@ -227,6 +231,11 @@ class AMP:
         return jax.tree.map(lambda one, other: jnp.concatenate([one, other], axis=1), batch, reflected)
 
 
+def laid_out(state: TrainState) -> TrainState:
+    """A state as many devices hold it: each its share of the robots and a copy of all else."""
+    return replicate(state.replace(env=())).replace(env=shard(state.env))
+
+
 def without_diverged(samples: Samples, diverged: jax.Array) -> Samples:
     """Samples [T, B, ...] of which those whose physics `diverged` [T, B] are the last ones before them that did not.
 
@@ -239,7 +248,7 @@ def without_diverged(samples: Samples, diverged: jax.Array) -> Samples:
         rows = jnp.where(rows < 0, jnp.argmin(bad), rows)
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[rows].reshape(x.shape), samples)
 
-    return jax.lax.cond(jnp.any(diverged), replace, lambda samples: samples, samples)
+    return shard(jax.lax.cond(jnp.any(diverged), replace, lambda samples: samples, samples), axis=1)
 
 
 def update_statistics(statistics: Statistics, rollout: Transition) -> Statistics:

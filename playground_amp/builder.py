@@ -8,6 +8,7 @@ import jax
 
 from playground_amp.amp import AMP
 from playground_amp.config import CommandConfig, Config, ResolvedConfig, asks_for_gaits, resolve
+from playground_amp.core.devices import missing_accelerator
 from playground_amp.core.errors import InputError, listed
 from playground_amp.core.reporter import say
 from playground_amp.envs.env import Env
@@ -49,7 +50,11 @@ def robot_of(config: Config) -> Robot:
 def resolve_here(config: Config) -> ResolvedConfig:
     """Every `auto` replaced by what it means on this machine, and told."""
     resolved = resolve_quietly(config)
-    device = jax.devices()[0].device_kind
+    count, processes = jax.device_count(), jax.process_count()
+    device = f"{count} x {jax.devices()[0].device_kind}" if count > 1 else jax.devices()[0].device_kind
+    device += f" in {processes} processes" if processes > 1 else ""
+    if missing := missing_accelerator():
+        say(f"warning: training on the CPU: {missing}")
     say(
         f"{resolved.env.num_envs} robots, physics {resolved.env.physics}, PPO batches of {resolved.ppo.batch_size}, "
         f"discriminator batches of {resolved.amp.batch_size}, replay of {resolved.amp.replay_size}, on {device}"

@@ -14,11 +14,19 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from playground_amp.core.errors import InputError, Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core.errors import (
+    Followed,
+    InputError,
+    Interrupted,
+    OtherProcessLost,
+    TrainingCollapsed,
+    TrainingDiverged,
+)
 from playground_amp.core.reporter import LOGGER, Bar, Reporter
 
 if TYPE_CHECKING:
@@ -48,17 +56,24 @@ def run(main: Callable[[], int | None]) -> None:
         _say_and_exit(str(error), COLLAPSED)
     except Interrupted as error:
         _say_and_exit(str(error), 128 + error.signal)
+    except Followed as error:
+        sys.exit(error.code)
+    except OtherProcessLost as error:
+        _leave(f"error: {error}", FAILED)
     except KeyboardInterrupt:
         _leave()
     except BrokenPipeError:  # whoever read our output has left, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK:
-            _refuse(f"cannot write '{error.filename or 'the output'}': {error.strerror}")
+            _break_off(f"cannot write '{error.filename or 'the output'}': {error.strerror}")
         if "RESOURCE_EXHAUSTED" in str(error):
-            _refuse("out of memory; lower env.num_envs, ppo.rollout_length, amp.batch_size or amp.replay_size")
+            _refuse("out of memory; lower env.num_envs, ppo.batch_size, amp.batch_size or amp.replay_size")
         if "KeyboardInterrupt" in str(error) and type(error).__name__ == "JaxRuntimeError":
             _leave()  # Ctrl-C came while JAX was calling back
+        if _is_one_of_several():
+            traceback.print_exc()
+            _break_off("this process of a training in several ends with what stands above", FAILED)
         raise
 
 
@@ -171,6 +186,18 @@ def _refuse(message: str, code: int = BAD_INPUT) -> NoReturn:
     _say_and_exit(f"error: {message}", code)
 
 
+def _break_off(message: str, code: int = BAD_INPUT) -> NoReturn:
+    """Refuse in the middle of a training: other processes, which wait for this one, are not waited for."""
+    if _is_one_of_several():
+        _leave(f"error: {message}", code)
+    _refuse(message, code)
+
+
+def _is_one_of_several() -> bool:
+    jax = sys.modules.get("jax")  # --help answers without it
+    return jax is not None and jax.distributed.is_initialized()
+
+
 def _say_and_exit(message: str, code: int) -> NoReturn:
     print(message, file=sys.stderr)
     atexit.register(_hush)
@@ -184,8 +211,11 @@ def _hush() -> None:
     logging.disable(logging.CRITICAL)
 
 
-def _leave() -> NoReturn:
-    """End at once: computations under way in JAX's threads crash a Python that shuts down under them."""
-    print("stopped by Ctrl-C", file=sys.stderr, flush=True)
+def _leave(message: str = "stopped by Ctrl-C", code: int = INTERRUPTED) -> NoReturn:
+    """End at once: computations under way in JAX's threads crash a Python that shuts down under them.
+
+    Nor are processes waited for that are gone, or wait for this one.
+    """
+    print(message, file=sys.stderr, flush=True)
     sys.stdout.flush()
-    os._exit(INTERRUPTED)
+    os._exit(code)

@@ -33,6 +33,18 @@ class Interrupted(RuntimeError):
         self.signal = signal
 
 
+class OtherProcessLost(RuntimeError):
+    """A process of a training in several is gone, and the others cannot go on without it."""
+
+
+class Followed(RuntimeError):
+    """A training in several processes was ended by process 0, which has said why; `code` is its exit code."""
+
+    def __init__(self, code: int):
+        super().__init__("process 0 ended the training and said why")
+        self.code = code
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """'did you mean X?' for the choice nearest to `word`, or the list of all choices when none is near."""
     choices = sorted(choices)

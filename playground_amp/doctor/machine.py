@@ -15,6 +15,7 @@ from pathlib import Path
 import jax
 
 from playground_amp.config import ResolvedConfig
+from playground_amp.core.devices import missing_accelerator
 from playground_amp.doctor.finding import Finding
 from playground_amp.runs.run_directory import RUNS, SPACE_NEEDED
 from playground_amp.training.wandb_logger import choose_mode
@@ -44,6 +45,7 @@ class Machine:
     rendering: str  # yes, or why not
     wandb: str  # online, offline or off
     free_disk: float  # bytes
+    missing_accelerator: str = ""  # why the CPU computes though there seems to be a GPU
 
 
 @contextlib.contextmanager
@@ -73,6 +75,7 @@ def look_at_machine(config: ResolvedConfig, rendering: subprocess.Popen) -> Mach
         rendering=_rendered(rendering),
         wandb=wandb,
         free_disk=float(shutil.disk_usage(RUNS if RUNS.is_dir() else Path()).free),
+        missing_accelerator=missing_accelerator(),
     )
 
 
@@ -87,6 +90,8 @@ def examine_machine(machine: Machine) -> Iterator[Finding]:
             f"libegl1 and libgl1-mesa-dri, or set logging.video_seconds=0"
         )
         yield Finding("warning", "rendering", sentence)
+    if machine.missing_accelerator:
+        yield Finding("warning", "accelerator", f"this machine computes on its CPU: {machine.missing_accelerator}")
     if machine.backend != "cpu" and machine.physics == "native":
         sentence = "env.physics is native on a machine with an accelerator; auto would take mjx, which is faster there"
         yield Finding("warning", "physics", sentence)

@@ -14,6 +14,7 @@ from flax import struct
 
 from playground_amp.config import EnvConfig, FittedEnvConfig, RandomizeConfig, asks_for_every_way, is_enabled
 from playground_amp.core import rotations
+from playground_amp.core.devices import per_device
 from playground_amp.core.errors import InputError
 from playground_amp.core.terms import mirror_of
 from playground_amp.core.types import Frame, Outcome, PhysicsState
@@ -184,7 +185,8 @@ class Env:
         if servos is not None:
             target, servos = self.randomization.send(servos, target)
         push_key, noise_key = jax.random.split(jax.random.fold_in(state.key, RANDOMIZE))
-        physics = self.physics.step(self.randomization.push(push_key, state.physics, state.steps), target)
+        pushed = self.randomization.push(push_key, state.physics, state.steps)
+        physics = per_device(self.physics.step)(pushed, target)
         sound = is_sound(physics)
         physics = jax.tree.map(lambda new, old: select(sound, new, old), physics, state.physics)
         previous, current = frame_of(state.physics), frame_of(physics)
@@ -263,7 +265,7 @@ class Env:
         qvel = jnp.where(at_home, 0.0, self.reference.qvel[indices])
         noise = self.config.start_noise * jax.random.uniform(noise_key, (count, self.num_actions), minval=-1.0)
         qpos = qpos.at[:, 7:].set(jnp.clip(qpos[:, 7:] + noise, *self.joint_range.T))
-        physics = _lift(self.physics.init(qpos, qvel))
+        physics = _lift(per_device(self.physics.init)(qpos, qvel))
         standing = self.features(frame_of(physics), frame_of(physics))
         velocity = jnp.where(at_home, 0.0, reference.command[indices])
         return physics, jnp.where(at_home[..., None], standing[:, None], reference.windows[indices]), velocity

@@ -10,6 +10,7 @@ import optax
 from flax import struct
 
 from playground_amp.config import ResolvedPPOConfig, is_enabled
+from playground_amp.core.devices import shard
 from playground_amp.core.quiet_imports import compute_gae
 from playground_amp.learning.networks import ActorCriticParams, gaussian_entropy, gaussian_kl, gaussian_log_prob
 
@@ -115,7 +116,7 @@ def update(
     _, old_log_std = policy(policy_state.params.actor, data.observation[:1])
 
     def gradient_step(policy_state: PolicyState, rows: jax.Array) -> tuple[PolicyState, dict[str, jax.Array]]:
-        batch = jax.tree.map(lambda x: x[rows], data)
+        batch = shard(jax.tree.map(lambda x: x[rows], data))
         gradients, metrics = jax.grad(loss, has_aux=True)(
             policy_state.params, batch, old_log_std, policy, value, config
         )

@@ -23,10 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import struct
+from orbax.checkpoint._src.metadata.array_metadata_store import Store, Validator  # without a public name
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.config import Config, ResolvedConfig, to_dict
+from playground_amp.core import devices
 from playground_amp.core.errors import DamagedCheckpoint, InputError
 from playground_amp.core.files import to_disk
 from playground_amp.core.reporter import say
@@ -78,7 +80,8 @@ def tell_clips(about: Mapping[str, Any], amp: AMP) -> None:
 class Checkpoints:
     """The checkpoints of one run, in `folder`, by iteration. Use as a context manager.
 
-    The newest `kept` of them stay, and the one with the highest score.
+    The newest `kept` of them stay, and the one with the highest score. A checkpoint knows nothing of the devices it was
+    made on. Of several processes, process 0 alone has them.
     """
 
     def __init__(self, folder: Path, *, kept: int = 1, read_only: bool = False):
@@ -88,13 +91,16 @@ class Checkpoints:
                 shutil.rmtree(part, ignore_errors=True)
         self._lay_scores_aside()
         best = BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
+        if not read_only:
+            folder.mkdir(parents=True, exist_ok=True)
         with _quiet():
             options = ocp.CheckpointManagerOptions(
                 preservation_policy=AnyPreservationPolicy([LatestN(kept), best]),
                 best_fn=_score,
-                create=not read_only,
+                create=False,
                 read_only=read_only,
                 enable_async_checkpointing=False,
+                **_alone(),
             )
         self._manager = self._open(options)
 
@@ -110,7 +116,8 @@ class Checkpoints:
         while True:
             try:
                 with _quiet():
-                    return ocp.CheckpointManager(self.folder.absolute(), options=options)
+                    handlers = _handlers() if jax.process_count() > 1 else None
+                    return ocp.CheckpointManager(self.folder.absolute(), options=options, item_handlers=handlers)
             except OSError:
                 raise
             except Exception:  # a different type for every kind of damage
@@ -181,12 +188,18 @@ class Checkpoints:
         return None if metrics is None else _score(metrics)
 
     def save(self, iteration: int, state: TrainState, about: dict[str, Any], score: float | None = None) -> None:
-        """Write a checkpoint; an interrupted save leaves the earlier ones as they were. OSError when it cannot."""
+        """Write a checkpoint; an interrupted save leaves the earlier ones as they were. OSError when it cannot.
+
+        Of a state on many devices every device has all, as `devices.gather` gives it.
+        """
         if iteration in self._manager.all_steps():
             return
         _hush_dropped_work()  # before it fails: threads complain at once
-        about = sealed(about, state)
-        arguments = ocp.args.Composite(state=ocp.args.StandardSave(_stored(state)), about=ocp.args.JsonSave(about))
+        here = devices.local(state)
+        about = sealed(about, here)
+        several = jax.process_count() > 1  # Orbax then takes no arrays of one process
+        kept = ocp.args.PyTreeSave(_stored(state)) if several else ocp.args.StandardSave(_stored(here))
+        arguments = ocp.args.Composite(state=kept, about=ocp.args.JsonSave(about))
         metrics = None if score is None else {SCORE: score}
         try:
             with _quiet():
@@ -212,7 +225,7 @@ class Checkpoints:
             check_layout(about, amp.config, env.robot, env.reference.gaits.names, labels_of(env.critic_terms), place)
         except (AttributeError, KeyError, TypeError):
             raise self._damaged(iteration) from None
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         template = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
             jax.eval_shape(amp.init, jax.random.key(0)),
@@ -222,7 +235,7 @@ class Checkpoints:
             raise InputError(f"{place} cannot be read: sizes were changed since ({SIZES}); undo the change")
         try:
             with _quiet():
-                arguments = ocp.args.Composite(state=ocp.args.StandardRestore(_stored(template)))
+                arguments = ocp.args.Composite(state=_restoring(_stored(template)))
                 state = self._manager.restore(iteration, args=arguments)["state"]
             state = state.replace(env=_filled(state.env, template.env))
         except Exception:  # Orbax raises a different type for every kind of damage
@@ -260,6 +273,36 @@ class Checkpoints:
         return DamagedCheckpoint(
             f"{self._place(iteration)} cannot be read: it is damaged, its content is not what was saved{choice}"
         )
+
+
+def _alone() -> dict[str, Any]:
+    """Options by which Orbax, which waits for all processes otherwise, works in this one alone."""
+    if jax.process_count() == 1:
+        return {}
+    return {"multiprocessing_options": ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})}
+
+
+class _OneWriter(Validator):
+    """In the place of Orbax's check that every process has written something."""
+
+    def validate_all_array_metadatas(self, array_metadatas: object) -> None:
+        pass
+
+
+def _handlers() -> dict[str, Any]:
+    """How one of several processes writes arrays that all of them have: whole, and not its part of them."""
+    whole = ocp.type_handlers.ArrayHandler(use_replica_parallel=False, array_metadata_store=Store())
+    registry = ocp.type_handlers.create_type_handler_registry((jax.Array, whole))
+    state = ocp.PyTreeCheckpointHandler(
+        type_handler_registry=registry, array_metadata_validator=_OneWriter(), **_alone()
+    )
+    return {"state": state, "about": ocp.JsonCheckpointHandler(**_alone())}
+
+
+def _restoring(template: TrainState) -> ocp.args.CheckpointArgs:
+    if jax.process_count() == 1:
+        return ocp.args.StandardRestore(template)
+    return ocp.args.PyTreeRestore(template, restore_args=ocp.checkpoint_utils.construct_restore_args(template))
 
 
 @functools.cache

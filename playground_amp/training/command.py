@@ -18,6 +18,7 @@ example:
   playground-amp train --resume auto
   playground-amp train --resume runs/NAME --checkpoint best --set amp.discriminator_lr=5e-5
   playground-amp train --config ppo_amass_training --resume auto --run-dir runs/job  (starts it, or goes on)
+  srun playground-amp train --config ppo_amass_training --run-dir runs/job --distributed auto
 """
 
 SWEEP = """Train a grid of settings and seeds side by side in one compiled function; each becomes a run of its own.
@@ -57,12 +58,23 @@ def train(arguments: Sequence[str]) -> None:
         metavar="newest|best|N",
         help="where --resume goes on from (default: newest); from an older one a new run does, the earlier is kept",
     )
+    parser.add_argument(
+        "--distributed",
+        metavar="auto|HOST:PORT",
+        help="train in several processes, each started by this same line; auto: as Slurm, Kubernetes or Open MPI say, "
+        "else the address of process 0",
+    )
+    parser.add_argument("--process", metavar="INDEX/COUNT", help="which process this is, with HOST:PORT")
     options = parser.parse_args(arguments)
     if not (options.config or options.resume):
         parser.error("give --config NAME_OR_PATH to start a run, or --resume RUN to go on with one")
+    if options.process and not options.distributed:
+        parser.error("--process says which of several processes this is; give --distributed HOST:PORT, too")
 
-    from playground_amp.training import trainer  # imported late: --help answers at once
+    from playground_amp.training import processes, trainer  # imported late: --help answers at once
 
+    if options.distributed:
+        processes.join(options.distributed, options.process)
     trainer.start_or_resume(
         options.config,
         options.set,

@@ -1,4 +1,7 @@
-"""The loop of one training: iterate on the device, log, judge the health, save, and stop when asked."""
+"""The loop of one training: iterate on the devices, log, judge the health, save, and stop when asked.
+
+In several processes each runs it, and all take the same way through it; process 0 leads: it alone logs and saves.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from playground_amp.amp import AMP, TrainState
+from playground_amp.amp import AMP, TrainState, laid_out
 from playground_amp.config import to_dict
 from playground_amp.config.yaml_schema import seconds
-from playground_amp.core.errors import Interrupted, TrainingCollapsed, TrainingDiverged
+from playground_amp.core import devices
+from playground_amp.core.errors import Interrupted, OtherProcessLost, TrainingCollapsed, TrainingDiverged
 from playground_amp.core.files import json_values
 from playground_amp.core.reporter import Reporter, say
 from playground_amp.discriminator.motion_prior import Metrics
@@ -28,9 +32,11 @@ from playground_amp.runs.divergence import is_finite, not_finite, write_dump
 from playground_amp.runs.metrics_log import Interval, MetricsFile
 from playground_amp.training import health, wandb_logger
 from playground_amp.training.final_evaluation import evaluate_and_show
+from playground_amp.training.footprint import out_of_memory
 from playground_amp.training.progress import summary
 from playground_amp.training.videos import TrainingVideos
 
+LOST = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "heartbeat")  # what JAX says of a process gone
 REMEDY = "lower the upper end of ppo.learning_rate_range or amp.discriminator_lr"
 
 Chunk = Callable[[TrainState, int], tuple[TrainState, dict[str, jax.Array]]]
@@ -85,7 +91,8 @@ class TrainingLoop:
         """`rate` is a factor on the learning rates of the configuration."""
         self.amp, self.config, self.path = lowered(amp, rate), amp.config, path
         self.reporter, self.callback = reporter, callback
-        self.metrics_file = MetricsFile(path)
+        self.leads = jax.process_index() == 0
+        self.metrics_file = MetricsFile(path) if self.leads else None
         self.seconds = 0.0  # trained so far, earlier parts of a resumed run counted
         self.recent: deque[dict[str, Any]] = deque(maxlen=health.HISTORY)  # rows that the health is judged by
         self.health = health.assess_health([], amp.config)
@@ -96,19 +103,23 @@ class TrainingLoop:
     def run(self, state: TrainState | None) -> None:
         """Train from a restored state, or from the start, to the report.
 
-        Raises TrainingDiverged, TrainingCollapsed, and Interrupted by a signal; all of them keep what there is.
+        Of a restored state the processes that follow need the shapes alone. Raises TrainingDiverged, TrainingCollapsed,
+        OtherProcessLost, and Interrupted by a signal; all of them keep what there is.
         """
         logging = self.config.logging
-        with Checkpoints(self.path / "checkpoints", kept=logging.checkpoints_kept) as self.checkpoints:
-            if state is None:
-                state = jax.jit(self.amp.init)(jax.random.key(self.config.ppo.seed))
+        with self._open_checkpoints() as self.checkpoints:
+            with devices.on_all_devices(), _failures_told(self.amp, self.path):
+                state = self._laid_out(state)
             self._take_up(int(state.iteration))
-            mode = wandb_logger.choose_mode(logging.wandb)
-            self.wandb = wandb_logger.start(mode, self.path, logging.wandb_project, to_dict(self.config))
+            if self.leads:
+                mode = wandb_logger.choose_mode(logging.wandb)
+                self.wandb = wandb_logger.start(mode, self.path, logging.wandb_project, to_dict(self.config))
             try:
-                state = self._train(state)
-                self._finish(state)
-                self._tell_best()
+                with devices.on_all_devices(), _failures_told(self.amp, self.path):
+                    state = devices.local(devices.gather(self._train(state)))
+                if self.leads:
+                    self._finish(state)
+                    self._tell_best()
             finally:
                 if self.wandb:
                     self.wandb.finish()
@@ -119,7 +130,22 @@ class TrainingLoop:
                 f"{self.health.sentence}; start again, or go on with --resume {self.path} --set KEY=VALUE"
             )
 
+    def _open_checkpoints(self) -> AbstractContextManager:
+        folder = self.path / "checkpoints"
+        return Checkpoints(folder, kept=self.config.logging.checkpoints_kept) if self.leads else nullcontext()
+
+    def _laid_out(self, state: TrainState | None) -> TrainState:
+        """The state before the first iteration, on all devices."""
+        key = jax.random.key(self.config.ppo.seed)
+        if state is None:
+            return jax.jit(self.amp.init)(key)
+        if jax.device_count() == 1:
+            return state
+        return jax.jit(laid_out)(devices.from_first(state, jax.eval_shape(self.amp.init, key)))
+
     def _take_up(self, iteration: int) -> None:
+        if self.metrics_file is None:
+            return
         self.seconds = self.metrics_file.cut_after(iteration)
         if 0 < self.config.ppo.iterations <= iteration:  # else the health starts afresh: settings may have changed
             self._judge([json.loads(line) for line in self.metrics_file.path.read_text().splitlines()])
@@ -141,15 +167,15 @@ class TrainingLoop:
                 bar.show(iteration, summary(rows[-1], self.health.state))
                 self._film(state, before)
                 enough = self._call_back(rows)
-                if stop or enough or _is_due(logging.checkpoint_interval, before, iteration, saved):
+                due = self.leads and _is_due(logging.checkpoint_interval, before, iteration, saved)
+                signalled, enough, due = devices.largest([_first(stop), enough, due])
+                if signalled or enough or due:
                     self._save(state)
                     saved = time.monotonic()
-                if stop:
-                    break
+                if signalled:
+                    raise self._interrupted(iteration, signalled)
                 if enough or (logging.stop_on_collapse and self.health.dead):
                     break
-        if stop:
-            raise self._interrupted(iteration, stop[0])
         self._save(state)
         return state
 
@@ -158,7 +184,7 @@ class TrainingLoop:
     ) -> tuple[TrainState, list[dict[str, Any]]]:
         """Up to `count` iterations after `iteration`, fewer after a signal: at least one, and their rows."""
         began, before, series = time.perf_counter(), self.seconds, []
-        while len(series) < count and not (stop and series):
+        while len(series) < count and not (series and any(devices.largest([_first(stop)]))):
             previous = state
             state, metrics = chunk(state, 1)
             row = {name: float(values[0]) for name, values in jax.device_get(metrics).items()}
@@ -176,12 +202,14 @@ class TrainingLoop:
             return
         if self.wandb:
             self.wandb.summary["health"] = health.DIVERGED
+        before, after = devices.local(devices.gather(before)), devices.local(devices.gather(after))
         wrong = not_finite(after)
         said = status.sentence
         if status.state != health.DIVERGED:
             said = f"{next(iter(wrong), 'the state')} is not finite after iteration {row['iteration']}; {REMEDY}"
         about = {"iteration": row["iteration"], "said": said, "metrics": json_values(row), "after": wrong}
-        write_dump(self.path, before, about | {"config": to_dict(self.amp.config)})
+        if self.leads:
+            write_dump(self.path, before, about | {"config": to_dict(self.amp.config)})
         raise TrainingDiverged(said)
 
     def _judge(self, rows: list[dict[str, Any]]) -> bool:
@@ -194,7 +222,8 @@ class TrainingLoop:
         return self.health.state != before and {before, self.health.state} != {health.TOO_EARLY, health.LEARNING}
 
     def _log(self, rows: list[dict[str, Any]]) -> None:
-        self.metrics_file.append(rows)
+        if self.metrics_file:
+            self.metrics_file.append(rows)
         self.scores += [score(row, self.config) for row in rows]
         if self.wandb:
             for row in rows:
@@ -215,15 +244,17 @@ class TrainingLoop:
         return any(answers)
 
     def _save(self, state: TrainState) -> None:
-        iteration = int(state.iteration)
+        iteration, state = int(state.iteration), devices.gather(state)
+        scores, self.scores = self.scores, []
+        if self.metrics_file is None:
+            return
         about = describe(iteration, self.config, self.amp)
         if iteration == self.config.ppo.iterations:
             (self.path / "report.html").unlink(missing_ok=True)  # it shows an earlier end of this run
         flat = health.is_flat(self.recent, self.config)  # its style reward of a half is worth nothing
-        counts = self.scores and not flat
+        counts = scores and not flat
         self.metrics_file.to_disk()
-        self.checkpoints.save(iteration, state, about, float(np.mean(self.scores)) if counts else None)
-        self.scores.clear()
+        self.checkpoints.save(iteration, state, about, float(np.mean(scores)) if counts else None)
 
     def _interrupted(self, iteration: int, number: int) -> Interrupted:
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
@@ -260,6 +291,26 @@ def _is_due(interval: int | str, before: int, now: int, saved: float) -> bool:
     if isinstance(interval, str):
         return time.monotonic() - saved >= seconds(interval)
     return now // interval > before // interval
+
+
+@contextmanager
+def _failures_told(amp: AMP, path: Path) -> Generator[None]:
+    """What fails on the devices, told: InputError where memory ran out, OtherProcessLost where a process is gone."""
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise out_of_memory(amp) from None
+        if jax.process_count() == 1 or not any(sign in str(error) for sign in LOST):
+            raise
+        reason = str(error).splitlines()[0][:120]
+        raise OtherProcessLost(
+            f"another process of this training is gone ({reason}); start all of them again with --resume {path}"
+        ) from None
+
+
+def _first(stop: Sequence[int]) -> int:
+    return stop[0] if stop else 0
 
 
 @contextmanager

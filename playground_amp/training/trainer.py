@@ -9,7 +9,7 @@ from typing import Any
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.builder import make_amp, resolve_here
-from playground_amp.config import Config, load_config
+from playground_amp.config import Config, ResolvedConfig, load_config
 from playground_amp.core.errors import DamagedCheckpoint, InputError, TrainingDiverged, listed
 from playground_amp.core.reporter import SILENT, Reporter, say
 from playground_amp.learning.ppo import scale_learning_rate
@@ -18,7 +18,9 @@ from playground_amp.runs import divergence, run_directory
 from playground_amp.runs.checkpoint import Checkpoints
 from playground_amp.runs.lock import locked
 from playground_amp.runs.metrics_log import copy_metrics
+from playground_amp.training import processes
 from playground_amp.training.loop import Callback, TrainingLoop
+from playground_amp.training.processes import led
 from playground_amp.training.run import Run
 
 ROLLBACKS = 3  # times that a run goes back to its last good state because it diverged
@@ -26,6 +28,7 @@ RATE = 0.5  # factor on the learning rates each time
 AT_THE_START = ("ppo.seed", "ppo.learning_rate", "networks.initial_log_std")  # a checkpoint has its own instead
 
 
+@led
 def train(
     config: Config,
     run_dir: str | Path | None = None,
@@ -40,12 +43,13 @@ def train(
     every row of metrics, and ends the training by a true answer. Raises InputError, TrainingDiverged,
     TrainingCollapsed, and Interrupted by a signal.
     """
-    amp = make_amp(resolve_here(config))
+    amp = make_amp(_resolve(config))
     path = run_directory.new_run_dir(amp.config, name, Path(run_dir) if run_dir else None)
     with _alone_in(path):
         return _begin(amp, path, reporter, callback)
 
 
+@led
 def resume(
     name: str | Path,
     overrides: Sequence[str] = (),
@@ -75,6 +79,7 @@ def resume(
     return _branch(source, iteration, overrides, run_dir, reporter, callback)
 
 
+@led
 def start_or_resume(
     config_name: str | None,
     overrides: Sequence[str] = (),
@@ -104,6 +109,13 @@ def start_or_resume(
     if not config_name:
         raise InputError(f"'{run_dir}' holds no checkpoint yet; give --config NAME_OR_PATH to start a run there")
     return train(load_config(config_name, overrides), run_dir, reporter=reporter, name=Path(config_name).stem)
+
+
+def _resolve(config: Config) -> ResolvedConfig:
+    """The numbers of this machine, told; raises InputError where its devices cannot share them out."""
+    resolved = resolve_here(config)
+    processes.check_shares(resolved)
+    return resolved
 
 
 @contextmanager
@@ -140,12 +152,12 @@ def _go_on(
         say(f"{source} was stopped before its first checkpoint; it starts again with its own configuration")
         run_directory.check_writable(source)
         return _begin(
-            make_amp(resolve_here(run_directory.read_config(source, list(overrides)))), source, reporter, callback
+            make_amp(_resolve(run_directory.read_config(source, list(overrides)))), source, reporter, callback
         )
     with Checkpoints(source / "checkpoints", read_only=True) as checkpoints:
         newest = checkpoints.choose("newest" if iteration is None else iteration)
         say(f"resuming {source} from iteration {newest}, its newest, with its own configuration")
-        config = resolve_here(run_directory.read_config(source, list(overrides)))
+        config = _resolve(run_directory.read_config(source, list(overrides)))
         _check_unfinished(source, config, newest, branches=False)
         amp = make_amp(config)
         state, about, iteration = _newest_whole(checkpoints, amp)
@@ -191,7 +203,7 @@ def _branch(
     with Checkpoints(source / "checkpoints", read_only=True) as checkpoints:
         newest = ", its newest," if iteration == checkpoints.latest else ""
         say(f"resuming {source} from iteration {iteration}{newest} with its own configuration")
-        config = resolve_here(run_directory.read_config(source, list(overrides)))
+        config = _resolve(run_directory.read_config(source, list(overrides)))
         _check_unfinished(source, config, iteration, branches=True)
         amp = make_amp(config)
         state, about = checkpoints.restore(amp, iteration)
@@ -214,6 +226,7 @@ def _branch(
 def _run(amp: AMP, path: Path, state: TrainState | None, reporter: Reporter, callback: Callback | None) -> Run:
     while True:
         rate = RATE ** _divergences(path)
+        processes.start(amp, path, rate, restored=state is not None)
         try:
             TrainingLoop(amp, path, reporter=reporter, callback=callback, rate=rate).run(state)
             return Run(path)

@@ -12,6 +12,7 @@ import optax
 from flax import struct
 
 from playground_amp.config import ResolvedAMPConfig, is_enabled
+from playground_amp.core.devices import shard
 from playground_amp.core.types import Outcome
 from playground_amp.discriminator import attribution, losses, rewards
 from playground_amp.discriminator.diversity import Modes, coverage, find_modes, spread
@@ -183,7 +184,7 @@ class MotionPrior:
         keys = {"fresh_key": fresh_key, "replay_key": replay_key, "mirror_key": _draw(key, "mirror")}
         fake, recent = fake_batch(self.config, self.builder, fresh, buffer, **keys)
         real = self.builder.of_reference(real_key, len(fake), fake)
-        real, fake = with_noise(self.shape, real, fake, hyperparams.input_noise, noise_key)
+        real, fake = shard(with_noise(self.shape, real, fake, hyperparams.input_noise, noise_key))
 
         def loss(params: dict) -> tuple[jax.Array, tuple[dict, Metrics]]:
             real_scores, statistics = self._train_score(params, state.statistics, real, _draw(key, "dropout"))
