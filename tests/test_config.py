@@ -204,7 +204,7 @@ def test_paths_fall_back_to_the_repository(tmp_path, monkeypatch):
 
 def test_a_missing_configuration_names_those_that_exist(tmp_path):
     with pytest.raises(
-        InputError, match=r"no configuration 'ppo_amass.yaml'; did you mean 'ppo_amass_(training|gaits|best|omni)"
+        InputError, match=r"no configuration 'ppo_amass.yaml'; did you mean 'ppo_amass_(training|gaits|best|omni|g1)"
     ):
         load_config("ppo_amass.yaml")
     with pytest.raises(InputError, match=r"is a folder; give the YAML file, valid: .*ppo_amass_training.yaml"):

@@ -482,7 +482,7 @@ def run(amp: AMP, tmp_path_factory: pytest.TempPathFactory) -> Path:
     init = jax.jit(amp.init)
     with Checkpoints(path / "checkpoints", kept=3) as checkpoints:
         for i in (1, 2):
-            checkpoints.save(i, init(jax.random.key(i)), {"env_steps": 8 * i})
+            checkpoints.save(i, init(jax.random.key(i)), {"iteration": i, "env_steps": 8 * i})
     return path
 
 

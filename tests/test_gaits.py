@@ -298,7 +298,7 @@ def test_a_run_of_several_gaits_is_judged_by_each_of_them_and_not_by_other_speed
 ) -> None:
     run_directory.write_config(tmp_path, amp.config)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
-        checkpoints.save(1, jax.jit(amp.init)(jax.random.key(0)), {"env_steps": 16})
+        checkpoints.save(1, jax.jit(amp.init)(jax.random.key(0)), {"iteration": 1, "env_steps": 16})
     output = tmp_path / "figures.json"
     words = [str(tmp_path), "--checkpoint", "newest", "--episodes", "4", "--seed", "1", "--json", str(output)]
     with pytest.raises(InputError, match=r"is asked for gaits, each at the speeds of its clips; leave --speeds out$"):

@@ -82,7 +82,7 @@ OTHER = [
     "amp.target_accuracy=0.9",
 ]
 STATIC = {  # numbers that decide sizes or what is computed
-    "env": {"num_envs", "control_dt"},
+    "env": {"num_envs", "control_dt", "history"},
     "ppo": {"iterations", "rollout_length", "epochs", "batch_size"},
     "amp": {
         "targets",
