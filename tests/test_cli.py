@@ -61,18 +61,19 @@ def test_a_bug_keeps_its_traceback():
         run(raising(FileNotFoundError(2, "No such file", "x")))
 
 
-def test_ctrl_c_ends_a_process_with_130_and_one_line():
-    code = """
+@pytest.mark.parametrize(("name", "code", "said"), [("SIGINT", 130, "Ctrl-C"), ("SIGTERM", 143, "SIGTERM")])
+def test_a_signal_ends_a_process_with_its_code_and_one_line(name, code, said):
+    program = f"""
         import os, signal, time
         from playground_amp.core.console import run
         def main():
             print("first words", end="")
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.{name})
             time.sleep(5)
         run(main)
     """
-    done = python("-c", textwrap.dedent(code))
-    assert (done.returncode, done.stdout, done.stderr) == (130, "first words", "stopped by Ctrl-C\n")
+    done = python("-c", textwrap.dedent(program))
+    assert (done.returncode, done.stdout, done.stderr) == (code, "first words", f"stopped by {said}\n")
 
 
 def test_ctrl_c_while_jax_calls_back_is_no_crash():

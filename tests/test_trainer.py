@@ -454,9 +454,10 @@ def test_rows_that_cannot_be_read_are_left_out_and_none_comes_twice(tmp_path, ca
     assert "lacks 1 of the 2 iterations" in capsys.readouterr().err
 
 
-def test_a_score_that_cannot_be_read_costs_the_score_alone(finished, tmp_path, capsys):
+@pytest.mark.parametrize("damage", [b"\x00{", b"[" * 100_000], ids=["bytes", "depth"])
+def test_a_score_that_cannot_be_read_costs_the_score_alone(finished, tmp_path, capsys, damage):
     copy = shutil.copytree(finished, tmp_path / "copy")
-    (copy / "checkpoints" / "4" / "metrics" / "metrics").write_bytes(b"\x00{")
+    (copy / "checkpoints" / "4" / "metrics" / "metrics").write_bytes(damage)
     assert kept(copy) == ([2, 4], 2)
     assert "checkpoints/4' cannot be read: that checkpoint goes without one" in capsys.readouterr().err
 
@@ -476,6 +477,19 @@ def test_sigterm_saves_a_checkpoint(tmp_path, capsys, monkeypatch, instant):
         run(tmp_path / "run", "logging.checkpoint_interval=1000")
     assert stop.value.signal == signal.SIGTERM
     assert latest(tmp_path / "run") == 1  # within the interval of two
+
+
+def test_sigterm_in_the_last_save_loses_nothing(tmp_path, monkeypatch, instant):
+    save = loop.TrainingLoop._save
+
+    def killed(self, state):
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(self, state)
+
+    monkeypatch.setattr(loop.TrainingLoop, "_save", killed)
+    with pytest.raises(Interrupted, match="saved iteration 4; go on with"):
+        run(tmp_path / "run", "logging.checkpoint_interval=1000")
+    assert latest(tmp_path / "run") == 4
 
 
 def test_auto_starts_what_is_not_there_and_leaves_what_is_done(tmp_path, finished, capsys):

@@ -11,6 +11,7 @@ import atexit
 import errno
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ SPEED_SECONDS = 120.0  # over which the time left is estimated
 def run(main: Callable[[], int | None]) -> None:
     """Run a command and exit with its code; what it says goes to standard error, a sentence a line."""
     show_sentences()
+    _stop_by_sigterm()
     logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)  # what it logs it raises, too
     try:
         code = main()
@@ -61,7 +63,7 @@ def run(main: Callable[[], int | None]) -> None:
     except OtherProcessLost as error:
         _leave(f"error: {error}", FAILED)
     except KeyboardInterrupt:
-        _leave()
+        _stop()
     except BrokenPipeError:  # whoever read our output has left, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
@@ -70,7 +72,7 @@ def run(main: Callable[[], int | None]) -> None:
         if "RESOURCE_EXHAUSTED" in str(error):
             _refuse("out of memory; lower env.num_envs, ppo.batch_size, amp.batch_size or amp.replay_size")
         if "KeyboardInterrupt" in str(error) and type(error).__name__ == "JaxRuntimeError":
-            _leave()  # Ctrl-C came while JAX was calling back
+            _stop()  # it came while JAX was calling back
         if _is_one_of_several():
             traceback.print_exc()
             _break_off("this process of a training in several ends with what stands above", FAILED)
@@ -209,6 +211,26 @@ def _hush() -> None:
     sys.unraisablehook = lambda _: None
     threading.excepthook = lambda _: None
     logging.disable(logging.CRITICAL)
+
+
+_signals: list[int] = []  # by which the command is being stopped, other than Ctrl-C
+
+
+def _stop_by_sigterm() -> None:
+    """SIGTERM ends a command as Ctrl-C does, also before and after what `training.loop.stop_on_signal` holds."""
+
+    def handle(number: int, _frame: object) -> None:
+        _signals.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handle)
+
+
+def _stop() -> NoReturn:
+    if not _signals:
+        _leave()
+    _leave(f"stopped by {signal.Signals(_signals[0]).name}", 128 + _signals[0])
 
 
 def _leave(message: str = "stopped by Ctrl-C", code: int = INTERRUPTED) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
 import os
 from collections.abc import Generator
@@ -13,6 +14,14 @@ from typing import Any
 PACKAGE = Path(__file__).resolve().parents[1]
 _INSIDE = PACKAGE / "shipped"
 SHIPPED = _INSIDE if _INSIDE.is_dir() else PACKAGE.parent  # configs/ and data/: inside a wheel, beside it in a clone
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a text says in JSON; ValueError where it is none, or deeper than Python reads."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("brackets within brackets, deeper than any file of ours") from None
 
 
 def json_values(value: Any) -> Any:

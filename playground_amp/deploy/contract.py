@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from playground_amp.core.errors import InputError
+from playground_amp.core.files import parse_json
 
 NAME, FORMAT = "contract.json", 2
 FILES = ("policy.onnx", "policy.npz", "trace.npz", "robot.xml")  # what the contract holds the SHA-256 of
@@ -183,7 +184,11 @@ def is_number(value: Any) -> bool:
 
 def check_exported_with(contract: Contract, interface: str, place: str) -> None:
     """Raise InputError unless the contract is the one that a policy carries inside (JSON)."""
-    if found := difference(contract.interface, json.loads(interface), "interface"):
+    try:
+        inside = parse_json(interface)
+    except ValueError:
+        raise InputError(f"{place} carries no contract that can be read; export the run again") from None
+    if found := difference(contract.interface, inside, "interface"):
         key, ours, exported = found
         raise InputError(f"{NAME}: {key} is {ours}, but {place} was exported with {exported}; export the run again")
 
@@ -214,7 +219,7 @@ def sha256_of(path: Path) -> str:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return parse_json(path.read_text())
     except OSError as error:
         folder = f"'{path.parent}' is no exported folder"
         raise InputError(f"{path}: cannot be read: {error.strerror}; {folder}: see playground-amp export") from None

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from playground_amp.core.errors import InputError
+from playground_amp.core.files import parse_json
 from playground_amp.deploy.contract import check_robot
 from playground_amp.deploy.limits import Limits
 from playground_amp.deploy.load import Deployment
@@ -64,7 +65,7 @@ class Cadence:
 def parse_readings(line: str | bytes, now: float) -> tuple[Readings, bool]:
     """Readings of a line, and whether it asks for a reset; without a time of its own it is of `now`."""
     try:
-        values = json.loads(line)
+        values = parse_json(line)
     except (ValueError, UnicodeDecodeError):
         raise InputError("a line is not JSON") from None
     if not isinstance(values, dict):
@@ -99,7 +100,7 @@ def to_line(output: Output) -> str:
 def greet(deployment: Deployment, line: str | bytes) -> str:
     """The answer to the first line; raises InputError unless it names the contract's robot."""
     try:
-        values = json.loads(line)
+        values = parse_json(line)
     except (ValueError, UnicodeDecodeError):
         values = None
     if not isinstance(values, Mapping) or set(values) != {"robot"}:

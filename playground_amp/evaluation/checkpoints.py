@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from playground_amp.amp import AMP
 from playground_amp.builder import make_amp, resolve_to_evaluate
 from playground_amp.config import ResolvedConfig, asks_for_gaits
 from playground_amp.core.errors import InputError
-from playground_amp.core.files import json_values
+from playground_amp.core.files import json_values, parse_json
 from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.evaluation.bounds import bounds, faults, figures
 from playground_amp.evaluation.columns import between, number
@@ -171,5 +170,5 @@ def _minutes(path: Path, iteration: int) -> float:
     """Minutes of training until `iteration`; NaN where metrics.jsonl does not say."""
     metrics = path / "metrics.jsonl"
     lines = metrics.read_text().splitlines() if metrics.is_file() else []
-    rows = [json.loads(line) for line in lines if line.endswith("}")]
+    rows = [parse_json(line) for line in lines if line.endswith("}")]
     return next((row["seconds"] / 60.0 for row in rows if row["iteration"] == iteration), math.nan)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from glob import glob
 from pathlib import Path
 
 from playground_amp.config import ClipSource, find_path, said_of_clips
 from playground_amp.core.errors import InputError
+from playground_amp.core.files import parse_json
 
 HELD_OUT = "held_out"  # name of a folder of clips, inside a folder of clips, that nothing is trained on
 
@@ -51,7 +51,7 @@ def failed_clips(sources: Sequence[ClipSource]) -> list[Path]:
 def _verdict_beside(path: Path) -> object:
     """None where there is no verdict, or something else of that name."""
     try:
-        said = json.loads(path.with_suffix(".json").read_text())
+        said = parse_json(path.with_suffix(".json").read_text())
     except (OSError, ValueError):
         return None
     return said.get("verdict") if isinstance(said, dict) else None

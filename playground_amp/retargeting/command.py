@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playground_amp.core.console import ConsoleReporter, make_parser
+from playground_amp.core.files import parse_json
 from playground_amp.core.reporter import say
 from playground_amp.retargeting.readers.hints import UNITS, UP_AXES
 
@@ -94,7 +95,7 @@ def retarget(arguments: Sequence[str]) -> None:
     )
     if options.json:
         files = [options.out / f"{assessment.clip}.json" for assessment in assessments]
-        print(json.dumps([json.loads(file.read_text()) for file in files], indent=2))
+        print(json.dumps([parse_json(file.read_text()) for file in files], indent=2))
     else:
         print_table(assessments)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 import playground_amp
 from playground_amp.core.errors import InputError
-from playground_amp.core.files import json_values
+from playground_amp.core.files import json_values, parse_json
 from playground_amp.retargeting.clip_verdict import ClipAssessment, from_json
 from playground_amp.retargeting.job import Job
 from playground_amp.robots import Robot, load_robot
@@ -60,7 +60,7 @@ def earlier(job: Job, key: str) -> tuple[list[ClipAssessment], list[str]]:
 def _read(path: Path, key: str) -> dict[str, Any] | None:
     """What stands beside a clip; None where it is of another key, or the clip is gone."""
     try:
-        values = json.loads(path.read_text())
+        values = parse_json(path.read_text())
         fits = values["key"] == key and values["clip"] == path.stem and isinstance(values["clips"], list)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -73,7 +73,7 @@ def made_of(job: Job, besides: Collection[str]) -> list[Path]:
     for path in sorted(job.out.glob(f"{escape(job.name)}*.json")):
         clip = path.with_suffix(".npz")
         try:
-            values = json.loads(path.read_text())
+            values = parse_json(path.read_text())
             ours = values["source"]["file"] == str(job.path) and values["robot"] == robot_of(job).name and values["key"]
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -30,7 +30,7 @@ from playground_amp.amp import AMP, TrainState
 from playground_amp.config import Config, ResolvedConfig, to_dict
 from playground_amp.core import devices
 from playground_amp.core.errors import DamagedCheckpoint, InputError
-from playground_amp.core.files import to_disk
+from playground_amp.core.files import parse_json, to_disk
 from playground_amp.core.reporter import say
 from playground_amp.core.terms import labels_of
 from playground_amp.motion.clip_set import difference
@@ -269,7 +269,11 @@ class Checkpoints:
 
     def _damaged(self, iteration: int) -> DamagedCheckpoint:
         others = [str(other) for other in self.all if other != iteration]
-        choice = f"; intact ones may be {', '.join(others)}: choose by --checkpoint" if others else ""
+        choice = (
+            f"; intact ones may be {', '.join(others)}: choose by --checkpoint"
+            if others
+            else "; it is the only one: train anew in another --run-dir"
+        )
         return DamagedCheckpoint(
             f"{self._place(iteration)} cannot be read: it is damaged, its content is not what was saved{choice}"
         )
@@ -368,7 +372,7 @@ def _shapes(state: TrainState) -> dict[str, str]:
 
 def _is_score(path: Path) -> bool:
     try:
-        return isinstance(json.loads(path.read_text())[SCORE], float | int)
+        return isinstance(parse_json(path.read_text())[SCORE], float | int)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from playground_amp.amp import AMP, TrainState
 from playground_amp.core.errors import InputError
-from playground_amp.core.files import whole
+from playground_amp.core.files import parse_json, whole
 
 FILE = "diverged.npz"  # in the folder of a run; the newest one
 ABOUT = "about"
@@ -53,9 +53,9 @@ def read_about(path: Path) -> dict[str, Any]:
     """What a dump is about; raises InputError for a file that is none."""
     text = str(_read(path, ABOUT))
     try:
-        about = json.loads(text)
+        about = parse_json(text)
         return {**about, "iteration": int(about["iteration"]), "config": dict(about["config"])}
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError):
         raise _no_dump(path) from None
 
 
@@ -82,7 +82,10 @@ def _read(path: Path, name: str) -> np.ndarray:
             with file.open(info) as stream:
                 return np.lib.format.read_array(stream, allow_pickle=False)
     except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error.strerror or error}") from None
+        raise InputError(
+            f"'{path}' cannot be read: {error.strerror or error}; give the diverged.npz that a run leaves in its "
+            f"folder when it diverges"
+        ) from None
     except InputError:
         raise
     except Exception:  # NumPy and zipfile raise a different type for every kind of damage

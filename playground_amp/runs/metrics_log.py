@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from playground_amp.core.files import to_disk, write_whole
+from playground_amp.core.files import parse_json, to_disk, write_whole
 from playground_amp.core.reporter import say
 
 
 def read_metrics(path: Path) -> dict[str, np.ndarray]:
     """Columns of a metrics.jsonl, one entry an iteration; NaN where an iteration lacks a metric."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [parse_json(line) for line in path.read_text().splitlines()]
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
 
@@ -83,8 +83,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for line in path.read_text(errors="replace").splitlines():
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             found.setdefault(int(row["iteration"]), row)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             continue
     return [found[iteration] for iteration in sorted(found)]

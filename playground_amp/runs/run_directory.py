@@ -22,7 +22,7 @@ import yaml
 from playground_amp.config import Config, load_config, to_dict
 from playground_amp.config.yaml_schema import read_yaml
 from playground_amp.core.errors import InputError, nearest
-from playground_amp.core.files import PACKAGE, write_whole
+from playground_amp.core.files import PACKAGE, parse_json, write_whole
 from playground_amp.motion.clip_set import ClipSet, difference
 from playground_amp.runs.checkpoint_compatibility import check_command, trained_on
 
@@ -93,7 +93,9 @@ def check_writable(path: Path) -> None:
 def unwritable(path: Path, error: OSError) -> InputError:
     """The error for a run folder that cannot be written."""
     reason = error.strerror or str(error)
-    return InputError(f"cannot write to the run directory '{path}': {reason}; choose another place with --run-dir")
+    known = (path / "config.yaml").is_file()  # then there is a run, to be gone on with
+    advice = f"mend that and go on with --resume {path}" if known else "choose another place with --run-dir"
+    return InputError(f"cannot write to the run directory '{path}': {reason}; {advice}")
 
 
 def find_run(name: str) -> Path:
@@ -202,7 +204,7 @@ def read_restarts(run_dir: Path) -> list[Restart]:
     if not path.exists():
         return []
     try:
-        return [_restart(json.loads(line)) for line in path.read_text().splitlines()]
+        return [_restart(parse_json(line)) for line in path.read_text().splitlines()]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"'{path}' cannot be read; move it away to go on without the record it holds") from None
 

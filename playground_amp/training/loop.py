@@ -5,7 +5,6 @@ In several processes each runs it, and all take the same way through it; process
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -24,7 +23,7 @@ from playground_amp.config import to_dict
 from playground_amp.config.yaml_schema import seconds
 from playground_amp.core import devices
 from playground_amp.core.errors import Interrupted, OtherProcessLost, TrainingCollapsed, TrainingDiverged
-from playground_amp.core.files import json_values
+from playground_amp.core.files import json_values, parse_json
 from playground_amp.core.reporter import Reporter, say
 from playground_amp.discriminator.motion_prior import Metrics
 from playground_amp.runs.checkpoint import Checkpoints, describe, score
@@ -148,7 +147,7 @@ class TrainingLoop:
             return
         self.seconds = self.metrics_file.cut_after(iteration)
         if 0 < self.config.ppo.iterations <= iteration:  # else the health starts afresh: settings may have changed
-            self._judge([json.loads(line) for line in self.metrics_file.path.read_text().splitlines()])
+            self._judge([parse_json(line) for line in self.metrics_file.path.read_text().splitlines()])
 
     def _train(self, state: TrainState) -> TrainState:
         logging, total = self.config.logging, self.config.ppo.iterations
@@ -176,7 +175,9 @@ class TrainingLoop:
                     raise self._interrupted(iteration, signalled)
                 if enough or (logging.stop_on_collapse and self.health.dead):
                     break
-        self._save(state)
+            self._save(state)
+            if signalled := devices.largest([_first(stop)])[0]:
+                raise self._interrupted(iteration, signalled)
         return state
 
     def _iterate(

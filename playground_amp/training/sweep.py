@@ -7,7 +7,6 @@ with a folder of its own, as if it had been trained by itself.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import signal
 import time
@@ -27,6 +26,7 @@ from playground_amp.amp import AMP, TrainState
 from playground_amp.builder import make_amp
 from playground_amp.config import LoggingConfig, ResolvedConfig
 from playground_amp.core.errors import InputError, Interrupted
+from playground_amp.core.files import parse_json
 from playground_amp.core.reporter import SILENT, Reporter, say
 from playground_amp.discriminator.motion_prior import Metrics
 from playground_amp.runs import run_directory
@@ -91,7 +91,7 @@ class MemberRun:
 
     def read(self) -> list[dict[str, Any]]:
         """All rows written so far."""
-        return [json.loads(line) for line in self.file.path.read_text().splitlines()]
+        return [parse_json(line) for line in self.file.path.read_text().splitlines()]
 
     def save(self, state: TrainState, amp: AMP) -> None:
         """Write the checkpoint of the member's own state, scored as the trainer does."""

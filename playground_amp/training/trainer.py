@@ -98,7 +98,9 @@ def start_or_resume(
         raise InputError("--checkpoint says where an earlier run is gone on from; give --resume RUN, or leave it out")
     if resume_name == "auto" and run_dir:
         if checkpoint:
-            raise InputError("--resume auto --run-dir takes the newest checkpoint; name the run to take another")
+            raise InputError(
+                "--resume auto --run-dir DIR takes the newest checkpoint; for another one: --resume DIR --checkpoint N"
+            )
         if (run_dir / "config.yaml").is_file():
             if finished := _is_finished(run_dir, overrides):
                 say(f"'{run_dir}' has done its {finished} iterations: there is nothing left to do")

@@ -7,7 +7,6 @@ forward, z right; all rotations zero is standing with the arms hanging. Peng et 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from playground_amp.core.errors import InputError
+from playground_amp.core.files import parse_json
 from playground_amp.retargeting.readers.amass import Take
 from playground_amp.retargeting.readers.hints import NO_HINTS, ReadHints
 from playground_amp.retargeting.readers.smpl_skeleton import make_take, standing_rest
@@ -67,8 +67,8 @@ def load_deepmimic(path: Path, hints: ReadHints = NO_HINTS) -> Take:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (ValueError, RecursionError):
+        content: Any = parse_json(path.read_text(encoding="utf-8", errors="replace"))
+    except ValueError:
         raise InputError(f"'{path}' is not readable JSON (truncated or of another kind); copy it again") from None
     return content if isinstance(content, dict) else {}
 

@@ -66,8 +66,6 @@ def open_run(name: str) -> tuple[AMP, CheckpointFolder]:
     """
     path = run_directory.find_run(name)
     if not run_directory.has_checkpoint(path):
-        raise InputError(
-            f"'{path}' holds no checkpoint yet; the first comes after logging.checkpoint_interval iterations"
-        )
+        raise InputError(f"'{path}' holds no checkpoint yet; the first comes after logging.checkpoint_interval")
     amp = make_amp(resolve_to_evaluate(run_directory.read_config(path, [])))
     return amp, CheckpointFolder(path, amp)
