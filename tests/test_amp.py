@@ -540,6 +540,7 @@ def test_a_symmetric_policy_gives_a_sample_and_its_reflection_the_same_probabili
     np.testing.assert_allclose(both.log_prob[:, ROBOTS:], rollout.log_prob, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_ppo_learns_from_the_reflections_when_it_is_told_to(
     amp: AMP, third: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -594,6 +595,7 @@ def test_a_policy_of_several_gaits_trains_on_windows_of_its_labels(labelled: AMP
     np.testing.assert_array_equal(asked[:, 3:], 0.0)
 
 
+@pytest.mark.slow
 def test_a_symmetric_policy_is_symmetric_under_every_label_and_command(labelled: AMP) -> None:
     """The gait asked for is the same for the reflection, the command is the reflected one."""
     state, env = jax.jit(labelled.init)(jax.random.key(1)), labelled.env

@@ -348,6 +348,7 @@ def test_a_file_broken_off_leaves_what_was_there(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the report
 
 
+@pytest.mark.slow
 def test_the_report_holds_every_verdict_and_its_pictures_within_one_file(
     take: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,6 +182,7 @@ def test_a_breakage_of_the_references_features_is_named(
     assert ("policy", code) not in errors(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BREAKAGES)
 def test_a_breakage_of_both_sides_is_one_error_of_features_py(name: str, amp: AMP, healthy: ProbeData) -> None:
     broken, code, _, words = BREAKAGES[name]

@@ -220,7 +220,7 @@ def test_a_folder_that_is_taken_away_is_one_sentence_and_goes_on_where_it_is_put
 # The clock
 
 
-@pytest.mark.parametrize("interval", ["1s", *slow("2")])
+@pytest.mark.parametrize("interval", slow("1s", "2"))
 def test_a_clock_that_is_set_back_changes_nothing(tmp_path, command, monkeypatch, instant, interval):
     """The clock of the day goes back by an hour in every iteration; it is asked for by `time.time`."""
     now, day = time.time, [0.0]
@@ -334,7 +334,7 @@ def flip(checkpoint: Path, share: float) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "number"),
-    [(cut, 11), (flip, 11), *slow(*((how, n) for how in (cut, flip) for n in range(DAMAGES) if n != 11))],
+    [(cut, 11), *slow((flip, 11), *((how, n) for how in (cut, flip) for n in range(DAMAGES) if n != 11))],
 )
 def test_a_damaged_checkpoint_is_told_and_never_trained_from(
     whole_run, tmp_path, command, monkeypatch, instant, damage, number

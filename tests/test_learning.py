@@ -346,6 +346,7 @@ def on_its_way(style: AMP) -> TrainState:
     return train(style, style.init(jax.random.key(0)), 4)
 
 
+@pytest.mark.slow
 def test_style_alone_takes_the_policy_to_the_mode_of_each_gait(style: AMP, on_its_way: TrainState) -> None:
     """Policy and discriminator circle around the equilibrium, so it is the average of the way that lies there."""
     state, way = train(style, on_its_way, 26), []

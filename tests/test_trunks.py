@@ -345,6 +345,7 @@ def test_a_network_of_spectral_norm_never_rises_faster_than_its_input_moves(spec
     assert np.linalg.norm(slopes, axis=1).max() > 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_the_estimate_of_spectral_norm_goes_on_in_training_only(trunk: str) -> None:
     network, variables = build(normalization="spectral", trunk=trunk)
