@@ -22,7 +22,7 @@ from playground_amp.envs.observations import View, actor_terms, critic_terms, la
 from playground_amp.envs.physics import Physics
 from playground_amp.envs.randomization import SENSORS, Randomization, Sensors, Servos
 from playground_amp.envs.robot_settings import action_scale, fit_to_robot
-from playground_amp.envs.task import TaskFactory, TaskStep, WalkingTask
+from playground_amp.envs.task import TaskFactory, TaskStep, WalkingTask, any_other_way
 from playground_amp.motion.features import amp_features
 from playground_amp.motion.reference_builder import Reference
 from playground_amp.robots import Robot
@@ -257,9 +257,7 @@ class Env:
         indices = reference.sample_label(index_key, label) if self.labelled else reference.sample(index_key, count)
         if self._starts is not None:
             near = self._starts.sample_near_command(index_key, jnp.zeros(count, jnp.int32), command)
-            asked = self.config.command  # in a sweep some members may ask for nothing but the speed ahead after all
-            other_ways = jnp.asarray([*asked.sideways, *asked.turn, asked.stand_share]) != 0.0
-            indices = jnp.where(jnp.any(other_ways), near, indices)
+            indices = jnp.where(any_other_way(self.config.command), near, indices)
         at_home = jax.random.uniform(home_key, (count, 1)) >= self.config.reference_start_share
         qpos = jnp.where(at_home, self._home, self.reference.qpos[indices].at[:, :2].set(0.0))
         qvel = jnp.where(at_home, 0.0, self.reference.qvel[indices])

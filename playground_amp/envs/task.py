@@ -101,9 +101,7 @@ class WalkingTask:
             return follows
         mean = track_mean(step.mean_velocity, step.command, tolerance, self.config.turn_tolerance)
         mean *= stand_still(step.physics.pad_height, step.command)
-        command = self.config.command  # its numbers may be traced, of a sweep some of whose members go straight ahead
-        asked = jnp.array([*command.sideways, *command.turn, command.stand_share])
-        return follows * jnp.where(jnp.any(asked != 0.0), mean, 1.0)
+        return follows * jnp.where(any_other_way(self.config.command), mean, 1.0)
 
     def terminated(self, step: TaskStep) -> jax.Array:
         """See `has_fallen`."""
@@ -112,6 +110,11 @@ class WalkingTask:
     def observation_terms(self) -> Sequence[ObservationTerm]:
         """Nothing: the command is there in any case."""
         return ()
+
+
+def any_other_way(command: FittedCommandConfig) -> jax.Array:
+    """Whether more than a speed ahead is asked for, bool: of a sweep, whose numbers are traced, of each member."""
+    return jnp.any(jnp.asarray([*command.sideways, *command.turn, command.stand_share]) != 0.0)
 
 
 def ahead(speed: jax.Array) -> jax.Array:
