@@ -8,14 +8,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from playground_amp.builder import make_amp, resolve_to_evaluate
 from playground_amp.config import asks_for_gaits
 from playground_amp.core.errors import InputError
 from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.evaluation.command_grid import GridEvaluation, evaluate_grid, grid_of
-from playground_amp.evaluation.policy import choose_iteration
+from playground_amp.evaluation.policy import restore_to_evaluate
 from playground_amp.runs import run_directory
-from playground_amp.runs.checkpoint import Checkpoints, tell_clips
 
 
 def evaluate_run_over_grid(
@@ -33,18 +31,12 @@ def evaluate_run_over_grid(
     """
     if checkpoint == "all":
         raise InputError("--checkpoint all has no grid; give newest, best or an iteration")
-    config = resolve_to_evaluate(run_directory.read_config(path, []))
-    if asks_for_gaits(config.amp):
+    if asks_for_gaits(run_directory.read_config(path, []).amp):
         raise InputError(f"'{path}' is asked for gaits, not for commands; leave --grid and --command out")
     if not run_directory.has_checkpoint(path):
         raise InputError(f"'{path}' holds no checkpoint to evaluate yet")
-    with (
-        Checkpoints(path / "checkpoints", read_only=True) as checkpoints,
-        reporter.status(f"evaluating {path} over commands"),
-    ):
-        amp = make_amp(config)
-        state, about = checkpoints.restore(amp, choose_iteration(checkpoints, checkpoint))
-        tell_clips(about, amp)
+    with reporter.status(f"evaluating {path} over commands"):
+        amp, state = restore_to_evaluate(path, checkpoint)
         asked = grid_of(amp.env.config.command) if commands is None else np.array(commands, np.float32)
         params, statistics = state.policy.params.actor, state.statistics
         return int(state.iteration), evaluate_grid(amp, params, statistics, jax.random.key(seed), asked, episodes)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from playground_amp.amp import AMP, TrainState
 from playground_amp.builder import make_amp, resolve_to_evaluate
 from playground_amp.envs.env import Env
 from playground_amp.runs import run_directory
@@ -35,13 +36,21 @@ def load_policy(run: str | Path, checkpoint: str | int = "best") -> Policy:
 
     Raises InputError where there is none, and for a damaged one.
     """
-    path = run_directory.find_run(str(run))
+    amp, state = restore_to_evaluate(run_directory.find_run(str(run)), checkpoint)
+    params, statistics = state.policy.params.actor, state.statistics
+    return Policy(amp.env, int(state.iteration), lambda observation: amp.policy(params, statistics, observation)[0])
+
+
+def restore_to_evaluate(path: Path, checkpoint: str | int) -> tuple[AMP, TrainState]:
+    """A run's algorithm on this machine, and its state at a checkpoint: newest, best or an iteration.
+
+    Raises InputError where there is none, and for a damaged one.
+    """
     amp = make_amp(resolve_to_evaluate(run_directory.read_config(path, [])))
     with Checkpoints(path / "checkpoints", read_only=True) as checkpoints:
         state, about = checkpoints.restore(amp, choose_iteration(checkpoints, checkpoint))
     tell_clips(about, amp)
-    params, statistics = state.policy.params.actor, state.statistics
-    return Policy(amp.env, int(state.iteration), lambda observation: amp.policy(params, statistics, observation)[0])
+    return amp, state
 
 
 def choose_iteration(checkpoints: Checkpoints, which: str | int) -> int:

@@ -12,16 +12,14 @@ import jax
 import numpy as np
 
 from playground_amp.amp import AMP, Statistics
-from playground_amp.builder import make_amp, resolve_to_evaluate
 from playground_amp.config import RandomizeConfig
 from playground_amp.core.errors import InputError
 from playground_amp.core.files import json_values
 from playground_amp.core.reporter import SILENT, Reporter
 from playground_amp.evaluation.intervals import Interval, bootstrap, wilson
-from playground_amp.evaluation.policy import choose_iteration
+from playground_amp.evaluation.policy import restore_to_evaluate
 from playground_amp.evaluation.rollout import Recording, make_recorder, settled_steps
 from playground_amp.runs import run_directory
-from playground_amp.runs.checkpoint import Checkpoints, tell_clips
 
 LADDER = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)  # m/s
 EVERY = 2.0  # s from one push of an episode to the next
@@ -103,12 +101,7 @@ def evaluate_run_under_pushes(
         raise InputError("--checkpoint all has no pushes; give newest, best or an iteration")
     if not run_directory.has_checkpoint(path):
         raise InputError(f"'{path}' holds no checkpoint to evaluate yet")
-    with (
-        Checkpoints(path / "checkpoints", read_only=True) as checkpoints,
-        reporter.status(f"evaluating {path} under pushes"),
-    ):
-        amp = make_amp(resolve_to_evaluate(run_directory.read_config(path, [])))
-        state, about = checkpoints.restore(amp, choose_iteration(checkpoints, checkpoint))
-        tell_clips(about, amp)
+    with reporter.status(f"evaluating {path} under pushes"):
+        amp, state = restore_to_evaluate(path, checkpoint)
         params, statistics = state.policy.params.actor, state.statistics
         return int(state.iteration), evaluate_pushes(amp, params, statistics, episodes=episodes, seed=seed)
